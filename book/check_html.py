@@ -1,0 +1,150 @@
+"""Look through rendered pages for what a reader must never meet: errors, dead links, missing pictures."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+LOADED = {
+    ("script", "src"),
+    ("link", "href"),
+    ("img", "src"),
+    ("source", "src"),
+    ("iframe", "src"),
+    ("object", "data"),
+}
+LOADED_LINKS = {"stylesheet", "preload", "icon", "shortcut icon", "modulepreload"}
+RAW = {"script", "style", "code", "pre"}  # what stands in these is not prose
+BLEMISHES = {  # what it is called -> how it shows in the text of a page
+    "an unresolved role": re.compile(r"\{(numref|cite(:\w)?|ref|eq|doc|term)\}"),
+    "a percentage that is not a number": re.compile(r"\bnan ?%"),
+}
+
+
+@dataclass
+class Page:
+    """What one page links to, loads, shows and says."""
+
+    anchors: set[str] = field(default_factory=set)
+    links: list[str] = field(default_factory=list)
+    loads: list[str] = field(default_factory=list)
+    images: list[tuple[str, str]] = field(default_factory=list)  # (address, alternative text)
+    classes: set[str] = field(default_factory=set)
+    text: str = ""
+    outputs: str = ""  # text inside code, pre
+
+
+class Reader(HTMLParser):
+    """Fill a ``Page`` while parsing."""
+
+    def __init__(self):
+        super().__init__()
+        self.page, self.within = Page(), []
+
+    def handle_starttag(self, tag, attrs):
+        given = {name: value or "" for name, value in attrs}
+        if tag in RAW:
+            self.within.append(tag)
+        self.page.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
+        self.page.classes |= set(given.get("class", "").split())
+        if tag == "a" and "href" in given:
+            self.page.links.append(given["href"])
+        if tag == "img":
+            self.page.images.append((given.get("src", ""), given.get("alt", "")))
+        if tag != "link" or given.get("rel") in LOADED_LINKS:
+            self.page.loads += [given[name] for kind, name in LOADED if kind == tag and given.get(name)]
+
+    def handle_endtag(self, tag):
+        if tag in RAW and tag in self.within:
+            self.within.remove(tag)
+
+    def handle_data(self, data):
+        if not self.within:
+            self.page.text += data
+        elif "pre" in self.within:
+            self.page.outputs += data
+
+
+def read_page(path: Path) -> Page:
+    """Return what one HTML file links to, loads, shows and says."""
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    return reader.page
+
+
+def problems(folder: Path) -> list[str]:
+    """Return one line for each problem in the pages under a folder; an empty list is a sound book."""
+    pages = {path.resolve(): read_page(path) for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts}
+    if not pages:
+        return [f"{folder}: no page at all"]
+    found = []
+    for path, page in pages.items():
+        faults = [
+            *errors(page),
+            *broken_links(path, page, pages),
+            *loading_faults(path, page),
+            *image_faults(page),
+        ]
+        found += [f"{path.relative_to(folder.resolve())}: {fault}" for fault in faults]
+    return found
+
+
+def errors(page: Page) -> Iterable[str]:
+    """Yield error outputs, tracebacks and blemishes of the text."""
+    if "Traceback (most recent call last)" in page.text + page.outputs:
+        yield "a traceback"
+    if "traceback" in page.classes or "system-message" in page.classes:
+        yield "an error output"
+    for name, pattern in BLEMISHES.items():
+        if match := pattern.search(page.text):
+            yield f"{name}: {match.group()!r}"
+
+
+def broken_links(path: Path, page: Page, pages: dict[Path, Page]) -> Iterable[str]:
+    """Yield links to pages, files or anchors that do not exist; other sites are not asked."""
+    for link in page.links:
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        if not target.is_file():
+            yield f"broken link {link!r}"
+        elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+            yield f"broken link {link!r}: no such anchor"
+
+
+def loading_faults(path: Path, page: Page) -> Iterable[str]:
+    """Yield what a page would load from another server, and local files that are missing."""
+    for address in page.loads:
+        parts = urlsplit(address)
+        if parts.netloc:
+            yield f"loads {address!r} from another server"
+        elif parts.scheme != "data" and not (path.parent / unquote(parts.path)).is_file():
+            yield f"missing file {address!r}"
+
+
+def image_faults(page: Page) -> Iterable[str]:
+    """Yield pictures whose alternative text says too little."""
+    for address, words in page.images:
+        if len(words) < 20:
+            yield f"picture {address!r} has no alternative text of 20 characters: {words!r}"
+
+
+def failed_cells(notebooks: Iterable[Path]) -> list[str]:
+    """Return one line for each error output in executed notebooks."""
+    found = []
+    for path in notebooks:
+        for cell in json.loads(path.read_text())["cells"]:
+            names = [out["ename"] for out in cell.get("outputs", []) if out["output_type"] == "error"]
+            found += [f"{path.name}: {name} in a cell" for name in names]
+    return found
+
+
+if __name__ == "__main__":
+    lines = problems(Path(sys.argv[1] if len(sys.argv) > 1 else "_build/html"))
+    print("\n".join(lines) or "no error, no broken link, no missing picture")
+    sys.exit(bool(lines))

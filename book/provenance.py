@@ -1,0 +1,82 @@
+"""The provenance page: what was run, with what, on what, and for how long."""
+
+import json
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+COLUMNS = ["duration", "commit", "python", "device"]
+PACKAGES = ["numpy", "scipy", "pandas", "torch", "torchvision", "lifelines", "matplotlib"]
+TOOLS = ["papermill", "jupytext", "snakemake", "jupyter-book", "sphinx"]
+
+
+def page(run: Path, chapters: list[Path]) -> str:
+    """Return the page as MyST markdown, from a run's settings and its executed notebooks."""
+    settings = yaml.safe_load((run / "settings.yml").read_text())
+    records = [stage_record(path) for path in run.glob("stages/*.json")]
+    records = sorted(records, key=lambda record: record["start"]) + [*map(chapter_record, chapters)]
+    parameters = [[f"`{name}`", f"`{value}`"] for name, value in settings.items()]
+    versions = [[name, version(name)] for name in PACKAGES + TOOLS]
+    return "\n\n".join(
+        [
+            "# Provenance",
+            "The build wrote this page from the notebooks it executed and the parameters it gave them. "
+            "**All patients in this book are simulated.**",
+            "## The run",
+            table(["", ""], summary(run.name, settings, records)),
+            "## Shared results and chapters",
+            "Maps, images and models are made once, before the chapters that read them. Each is kept under a "
+            "name that depends on its parameters and code; one that was there already takes no time.",
+            table(["", "started", "duration", "commit", "Python", "device"], [*map(row, records)]),
+            "## The parameters",
+            "What each parameter means stands beside it in `notebooks/profiles/laptop.yml`.",
+            table(["parameter", "value"], parameters),
+            "## The packages",
+            table(["package", "version"], versions),
+        ]
+    )
+
+
+def chapter_record(chapter: Path) -> dict:
+    """Return name, start, duration [s], commit, Python and device of one executed notebook."""
+    metadata = json.loads(chapter.read_text())["metadata"]
+    return told(chapter, metadata["papermill"] | metadata["run"])
+
+
+def stage_record(path: Path) -> dict:
+    """Return name, start, duration [s], commit, Python and device of one shared result."""
+    return told(path, json.loads(path.read_text()))
+
+
+def told(path: Path, values: dict) -> dict:
+    """Return the part of a record that the page shows."""
+    start = datetime.fromisoformat(values["start_time"])
+    return {"name": path.stem, "start": start} | {name: values[name] for name in COLUMNS}
+
+
+def row(record: dict) -> list[str]:
+    """Return one row of the table of chapters."""
+    start, duration = f"{record['start']:%Y-%m-%d %H:%M:%S} UTC", f"{record['duration']:.1f} s"
+    return [record["name"], start, duration, f"`{record['commit']}`", record["python"], record["device"]]
+
+
+def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:
+    """Return the rows that say what was run in one glance."""
+    total = sum(record["duration"] for record in records)
+    seeds = ", ".join(f"`{name}` {value}" for name, value in settings.items() if name.endswith("seed"))
+    return [
+        ["profile", f"`{profile}`"],
+        ["seeds", seeds],
+        ["commit", ", ".join(f"`{name}`" for name in sorted({record["commit"] for record in records}))],
+        ["device", "; ".join(sorted({record["device"] for record in records}))],
+        ["started", f"{min(record['start'] for record in records):%Y-%m-%d %H:%M:%S} UTC"],
+        ["all of it, one after another", f"{total / 60:.1f} min"],
+    ]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,91 @@
+"""Render the executed chapters of a run: staged, built aside, checked, and only then put in place."""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import check_html
+import provenance
+
+from helpers.chapters import CHAPTERS
+
+BUILD = Path("_build")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def executed(run: Path) -> list[Path]:
+    """Return the executed notebook of every chapter, in order."""
+    return [run / "chapters" / f"{path.stem}.ipynb" for path in sorted(Path("notebooks").glob(CHAPTERS))]
+
+
+def stage(run: Path, target: Path) -> None:
+    """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree("book", target, ignore=shutil.ignore_patterns("*.py", "__pycache__", "notebooks"))
+    (target / "notebooks").mkdir()
+    for chapter in executed(run):
+        shutil.copy(chapter, target / "notebooks")
+    shutil.copy("data/README.md", target / "data.md")
+    (target / "provenance.md").write_text(provenance.page(run, executed(run)))
+
+
+def build(source: Path, aside: Path) -> Path:
+    """Run Jupyter Book, every warning an error, and return the folder of the pages.
+
+    Raises ``RuntimeError`` with the last lines of what Sphinx said.
+    """
+    shutil.rmtree(aside, ignore_errors=True)
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--config", "_config.yml"]
+    command += ["--path-output", aside, "-W", "--keep-going"]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = COLOUR.sub("", answer.stdout)
+    (BUILD / "render.log").write_text(said)
+    html = aside / "_build" / "html"
+    if answer.returncode or not (html / "index.html").exists():
+        complaints = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
+        raise RuntimeError("\n".join(complaints or said.splitlines()[-20:]))
+    return html
+
+
+def put_in_place(html: Path, target: Path) -> None:
+    """Exchange the rendered pages for the new ones."""
+    old = target.with_name("html.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    html.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def render(run: Path) -> None:
+    """Render a run's chapters to ``_build/html``; on any fault leave what is there as it is."""
+    source, aside = BUILD / "source", BUILD / "aside"
+    stage(run, source)
+    html = build(source, aside)
+    problems = check_html.problems(html) + check_html.failed_cells(executed(run))
+    if problems:
+        raise RuntimeError("\n".join(problems))
+    put_in_place(html, BUILD / "html")
+    shutil.rmtree(aside)
+    shutil.rmtree(source)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run, as artifacts/laptop")
+    options = parser.parse_args()
+    BUILD.mkdir(exist_ok=True)
+    print("rendering ...", flush=True)
+    try:
+        render(options.run)
+    except RuntimeError as error:
+        print(f"{error}\nrendering failed; {BUILD / 'html'} is as it was", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

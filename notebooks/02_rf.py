@@ -1,0 +1,186 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # RF and the reference phantom
+#
+# A scanner sends a short pulse along a line and records what comes back: the radiofrequency (RF) echo, 40 million
+# samples a second. Everything in this book is computed from it. What the scanner shows, the B-mode, keeps only the
+# envelope; the spectrum, which knows the size of the scatterers, is thrown away on the way to the screen.
+#
+# **You will learn**
+#
+# - what an RF plane is and how it becomes a B-mode image
+# - why a spectrum measured in tissue means nothing without a reference phantom
+# - how glass beads of known size give the phantom a known backscatter
+#
+# **Prerequisites**: [](01_study). **Time**: 10 minutes to read, half a minute to run.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+patient: str = "P001"  # patient shown
+plane: int = 2  # image plane shown, counted from 0
+n_lines: int = 256  # RF lines over 60 mm
+depth_cm: float = 5.0  # imaged depth, cm
+n_reference_frames: int = 10  # phantom frames per focal depth
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown
+
+from helpers import figures, stages
+from helpers.phantom import bead_backscatter
+from helpers.rf import b_mode_db
+from helpers.settings import load_settings
+from helpers.windows import decibel, line_power
+
+figures.use_book_style()
+settings = load_settings(profile, n_lines=n_lines, depth_cm=depth_cm, n_reference_frames=n_reference_frames)
+acquired = stages.acquire(settings, artifacts, patient, plane)
+rf, reference = acquired.plane, acquired.reference
+
+# %% [markdown]
+# ## One line of echo
+#
+# Depth is travel time: $z = c\,t/2$, with the speed of sound $c$ = 1540 m/s in tissue. One sample at 40 MHz is
+# about 19 µm of depth.
+
+# %% mystnb={"figure": {"name": "fig-line", "caption": "Simulated RF: one line of a plane, and two millimetres of it. The pulse is about two wavelengths long."}, "image": {"alt": "Upper panel: one simulated RF line against depth; lower panel: the same line over two millimetres, showing single oscillations"}}
+line = rf.samples[:, rf.samples.shape[1] // 2]
+middle = len(line) // 2
+fig, axes = plt.subplots(2, 1, figsize=(9, 4))
+axes[0].plot(rf.depth_mm, line, linewidth=0.4)
+axes[0].axvspan(rf.depth_mm[middle], rf.depth_mm[middle + 104], color="C1", alpha=0.5)
+axes[1].plot(rf.depth_mm[middle : middle + 104], line[middle : middle + 104], color="C1")
+[ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
+# %%
+Markdown(
+    f"This plane: {rf.samples.shape[0]} samples x {rf.samples.shape[1]} lines of {rf.samples.dtype}, "
+    f"{rf.sample_spacing_mm * 1e3:.2f} µm a sample, {rf.line_pitch_mm:.3f} mm a line, "
+    f"{rf.sampling_rate_hz / 1e6:.0f} MHz."
+)
+
+# %% [markdown]
+# ## B-mode
+#
+# The envelope of every line, on a logarithmic scale. The tumour core is outlined on this image by hand; here the
+# outline comes with the simulation. The mottled pattern is speckle: echoes of many scatterers, too close to tell
+# apart, that happen to add or cancel.
+
+# %% mystnb={"figure": {"name": "fig-bmode", "caption": "Simulated B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the simulated phantom under the same settings."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a simulated breast tumour with a dashed outline, and a uniform simulated phantom"}}
+fig, axes = plt.subplots(1, 2, figsize=(11, 4.5))
+for ax, shown, title in (
+    (axes[0], rf, f"{patient}, plane {plane}"),
+    (axes[1], reference.planes[0], "phantom"),
+):
+    figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
+    ax.set_title(title)
+axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--")
+# %% [markdown]
+# ## How the echoes were made
+#
+# Nothing here was measured. The simulated plane starts from tissue: fields of scatterer diameter (ESD),
+# concentration (EAC) and attenuation, different in core, margin and background and varying smoothly inside them. White
+# noise stands for scatterers at random places; it is filtered by the square root of the local backscatter
+# coefficient, spread sideways by the beam, filtered by the pulse (6 dB down at 3 and 8 MHz) and by the attenuation
+# along the path, amplified with depth, and rounded to 16 bit.
+
+# %% mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of this plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
+tissue = acquired.tissue
+extent = (tissue.lateral_mm[0], tissue.lateral_mm[-1], tissue.depth_mm[-1], tissue.depth_mm[0])
+fields = {"esd_um": "ESD / µm", "eac_db": "EAC / dB", "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz"}
+fig, axes = plt.subplots(1, 3, figsize=(13, 3.6))
+for ax, (name, label) in zip(axes, fields.items(), strict=True):
+    figures.show_map(ax, getattr(tissue, name), extent, label)
+
+# %% [markdown]
+# ## Why a phantom
+#
+# The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and
+# the scatterers. Only the last is wanted. A phantom scanned **with the same settings** shares all but the last two,
+# and those are known for the phantom {cite:p}`yao1990`. The paper's phantom holds 5-30 µm glass beads,
+# attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
+
+# %% mystnb={"figure": {"name": "fig-spectra", "caption": "Simulated spectra at one depth, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: power spectra of a simulated tissue plane and phantom, both bell-shaped around 5 MHz; right: their ratio, nearly a straight line"}}
+band_mhz = np.linspace(2, 9, 57)
+start, n_window = rf.samples.shape[0] // 2, round(2 / rf.sample_spacing_mm)
+spectrum_db = [
+    decibel(
+        np.mean(
+            [line_power(p, (start,), n_window, slice(None), band_mhz)[0].mean(axis=-1) for p in planes],
+            axis=0,
+        )
+    )
+    for planes in ([rf], reference.planes)
+]
+fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
+axes[0].plot(band_mhz, spectrum_db[0], label="tissue")
+axes[0].plot(band_mhz, spectrum_db[1], label="phantom")
+axes[0].legend()
+axes[1].plot(band_mhz, spectrum_db[0] - spectrum_db[1], "C2")
+axes[0].set(xlabel="frequency / MHz", ylabel="power / dB")
+axes[1].set(xlabel="frequency / MHz", ylabel="tissue / phantom, dB")
+# %% [markdown]
+# ## What the beads scatter
+#
+# {cite:t}`faran1951` solved the scattering of sound by an elastic sphere. Summed over the beads it gives the
+# phantom's backscatter coefficient, which turns ratios into absolute values. The beads' concentration has not been
+# published; we assume 4 g/L, spread evenly by mass over the diameters. A factor of two here shifts MBF, SI and
+# EAC by 3 dB and leaves SS and ESD alone.
+
+# %% mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the simulated phantom's mixture. Small beads follow the fourth power of frequency."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
+frequency_mhz = np.linspace(1, 12, 100)
+fig, ax = plt.subplots(figsize=(6, 3.5))
+for diameter_um in (10.0, 20.0, 30.0):
+    single = bead_backscatter(frequency_mhz * 1e6, (diameter_um, diameter_um))
+    ax.loglog(frequency_mhz, single, label=f"{diameter_um:.0f} µm")
+ax.loglog(frequency_mhz, bead_backscatter(frequency_mhz * 1e6), "k", linewidth=2, label="5-30 µm")
+ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
+ax.legend()
+# %%
+Markdown(
+    f"The phantom's backscatter coefficient at 5.5 MHz is {bead_backscatter(5.5e6)[0]:.2e} 1/(cm sr). "
+    f"{len(reference.planes)} frames of {reference.planes[0].samples.shape[1]} lines are averaged to know its spectrum."
+)
+
+# %% [markdown]
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-rf-gain
+# The gain of the scanner is turned up by 6 dB for the tumour but not for the phantom. Which numbers go wrong, and by how much?
+# ````
+#
+# ````{solution} ex-rf-gain
+# :class: dropdown
+# The normalised spectrum rises by 6 dB at all frequencies: MBF, SI and EAC are 6 dB too high; the slope, and with
+# it ESD, do not notice.
+# ````
+#
+# ````{exercise}
+# :label: ex-rf-lines
+# Run this chapter with `n_lines=512`. What becomes sharper in the B-mode, and what does not?
+# ````
+#
+# ````{solution} ex-rf-lines
+# :class: dropdown
+# Almost nothing: the beam, about 0.8 mm wide at the focus, sets the lateral resolution. Lines closer than the beam
+# sample the same speckle more finely.
+# ````
+#
+# ## Take-aways
+#
+# - RF holds the spectrum; the B-mode does not.
+# - Tissue and phantom must be scanned with the same settings; then their ratio is free of the scanner.
+# - The phantom's own attenuation and backscatter must be known: one from its maker, one from Faran's theory.

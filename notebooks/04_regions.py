@@ -1,0 +1,166 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Core and margin
+#
+# The tumour does not end at its outline: the tissue around it is changed too, and published features from the
+# margin helped to predict response {cite:p}`tadayyon2017,sannachi2023`. The core is outlined by hand on the B-mode; the margin is
+# a band of 5 mm around it, made automatically.
+#
+# **You will learn**
+#
+# - how a margin of true millimetres is made on pixels that are not square
+# - how maps look over the B-mode, for a responder and a non-responder
+# - how little a mean over the core or the margin alone says about response
+#
+# **Prerequisites**: [](03_maps). **Time**: 10 minutes to read, half a minute to run.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+margin_mm: float = 5.0  # thickness of the margin around the core, mm
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Markdown
+
+from helpers import figures, regions, stages
+from helpers.evaluation import auc_interval
+from helpers.rf import b_mode_db
+from helpers.settings import load_settings
+
+figures.use_book_style()
+settings = load_settings(profile, margin_mm=margin_mm)
+patients = stages.cohort(settings, artifacts)
+
+# %% [markdown]
+# ## Millimetres, not pixels
+#
+# A sample is about 0.02 mm deep, a line about ten times as wide. Growing a mask by a number of *pixels* would give a
+# margin ten times thicker sideways than in depth. The distance to the core is therefore measured in millimetres, along
+# both axes, and the margin is where $0 < d \le 5$ mm, clipped by the image.
+
+# %%
+training = patients[patients["split"] == "train"]
+shown = {
+    "responder": training.index[training["responder"]][0],
+    "non-responder": training.index[~training["responder"]][0],
+}
+acquired = stages.acquire(settings, artifacts, shown["responder"], 2)
+rf = acquired.plane
+depth_mm = rf.depth_mm[::5]
+core = regions.core_from_polygon(acquired.outline_mm, depth_mm, rf.lateral_mm)
+distance_mm = regions.distance_outside_mm(core, depth_mm, rf.lateral_mm)
+margin = regions.margin_of(core, depth_mm, rf.lateral_mm, margin_mm)
+
+# %% mystnb={"figure": {"name": "fig-margin", "caption": "Simulated plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Left: simulated B-mode image with the dashed core outline and the solid outer border of the margin; right: map of the distance from the core"}}
+fig, axes = plt.subplots(1, 2, figsize=(11, 4))
+figures.show_b_mode(axes[0], b_mode_db(rf), rf.extent_mm)
+figures.show_map(axes[1], distance_mm, rf.extent_mm, "distance to the core / mm", "magma", (0, 20))
+for ax in axes:
+    figures.show_outline(ax, core, rf.extent_mm)
+    figures.show_outline(ax, core | margin, rf.extent_mm, style="-")
+
+# %%
+pixel_mm2 = 5 * rf.sample_spacing_mm * rf.line_pitch_mm
+Markdown(
+    f"Core {core.sum() * pixel_mm2:.0f} mm², margin {margin.sum() * pixel_mm2:.0f} mm². On this plane the margin "
+    f"{'is clipped' if (core | margin)[:, [0, -1]].any() or (core | margin)[[0, -1]].any() else 'stays clear'} by the edge of the image."
+)
+
+# %% [markdown]
+# ## Overlays
+#
+# As in the paper's Figure 2: each map over its B-mode, the core dashed. Both patients come from the training set.
+# The colours of a map are the same in both rows.
+
+# %%
+planes = {name: stages.plane(settings, artifacts, patient, 2) for name, patient in shown.items()}
+limits = {
+    name: figures.value_range(np.concatenate([getattr(p.maps, name).ravel() for p in planes.values()]))
+    for name in figures.FOUR
+}
+
+# %% mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (top) and a non-responder (bottom), core dashed."}, "image": {"alt": "Two rows of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
+fig, axes = plt.subplots(2, 4, figsize=(17, 6.5), sharex=True, sharey=True)
+for row, (name, plane) in zip(axes, planes.items(), strict=True):
+    for ax, field in zip(row, figures.FOUR, strict=True):
+        figures.show_overlay(ax, plane, getattr(plane.maps, field), figures.LABELS[field], limits=limits[field])
+    row[0].set_title(f"{shown[name]}, {name}", loc="left")
+
+# %% [markdown]
+# ## What region means say
+#
+# Before any network: the mean of each patient's planes, core and margin, of the **training** patients only. Test and
+# validation patients stay unseen.
+
+# %%
+summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv")
+means = summary.groupby(["patient", "region"])[["mbf", "si", "esd_um", "eac_db", "sd_mbf"]].mean()
+table = means.loc[training.index].join(training["responder"], on="patient").reset_index()
+
+# %% mystnb={"figure": {"name": "fig-means", "caption": "Simulated training patients: mean over planes of the median of each map, in core and margin, by response."}, "image": {"alt": "Four box plots comparing simulated responders and non-responders for MBF, SI, ESD and EAC, in core and margin"}}
+fig, axes = plt.subplots(1, 4, figsize=(14, 3.5))
+named = table.assign(response=np.where(table["responder"], "R", "NR"))
+for ax, field in zip(axes, figures.FOUR, strict=True):
+    sns.boxplot(named, x="region", y=field, hue="response", hue_order=["R", "NR"], ax=ax, legend=field == "mbf")
+    ax.set(xlabel="", ylabel=figures.LABELS[field])
+
+# %%
+rows = {
+    (region, figures.LABELS.get(field, "SD of MBF / dB")): auc_interval(
+        ~group["responder"], group[field], settings.level
+    )
+    for region, group in table.groupby("region")
+    for field in (*figures.FOUR, "sd_mbf")
+}
+aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2).reset_index(names=["region", "mean of"])
+Markdown(aucs.to_markdown(index=False))
+
+# %% [markdown]
+# An AUC below 0.5 means that non-responders tend to the lower values. The standard deviation of MBF inside the core
+# stands for its heterogeneity, which the simulated cohort ties to response as well.
+#
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-regions-size
+# Compute the AUC of the number of windows in the core (`summary["windows"]`). What should it be in this cohort, and why
+# does the check matter?
+# ````
+#
+# ````{solution} ex-regions-size
+# :class: dropdown
+# Near 0.5: size is drawn independently of response. If it were not, a network could read the answer off the outline
+# and we would praise it for quantitative ultrasound.
+# ````
+#
+# ````{exercise}
+# :label: ex-regions-margin
+# Rerun with `margin_mm=10.0`. The simulated margin is 5 mm thick. What do the margin's AUCs do?
+# ````
+#
+# ````{solution} ex-regions-margin
+# :class: dropdown
+# The wider band takes in background, which carries no information: the medians move towards the background's and
+# the AUCs towards 0.5.
+# ````
+#
+# ## Take-aways
+#
+# - Margins are made in millimetres and clipped by the image.
+# - Colours are shared between patients, or they cannot be compared.
+# - Single means separate the groups poorly; combining them is the networks' task.

@@ -1,0 +1,243 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Images for the networks
+#
+# A network wants every plane as the same kind of array: four square images of one size, with values of
+# one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can
+# hide the tissue, or write the answer into the image.
+#
+# **You will learn**
+#
+# - how maps are resampled without smearing what is missing
+# - how values are scaled with training patients only, and why not by minimum and maximum
+# - how holes, outline and size of a tumour could give its response away, and how to check that they do
+#   not
+#
+# **Prerequisites**: [](03_maps), [](04_regions). **Time**: 12 minutes to read, seconds to run once the
+# maps are there.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+patient: str = "P001"  # patient shown
+plane: int = 2  # image plane shown, counted from 0
+image_px: int = 64  # edge of the square image, pixels
+field_of_view_mm: float = 60.0  # edge of the square image, mm
+clip_percentile: float = 1.0  # of the training pixels, clipped at both ends before scaling to (0, 1)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown
+
+from helpers import figures, stages
+from helpers.evaluation import auc_interval
+from helpers.images import CHANNELS, augment, fit_scaling, hole_fraction, resample_plane, scale
+from helpers.settings import load_settings
+
+figures.use_book_style()
+settings = load_settings(profile, image_px=image_px, field_of_view_mm=field_of_view_mm, clip_percentile=clip_percentile)
+patients = stages.cohort(settings, artifacts)
+images = stages.images(settings, artifacts)
+shown = np.flatnonzero((images.patient == patient) & (images.plane == plane))[0]
+
+# %% [markdown]
+# ## One plane, one square
+#
+# The networks see four of the five maps, in this order: MBF, SI, ESD and EAC. Every image is a square
+# field of view centred on the core's centroid. Its two axes keep one scale, so that a round tumour stays
+# round. The paper resampled to 512 × 512 pixels {cite:p}`taleghamar2022`; how far its image reached it
+# does not say. **Decision**: the field of view is as wide as the probe.
+
+# %% mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a simulated tumour as the networks get it, before scaling: four images over core and margin; dashed the core."}, "image": {"alt": "Four square parametric images of one simulated tumour, MBF, SI, ESD and EAC, with the core outlined by a dashed line"}}
+fig, axes = plt.subplots(2, 2, figsize=(8.5, 7.5))
+for ax, (name, unit), image in zip(axes.flat, CHANNELS.items(), images.maps[shown], strict=True):
+    figures.show_map(ax, image, images.extent_mm[shown], f"{name} / {unit}")
+    figures.show_outline(ax, images.core[shown], images.extent_mm[shown], colour="black")
+
+# %% [markdown]
+# ## Resampling without smearing
+#
+# A pixel larger than the grid of the map takes the mean of the map values under it, weighted by the area
+# they share; a smaller one interpolates linearly. Either is a pair of small matrices, one per axis. With
+# $v$ the map, zero where it is missing, and $m$ the mask of what is there,
+#
+# $$ \text{image} = \frac{W_z\, v\, W_x^{\top}}{W_z\, m\, W_x^{\top}} . $$
+#
+# The division makes it an average over *what is there*: missing values do not spread, and nothing from
+# outside core and margin leaks in. A pixel belongs to the core, or to the region, when half of it is
+# covered.
+
+# %% mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one about that of a laptop, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
+mapped = list(stages.read_maps(stages.maps(settings, artifacts) / f"{patient}.h5"))[plane]
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
+for ax, n in zip(axes, (32, 64, 512), strict=True):
+    maps, _, _, extent_mm = resample_plane(mapped.maps, mapped.core, mapped.margin, n, field_of_view_mm)
+    figures.show_map(ax, maps[2], extent_mm, "ESD / µm", limits=figures.value_range(images.maps[shown, 2]))
+    ax.set_title(f"{n} × {n} pixels")
+
+# %%
+n_core, n_region = images.core.sum((1, 2)), images.region.sum((1, 2))
+at_edge = images.region[:, [0, -1]].any((1, 2)) | images.region[:, :, [0, -1]].any((1, 2))
+Markdown(
+    f"{len(images)} images of {patients.shape[0]} patients, {image_px} × {image_px} pixels of "
+    f"{field_of_view_mm / image_px:.2f} mm. The median plane has {np.median(n_core):.0f} pixels of core and "
+    f"{np.median(n_region):.0f} of core and margin. In {at_edge.sum()} images the region reaches the border."
+)
+
+# %% [markdown]
+# ## Scaling, with training patients only
+#
+# The paper scaled its images to (0, 1) with parameters of the training set, without saying which. Minimum
+# and maximum are the obvious reading. But then the two most extreme pixels of all, they alone, set the
+# scale:
+
+# %%
+split = patients.loc[images.patient, "split"].to_numpy()  # of each plane
+train = split == "train"
+rows = []
+for channel, (name, unit) in enumerate(CHANNELS.items()):
+    pixels = images.maps[train, channel][images.region[train]]
+    low, p1, median, p99, high = np.nanpercentile(pixels, [0, 1, 50, 99, 100])
+    rows.append((f"{name} / {unit}", low, p1, median, p99, high, (p99 - p1) / (high - low)))
+columns = ["map", "minimum", "1 %", "median", "99 %", "maximum", "share of the range that holds 98 %"]
+Markdown(pd.DataFrame(rows, columns=columns).round(2).to_markdown(index=False))
+
+# %% [markdown]
+# **Decision**: the percentiles `clip_percentile` and 100 − `clip_percentile` of the training patients'
+# pixels set the scale; what lies beyond is clipped. Validation and test patients are scaled with the
+# *training* numbers: their own would be a glance at them. Core images and core + margin images get a
+# scale each.
+
+# %%
+scalings = {region: fit_scaling(images, train, region, clip_percentile) for region in ("core", "core_margin")}
+scale_table = {
+    (region, end): dict(zip(CHANNELS, getattr(scaling, end), strict=True))
+    for region, scaling in scalings.items()
+    for end in ("lo", "hi")
+}
+Markdown(pd.DataFrame(scale_table).T.round(2).reset_index(names=["region", "end"]).to_markdown(index=False))
+
+# %% [markdown]
+# ## Low is not outside
+#
+# Outside the region an image has no value; the networks get 0 there. If the lowest tissue were scaled to
+# 0 as well, nobody could tell it from outside: not the network, and not the prediction difference
+# analysis of [](11_pda), which blanks patches with zeros. **Decision**: tissue is scaled to 0.1 … 1; 0
+# means outside, and nothing else. (The paper does not say what it put outside.)
+
+# %% mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the simulated training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Four histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
+scaled = {region: scale(images, scaling, region) for region, scaling in scalings.items()}
+fig, axes = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True)
+for channel, (ax, name) in enumerate(zip(axes, CHANNELS, strict=True)):
+    ax.hist(scaled["core_margin"][train, channel][images.region[train]], bins=np.linspace(0, 1, 41))
+    ax.set(xlabel=f"{name}, scaled", ylabel="pixels" if channel == 0 else "")
+
+# %% [markdown]
+# ## Two inputs
+#
+# Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is
+# outside.
+
+# %% mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one simulated plane, EAC: the core alone, and core with margin. Black is outside."}, "image": {"alt": "Two scaled EAC images of one simulated plane side by side: the core only, and core with its margin"}}
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
+for ax, (region, title) in zip(axes, {"core": "core", "core_margin": "core + margin"}.items(), strict=True):
+    eac = scaled[region][shown, 3]
+    figures.show_map(ax, eac, images.extent_mm[shown], "EAC, scaled", "magma", limits=(0, 1))
+    ax.set_title(title)
+
+# %% [markdown]
+# ## What must not carry the label
+#
+# Some windows give no physical ESD or EAC ([](03_maps)). Averaging closes most of the gaps; a pixel with
+# nothing valid under it is a hole. Which windows fail depends on the tissue itself, so **the holes alone
+# can tell something of the response**, and filled with zero they would be a drawing of it. **Decision**:
+# a hole takes the median of its own plane's region. The table asks how well a patient's failed windows,
+# holes, size and outline alone, without any value, separate the classes:
+
+# %%
+per_plane = pd.DataFrame(
+    {
+        "fraction of holes, core": hole_fraction(images, "core").max(1),
+        "fraction of holes, core + margin": hole_fraction(images).max(1),
+        "pixels of the core": images.core.sum((1, 2)),
+        "width over height of the core": images.core.any(1).sum(1) / images.core.any(2).sum(1),
+    }
+)
+per_patient = per_plane.groupby(images.patient).mean()
+summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
+per_patient["fraction of failed windows"] = summary.groupby("patient")["unphysical"].mean()
+positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
+rows = [
+    (name, per_patient[name].mean(), *auc_interval(positive, per_patient[name], settings.level)) for name in per_patient
+]
+table = pd.DataFrame(rows, columns=["alone", "mean", "AUC", "low", "high"])
+Markdown(table.round(3).to_markdown(index=False))
+
+# %% [markdown]
+# An AUC whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a sign turned round. Run
+# this check before training on any cohort, simulated or recorded.
+#
+# ## Augmentation
+#
+# In training only, each image is flipped left to right half of the time and moved by up to `max_shift` of
+# its edge in both directions, freshly drawn every time it is shown. What moves out is gone, and zeros,
+# outside, move in. (A shift that wraps around would put a piece of tumour at the other edge.)
+
+# %% mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. Black is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
+batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, 4, n, n)
+moved = augment(batch, torch.Generator().manual_seed(settings.seed), settings.max_shift)
+fig, axes = plt.subplots(1, 8, figsize=(12, 1.8))
+for ax, image in zip(axes, moved[:, 2], strict=True):
+    ax.imshow(image, cmap="magma", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[])
+
+# %% [markdown]
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-images-leak
+# Scale the images with *all* patients instead of the training patients. How much do the limits change? Is
+# this a leak worth worrying about?
+# ````
+#
+# ````{solution} ex-images-leak
+# :class: dropdown
+# `fit_scaling(images, np.ones(len(images), bool), "core", clip_percentile)` differs from the training
+# scale by a small part of its range, since percentiles of so many pixels are stable, and it knows nothing
+# of the response. The damage would be small. The habit is what matters: whoever lets the test patients in
+# at one place cannot say any more that they were unseen.
+# ````
+#
+# ````{exercise}
+# :label: ex-images-holes
+# Fill the holes with zeros after scaling and train the four models of [](07_training) again. Which number
+# in the table above predicts whether the networks can gain from it?
+# ````
+#
+# ````{solution} ex-images-holes
+# :class: dropdown
+# The AUC of the fraction of holes. Where it is near 0.5, holes carry nothing and zeros merely disturb;
+# where it is clearly off, a network can count zeros instead of reading tissue, and would fail on a
+# scanner whose fits fail elsewhere.
+# ````
+#
+# ## Take-aways
+#
+# - Missing values are left out of every average; they neither spread nor turn into numbers silently.
+# - Everything that is fitted, even a scale, is fitted on training patients.
+# - Zero means outside and nothing else; holes take their region's median; both are decisions the paper
+#   leaves open {cite:p}`taleghamar2022`.

@@ -1,0 +1,290 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The networks
+#
+# Two backbones look at the four images of a plane: a residual network, and a residual attention network
+# that also learns *where* to look. Each ends in a vector of 256 numbers per plane. The mean of these
+# vectors over all planes of a tumour goes to a small predictive network, which says how likely the
+# patient is a non-responder.
+#
+# **You will learn**
+#
+# - how both backbones are built, and that they are the ones their authors published, to the last weight
+# - how an attention module weighs what its trunk sees
+# - which layer gives the 256 numbers, where the paper is silent, and what a forward pass costs
+#
+# **Prerequisites**: [](05_images). **Time**: 15 minutes to read, a few seconds to run.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+patient: str = "P001"  # patient shown
+plane: int = 2  # image plane shown, counted from 0
+resnet_block: str = "basic"  # residual unit: basic (two 3 x 3) or bottleneck (1 x 1, 3 x 3, 1 x 1)
+resnet_layers: list = [1, 1, 1, 1]  # residual units per stage; ResNet-101 has [3, 4, 23, 3]
+resnet_width: int = 16  # channels of the first stage; ResNet-101 has 64
+ran_width: int = 8  # channels of the stem; RAN-56 has 64
+ran_attention: list = [1, 1, 0]  # attention modules per stage; RAN-56 has [1, 1, 1]
+ran_trunk_units: int = 1  # residual units in a module's trunk; RAN-56 has 2
+ran_tail_units: int = 1  # residual units of the last stage; RAN-56 has 3
+hidden: int = 100  # neurons of the hidden fully connected layers
+dropout: float = 0.5  # dropout rate
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from IPython.display import Markdown
+from torch import nn
+
+from helpers import figures, stages
+from helpers.attention import Attention, ResidualAttentionNetwork, Unit
+from helpers.fitting import reproducible, resolve_device
+from helpers.images import fit_scaling, scale
+from helpers.networks import ResNet, build_feature_network, count_macs, count_weights, vector_shape
+from helpers.settings import load_settings
+
+figures.use_book_style()
+settings = load_settings(
+    profile, resnet_block=resnet_block, resnet_layers=resnet_layers, resnet_width=resnet_width,
+    ran_width=ran_width, ran_attention=ran_attention, ran_trunk_units=ran_trunk_units,
+    ran_tail_units=ran_tail_units, hidden=hidden, dropout=dropout,
+)  # fmt: skip
+
+# %% [markdown]
+# ## Residual network
+#
+# A residual unit adds what it computes to what came in, $y = x + F(x)$, so that a deep stack can start as
+# almost nothing and learn corrections {cite:p}`he2016`. Its architecture is four numbers of units, its
+# width and its kind of unit. The paper's *modified ResNet-101* takes four channels instead of three; what
+# else was modified it does not say.
+#
+# ## Residual attention network
+#
+# The residual attention network {cite:p}`wang2017ran` puts an **attention module** into each of three
+# stages. It has two branches on the same input: a trunk of residual units, $T(x)$, and a mask that runs
+# an hourglass. Down: max pooling and a residual unit per level, so that one number sees a large part of
+# the image. Up: bilinear interpolation back, adding at each level what a residual unit on the skip kept.
+# Two 1 × 1 convolutions and a sigmoid end it, $M(x) \in (0, 1)$. Both are joined as
+#
+# $$ y = (1 + M(x))\, T(x). $$
+#
+# The 1 matters: a mask of 0 leaves the trunk as it is instead of erasing it, and stacked modules do not
+# fade the signal.
+
+# %% [markdown]
+# ## Are they the published ones?
+#
+# A network with the right name can be wired wrongly and still train. So both are built at their original
+# size, without numbers in their weights (the device `meta` computes shapes only), and counted. One MAC is
+# a multiplication with its addition.
+
+# %%
+with torch.device("meta"):
+    original = {
+        "ResNet-101": ResNet(3, "bottleneck", [3, 4, 23, 3], 64),
+        "RAN-56": ResidualAttentionNetwork(3, 64, [1, 1, 1], trunk_units=2, tail_units=3),
+    }
+    rows, photograph = {}, torch.zeros(1, 3, 224, 224)
+    for name, backbone in original.items():
+        network = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
+        rows[name] = count_weights(network), count_macs(network, photograph) / 1e9
+counted = pd.DataFrame(rows, index=["weights", "GMAC at 224 × 224"]).T
+counted["published"] = ["44,549,160, 7.80 (torchvision)", "31,810,728, 6.271 (the authors' network file)"]
+counted["weights"] = [f"{int(n):,}" for n in counted["weights"]]
+Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
+
+# %% [markdown]
+# Equal counts do not prove equal wiring: ports of the attention network exist that add extra sums inside
+# the mask, which cost no weight. The tests of this book therefore check the wiring too: one skip per
+# level, the fusion, the sizes, and, for the ResNet, the same output as torchvision's from the same
+# weights.
+#
+# ## From maps to 256 numbers
+#
+# The paper flattens the last feature maps to 256 and does not name the layer. Both backbones halve an
+# image five times: 512 pixels become 16, and 16 × 16 = 256. **Decision**: a 1 × 1 convolution to *one*
+# map, flattened, fits these words best, and keeps the place of what was seen. For smaller images more
+# maps keep the length, $256 / (n/32)^2$ of them for $n$ pixels. The alternative, 256 maps pooled to one
+# number each, forgets the place; it is one argument away (`vector="pool"`).
+
+# %%
+sizes = {n: (n // 32, *vector_shape(n)) for n in (32, 64, 128, 256, 512)}
+Markdown(
+    pd.DataFrame(sizes, index=["edge of the last maps", "maps after the 1 × 1 convolution", "vector"])
+    .T.rename_axis("image, pixels")
+    .to_markdown()
+)
+
+# %% [markdown]
+# ## The networks of this profile
+#
+# The full networks need a GPU. The profile sets depth and width; the wiring stays. Weights of each part,
+# then each backbone stage by stage:
+
+# %%
+networks, gmac_here, rows = {}, {}, []
+torch.manual_seed(settings.seed)
+for name, backbone in {"ResNet": "resnet", "RAN": "ran"}.items():
+    networks[name] = build_feature_network(settings, backbone).eval()
+    example = torch.zeros(1, 4, settings.image_px, settings.image_px)
+    gmac_here[name] = count_macs(networks[name], example) / 1e9
+    parts = networks[name].backbone, networks[name].to_vector, networks[name].head
+    rows.append((name, *[f"{count_weights(part):,}" for part in parts], f"{1000 * gmac_here[name]:.2f}"))
+columns = ["network", "backbone", "1 × 1 convolution", "head", f"MMAC at {settings.image_px} pixels"]
+Markdown(pd.DataFrame(rows, columns=columns).to_markdown(index=False, disable_numparse=True))
+
+
+# %%
+def shapes(parts, images):
+    """Return name, output (channels and pixels) and weights of each part that images pass through."""
+    rows = []
+    for name, part in parts:
+        images = part(images)
+        size = " × ".join(str(length) for length in images.shape[1:])
+        rows.append((name, size, f"{count_weights(part):,}"))
+    return rows
+
+
+ran = networks["RAN"].backbone
+kinds = {Unit: "residual unit", Attention: "attention module"}
+parts = [("stem", ran.stem), *[(kinds[type(part)], part) for part in ran.stages], ("tail", ran.tail)]
+table = pd.DataFrame(shapes(parts, example), columns=["RAN", "channels × pixels", "weights"])
+Markdown(table.to_markdown(index=False, disable_numparse=True))
+
+# %%
+resnet = networks["ResNet"].backbone
+stem = nn.Sequential(resnet.conv1, resnet.bn1, nn.ReLU(), resnet.maxpool)
+parts = [("stem", stem), *[(f"stage {i}", getattr(resnet, f"layer{i}")) for i in (1, 2, 3, 4)]]
+table = pd.DataFrame(shapes(parts, example), columns=["ResNet", "channels × pixels", "weights"])
+Markdown(table.to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## A mask at work
+#
+# Before any training the weights are random, and so is the mask; still it shows what a mask is: one
+# number between 0 and 1 per channel and place, smooth, because it comes from far below. The figure
+# follows the first attention module: the mean over channels of the trunk, of the mask, and of what leaves
+# the fusion.
+
+# %%
+images = stages.images(settings, artifacts)
+split = stages.cohort(settings, artifacts).loc[images.patient, "split"].to_numpy()
+scaling = fit_scaling(images, split == "train", "core_margin", settings.clip_percentile)
+shown = images.select((images.patient == patient) & (images.plane == plane))
+inputs = torch.from_numpy(scale(shown, scaling, "core_margin"))  # (1, 4, n, n)
+seen = {}
+modules = ran.attention_modules()
+if modules:
+    modules[0].trunk.register_forward_hook(lambda *call: seen.update({"trunk T": call[2]}))
+    modules[0].mask.register_forward_hook(lambda *call: seen.update({"mask M": call[2]}))
+with torch.no_grad():
+    vector = networks["RAN"].vectors(inputs)
+
+# %% mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one simulated plane (mean over channels): the image's ESD, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one simulated plane: scaled ESD, trunk, smooth mask, and their product, all showing the outline of the tumour"}}
+panels = {"ESD, scaled": inputs[0, 2]}
+if seen:
+    trunk, mask = seen["trunk T"][0], seen["mask M"][0]  # (channels, n / 4, n / 4)
+    panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0), "(1 + M) T": ((1 + mask) * trunk).mean(0)}
+fig, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 2.8), squeeze=False)
+for ax, (name, values) in zip(axes.flat, panels.items(), strict=True):
+    limits = values.min().item(), values.max().item()
+    figures.show_map(ax, values.numpy(), shown.extent_mm[0], name, "magma", limits=limits)
+
+# %% [markdown]
+# ## The heads
+#
+# Fully connected layers turn 256 numbers into two: 256 → hidden → 2, softmax, dropout after the first
+# layer (the 256 inputs) and the second (the hidden neurons). They appear twice. In stage 1 they hang on
+# the backbone and train it, plane by plane. In stage 2 a fresh pair, the **predictive network**, learns
+# on the mean vectors of whole tumours ([](07_training)).
+
+# %%
+print(networks["RAN"].head)
+
+# %% [markdown]
+# ## What it costs
+#
+# The time of a training step on this machine, forward and backward, in batches of the profile's size.
+# Small networks are bound by the number of their layers rather than by arithmetic: a RAN of many tiny
+# layers can take longer per MAC than a ResNet of few.
+
+
+# %%
+def milliseconds_per_plane(network, device, n_steps=5):
+    """Time forward and backward passes of one batch [ms per plane]; ``item`` waits for the device."""
+    network = network.to(device).train()
+    batch = torch.rand(settings.batch_size, 4, settings.image_px, settings.image_px, device=device)
+    for step in range(n_steps + 1):
+        if step == 1:  # the first pass prepares
+            start = time.perf_counter()
+        loss = network(batch).sum()
+        loss.backward()
+        loss.item()
+    return 1000 * (time.perf_counter() - start) / n_steps / len(batch)
+
+
+device = resolve_device(settings.device)
+with reproducible(device):  # as in training: one thread on a CPU
+    costs = {name: f"{milliseconds_per_plane(network, device):.1f} ms" for name, network in networks.items()}
+Markdown(pd.DataFrame({f"training, per plane, on {device.type}": costs}).to_markdown())
+
+# %%
+with torch.device("meta"):
+    plane_px = torch.zeros(1, 4, 512, 512)
+    resnet_101 = ResNet(4, "bottleneck", [3, 4, 23, 3], 64)
+    ran_56 = ResidualAttentionNetwork(4, 64, [1, 1, 1], trunk_units=2, tail_units=3)
+    full = {"ResNet": count_macs(resnet_101, plane_px) / 1e9, "RAN": count_macs(ran_56, plane_px) / 1e9}
+times = {name: f"{full[name] / gmac:,.0f}" for name, gmac in gmac_here.items()}
+Markdown(
+    f"At the paper's size, 4 × 512 × 512, ResNet-101 takes {full['ResNet']:.1f} and RAN-56 {full['RAN']:.1f} "
+    f"GMAC a plane: {times['ResNet']} and {times['RAN']} times the networks of this profile."
+)
+
+# %% [markdown]
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-networks-depth
+# Why has the mask of the first stage three levels, that of the second two, that of the third one?
+# ````
+#
+# ````{solution} ex-networks-depth
+# :class: dropdown
+# The stages work at 1/4, 1/8 and 1/16 of the image. Three, two and one further halvings bring all masks
+# down to 1/32, the size of the last feature maps: every mask sees about the same, large, part of the
+# image.
+# ````
+#
+# ````{exercise}
+# :label: ex-networks-pool
+# Build the RAN with `vector="pool"`. How many weights does the 1 × 1 convolution have now? Which of the
+# two vectors changes when the image moves by one field of the last map?
+# ````
+#
+# ````{solution} ex-networks-pool
+# :class: dropdown
+# 256 maps from $c$ channels: $256 (c + 1)$ weights. The pooled vector hardly changes, a mean does not
+# know where its terms stood; the flattened one moves its entries. Augmentation by shifts teaches the head
+# to live with that.
+# ````
+#
+# ## Take-aways
+#
+# - Architecture is data: the same code is the published network at full size and a small one on a laptop.
+# - Counting weights and MACs catches most mistakes; wiring needs tests of its own.
+# - The 256-vector, the paper's silence, is a decision: one map from 512 pixels, more maps from fewer
+#   {cite:p}`taleghamar2022`.

@@ -1,0 +1,339 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Table 2
+#
+# How often are the four models right, and how sure can we be of that with a handful of non-responders?
+#
+# **You will learn**
+#
+# - what sensitivity, specificity and AUC mean when the *non-responder* is the positive class;
+# - how to give each of them an interval that keeps its promise in a small test set;
+# - which accuracy a model reaches that has learned nothing at all.
+#
+# **You need** the chapter on training; a little probability.
+# **Time** 20 minutes to read; the chapter runs in seconds once the models are trained.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+level: float = 0.95  # confidence level of all intervals
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from scipy.stats import norm
+
+from helpers import evaluation, stages
+from helpers.figures import use_book_style
+from helpers.settings import load_settings
+from helpers.training import MODELS
+
+use_book_style()
+settings = load_settings(profile, level=level)
+predictions = stages.models(settings, artifacts).predictions
+
+# %% [markdown]
+# ## What the models say
+#
+# Each model gives each patient one number: the probability that the tumour will *not* respond. The last digit
+# of the story is a threshold: from 0.5 on, the patient is called a non-responder. The paper names no
+# threshold; 0.5 is what a softmax with two outputs suggests, and it is fixed before anybody looks at the test
+# patients.
+
+# %%
+test = predictions[predictions.split == "test"]
+wide = test.pivot(index="patient", columns="model", values="probability")[list(MODELS)]
+responder = test.groupby("patient").responder.first()
+Markdown(wide.set_axis([spec.title for spec in MODELS.values()], axis=1).assign(responder=responder)
+         .sample(min(8, len(wide)), random_state=0).sort_index().to_markdown(floatfmt=".2f"))  # fmt: skip
+
+# %% [markdown]
+# ## Four counts
+#
+# All of Table 2 but the AUC and the loss comes from four counts. **Positive means non-responder**, throughout
+# {cite}`taleghamar2022`:
+#
+# - *sensitivity* is the share of non-responders that are found,
+# - *specificity* is the share of responders that are found.
+
+# %%
+counts = {
+    spec.title: evaluation.confusion(~rows.responder.astype(bool), rows.probability)._asdict()
+    for slug, spec in MODELS.items()
+    for rows in [test[test.model == slug]]
+}
+counts = pd.DataFrame(counts).T
+Markdown(counts.rename(columns=lambda name: name.replace("_", " ")).to_markdown())
+
+# %% [markdown]
+# ## An interval for a proportion
+#
+# The test set is one draw of patients; the next draw would give other counts. For $k$ of $n$ patients the
+# textbook interval is $\hat p \pm z \sqrt{\hat p (1 - \hat p) / n}$ (Wald), and this is what the paper prints
+# around accuracies. It has width zero when everybody is found, and it is too short when $n$ is small.
+# Wilson's interval asks instead which true proportions $p$ are within $z$ *of their own* standard errors of
+# what was seen,
+#
+# $$ |\hat p - p| \le z \sqrt{p (1 - p) / n} , $$
+#
+# which is a quadratic in $p$. We use it for every proportion.
+
+# %%
+n_positive, n_negative = int((~responder.astype(bool)).sum()), int(responder.sum())
+k = np.arange(n_positive + 1)
+wilson = np.array([evaluation.proportion_interval(found, n_positive, level) for found in k])
+half_width = norm.ppf((1 + level) / 2) * np.sqrt(k / n_positive * (1 - k / n_positive) / n_positive)
+
+# %% mystnb={"figure": {"name": "fig-wilson", "caption": "Wald's and Wilson's intervals for the sensitivity, for every possible number of non-responders found in a test set with as many non-responders as the simulated one."}, "image": {"alt": "Two sets of vertical error bars over the number of non-responders found; Wald's shrink to nothing at both ends and leave the range from 0 to 1, Wilson's do not."}}
+figure, ax = plt.subplots(figsize=(7, 3.6))
+for shift, low, high, name in [
+    (-0.1, k / n_positive - half_width, k / n_positive + half_width, "Wald"),
+    (0.1, wilson[:, 1], wilson[:, 2], "Wilson"),
+]:
+    ax.vlines(k + shift, low, high, colors="C0" if name == "Wald" else "C1", lw=3, label=name)
+ax.plot(k, k / n_positive, "k_", ms=12)
+ax.axhspan(1, 1.15, color="0.9", zorder=0)
+ax.axhspan(-0.15, 0, color="0.9", zorder=0)
+ax.set(xlabel="non-responders found", ylabel="sensitivity", xticks=k[:: 1 + n_positive // 12], ylim=(-0.15, 1.15))
+ax.legend(loc="upper left")
+plt.show()
+
+# %% [markdown]
+# Values in the grey bands of {numref}`fig-wilson` are impossible, yet Wald's interval reaches into them.
+#
+# ## An interval for the AUC
+#
+# The AUC is the probability that a non-responder scores higher than a responder: the share of all pairs (one
+# of each) that the non-responder *wins*, a tie counting one half. Pairs share patients, so they are not
+# independent. DeLong and colleagues {cite}`delong1988` found the variance in the rows and columns of the
+# table of wins: the average of a row says how one non-responder fares against all responders, the average of
+# a column how one responder fares.
+
+# %%
+rows = test[test.model == list(MODELS)[-1]]
+lost = ~rows.responder.to_numpy(bool)  # True for a non-responder
+score = rows.probability.to_numpy()
+wins = (score[lost][:, None] > score[~lost]) + 0.5 * (score[lost][:, None] == score[~lost])
+auc = wins.mean()
+variance = wins.mean(1).var(ddof=1) / lost.sum() + wins.mean(0).var(ddof=1) / (~lost).sum()
+
+# %%
+interval = {scale: evaluation.auc_interval(lost, score, level, scale) for scale in ("logit", "plain")}
+bootstrap = evaluation.auc_bootstrap(lost, score, level)
+Markdown(
+    f"With **{MODELS[rows.model.iloc[0]].title}** the non-responders win {wins.sum():g} of {wins.size} pairs: "
+    f"AUC {auc:.3f}, standard error {variance**0.5:.3f}.\n\n"
+    f"| {level:.0%} interval | from | to |\n|---|---|---|\n"
+    f"| DeLong, logit scale | {interval['logit'][1]:.3f} | {interval['logit'][2]:.3f} |\n"
+    f"| DeLong, plain scale | {interval['plain'][1]:.3f} | {interval['plain'][2]:.3f} |\n"
+    f"| bootstrap of patients within each class | {bootstrap[0]:.3f} | {bootstrap[1]:.3f} |"
+)
+
+# %% [markdown]
+# An AUC cannot exceed 1 and its estimates are skewed near that end, so we take the normal approximation on
+# the log-odds of the AUC, $\log\frac{A}{1-A}$, and transform back. Where DeLong's variance has nothing to say
+# (the classes are separated perfectly, or a class has one patient), the helper falls back on the $k =
+# \min(n_+, n_-)$ pairs that share no patient: if all of those are won, every AUC $A$ with $A^k < (1 -
+# \text{level}) / 2$ is ruled out. That needs no assumption about the scores, and it is wide.
+#
+# ## Table 2, computed
+#
+# Beside every proportion and AUC stands its interval. The loss is the cross entropy of the validation
+# patients. The paper weights non-responders in training and does not say whether the printed loss is
+# weighted: ours is not.
+
+# %% tags=["table"]
+table = evaluation.table2(predictions, level)
+Markdown("Simulated cohort.\n\n" + evaluation.readable(table).to_markdown(disable_numparse=True))
+
+# %% [markdown]
+# ## Table 2, printed
+#
+# These are the paper's figures {cite}`taleghamar2022`, from 181 real patients. Our patients are simulated, so
+# the two tables are not meant to agree digit by digit; they are to be read in the same way.
+
+# %%
+Markdown(evaluation.readable(evaluation.PRINTED_TABLE_2).to_markdown(disable_numparse=True))
+
+# %% mystnb={"figure": {"name": "fig-table2", "caption": "Simulated cohort. Test accuracy and AUC of the four models with their intervals (black) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
+rate = evaluation.no_information_rate(~responder.astype(bool))
+for ax, name, nothing in zip(axes, ("test_accuracy", "test_auc"), (rate, 0.5), strict=True):
+    value = table[name]
+    errors = [value - table[f"{name}_low"], table[f"{name}_high"] - value]
+    ax.errorbar(value, table.index - 0.12, xerr=errors, fmt="ko", capsize=3, label="computed")
+    printed = evaluation.PRINTED_TABLE_2
+    ax.errorbar(printed[name], printed.index + 0.12, xerr=printed[f"{name}_half_width"], fmt="s",
+                color="0.6", capsize=3, label="printed")  # fmt: skip
+    ax.axvline(nothing, color="C3", ls=":")
+    ax.set(xlabel=name.replace("_", " ").replace("auc", "AUC"), xlim=(0, 1.02))
+axes[0].set(yticks=table.index, yticklabels=[f"{spec.number}  {spec.title}" for spec in MODELS.values()])
+axes[0].invert_yaxis()
+figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncol=2)
+plt.show()
+
+# %% [markdown]
+# ## What knowing nothing achieves
+#
+# A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *no-information rate*.
+
+# %%
+better = [MODELS[slug].title for slug in MODELS if table.test_accuracy[MODELS[slug].number] > rate]
+sure = [spec.title for spec in MODELS.values() if table.test_accuracy_low[spec.number] > rate]
+paper_rate = evaluation.no_information_rate(np.repeat([True, False], [10, 40]))
+paper_better = evaluation.PRINTED_TABLE_2.index[evaluation.PRINTED_TABLE_2.test_accuracy > paper_rate]
+Markdown(
+    f"In this simulated test set ({n_positive} non-responders, {n_negative} responders) the no-information rate "
+    f"is **{rate:.1%}**. Models with a higher test accuracy: {'; '.join(better) or 'none'}. Models whose whole "
+    f"interval lies above it: {'; '.join(sure) or 'none'}.\n\nIn the paper's test set, 40 of 50 respond and the "
+    f"rate is {paper_rate:.0%}; of its models, numbers {' and '.join(map(str, paper_better))} exceed it."
+)
+
+# %% [markdown]
+# Accuracy mixes two kinds of error that do not weigh the same: a missed non-responder gets months of a toxic
+# treatment that does not help, and a false alarm may lose one that would have. That is why sensitivity,
+# specificity and AUC stand beside it.
+#
+# ## How many non-responders would it take?
+
+# %% mystnb={"figure": {"name": "fig-patients", "caption": "Half the width of Wilson's interval around a sensitivity of 0.7 against the number of non-responders in the test set. Vertical line: this simulated test set."}, "image": {"alt": "A falling curve: the half-width of the interval shrinks with the square root of the number of non-responders."}}
+sizes = np.arange(10, 310, 10)
+widths = np.array([np.ptp(evaluation.proportion_interval(7 * n // 10, n, level)[1:]) / 2 for n in sizes])
+figure, ax = plt.subplots(figsize=(6, 3.2))
+ax.plot(sizes, 100 * widths, ".-")
+ax.axvline(n_positive, color="C3", ls=":")
+ax.set(xlabel="non-responders tested", ylabel="half-width / points", ylim=(0, None))
+plt.show()
+
+# %%
+enough = sizes[np.argmax(widths <= 0.10)]
+low, high = evaluation.proportion_interval(7, 10, level)[1:]
+Markdown(
+    f"Seven of ten non-responders found, as in three of the paper's four models, is compatible with true "
+    f"sensitivities from {low:.0%} to {high:.0%}. For plus or minus ten points one needs about {enough} "
+    f"non-responders, which are about {enough / 0.238:.0f} patients when 23.8 % do not respond."
+)
+
+# %% [markdown]
+# ## Does the interval keep its promise?
+#
+# An interval of level 95 % should hold the true AUC in 95 of 100 studies. In a simulation we know the truth:
+# draw scores of 10 non-responders and 40 responders from two normal distributions whose AUC we chose, make
+# the interval, look, repeat. The printed half-widths of the AUC turn out to be $1.96 \sqrt{A (1 - A) / 50}$,
+# as if the AUC were a proportion of 50 patients:
+
+# %%
+printed = evaluation.PRINTED_TABLE_2.test_auc
+recomputed = pd.DataFrame({
+    "printed AUC": printed,
+    "printed half-width": evaluation.PRINTED_TABLE_2.test_auc_half_width,
+    "as a proportion of 50": norm.ppf(0.975) * np.sqrt(printed * (1 - printed) / 50),
+})  # fmt: skip
+Markdown(recomputed.to_markdown(floatfmt=".3f"))
+
+
+# %%
+def coverage_of_proportion_formula(auc, n_studies=4000, seed=0):
+    """Return how often AUC +- z sqrt(AUC (1 - AUC) / 50) holds the truth, 10 against 40 patients."""
+    generator = np.random.default_rng(seed)
+    positive = np.sqrt(2) * norm.ppf(auc) + generator.standard_normal((n_studies, 10))
+    found = evaluation.wins(positive, generator.standard_normal((n_studies, 40))).mean((-2, -1))
+    return np.mean(np.abs(found - auc) <= norm.ppf((1 + level) / 2) * np.sqrt(found * (1 - found) / 50))
+
+
+# %%
+truths = [0.7, 0.8, 0.86, 0.9]
+coverage = pd.DataFrame({
+    "as a proportion of 50": [coverage_of_proportion_formula(auc) for auc in truths],
+    "DeLong, plain": [evaluation.coverage(auc, 10, 40, level=level, scale="plain") for auc in truths],
+    "DeLong, logit": [evaluation.coverage(auc, 10, 40, level=level) for auc in truths],
+}, index=pd.Index(truths, name="true AUC"))  # fmt: skip
+Markdown(
+    f"Share of 4,000 simulated studies whose {level:.0%} interval holds the true AUC:\n\n"
+    + coverage.to_markdown(floatfmt=".3f")
+)
+
+# %% [markdown]
+# The formula for a proportion is too short because it takes 50 patients for 50 independent answers, while the
+# AUC hangs on the few non-responders. An AUC, too, needs non-responders rather than patients.
+#
+# ## Decisions taken here
+#
+# | where the paper is silent or unclear | what we do |
+# |---|---|
+# | threshold | 0.5, fixed beforehand |
+# | intervals of accuracy | Wilson instead of Wald |
+# | intervals of sensitivity and specificity (none printed) | Wilson |
+# | interval of the AUC | DeLong's variance on the logit scale |
+# | loss in the table | cross entropy of validation patients, unweighted |
+# | size of the validation set (the text says 31, the printed rows fit 30) | a parameter, `n_validation` |
+#
+# The validation columns flatter every model: validation patients decided when training stopped. Only the test
+# columns count.
+#
+# ## Exercises
+#
+# ````{exercise} Another threshold
+# :label: ex-threshold
+#
+# Missing a non-responder may be worse than a false alarm. Choose, on the *validation* patients, the largest
+# threshold with a sensitivity of at least 80 %, and evaluate model 4 with it on the test patients. Why must
+# the test patients not choose it?
+# ````
+#
+# ````{solution} ex-threshold
+# :class: dropdown
+#
+# ```python
+# rows = predictions[(predictions.model == "ran_core_margin") & (predictions.split == "validation")]
+# scores = np.sort(rows.probability[~rows.responder.astype(bool)])
+# threshold = scores[int(np.floor(0.2 * len(scores)))]
+# evaluation.table2(predictions, level, threshold).loc[4]
+# ```
+#
+# With `m` non-responders, the threshold may leave at most `floor(0.2 m)` of them below it. Chosen on the test
+# patients, the threshold would adapt to their chance features, and the sensitivity would be too good. Note
+# how coarse the choice is: each validation non-responder is a large step.
+# ````
+#
+# ````{exercise} A perfect score
+# :label: ex-perfect
+#
+# Suppose a model separates all ten non-responders from all forty responders. Which AUCs are compatible with
+# that? Compare with the interval for ten of ten patients found.
+# ````
+#
+# ````{solution} ex-perfect
+# :class: dropdown
+#
+# ```python
+# positive = np.repeat([True, False], [10, 40])
+# evaluation.auc_interval(positive, positive.astype(float)), evaluation.proportion_interval(10, 10)
+# ```
+#
+# The AUC's interval ends at 1 and begins where ten independent pairs would all be won with a probability of
+# 2.5 %. It is Clopper and Pearson's for ten of ten; Wilson's begins near it.
+# ````
+#
+# ## Take-aways
+#
+# - Read sensitivity and specificity with the positive class in mind: here it is the non-responder.
+# - Compare accuracy with the no-information rate before anything else.
+# - The number of non-responders, not of patients, sets the width of the intervals.
+# - An interval is a promise that can be checked by simulation.
+#
+# **References** {cite}`taleghamar2022,delong1988,hanley1982`; reporting guidelines ask for all of this
+# {cite}`collins2024,tejani2024`.

@@ -1,0 +1,174 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own RF
+#
+# Everything so far was simulated. This chapter takes two recorded files in the Ultrasonix `.rf` format, a
+# sample and a reference phantom scanned with the same settings, and maps the sample with the code of the earlier
+# chapters. If no files are named it writes a simulated plane and phantom **in that same format**, reads them back and
+# goes on as if they had come from a scanner.
+#
+# **You will learn**
+#
+# - what an `.rf` file holds, and what it does not (the lateral pitch)
+# - how to check a phantom against itself before trusting a map
+# - which maps need the phantom's backscatter and which do not
+#
+# **Prerequisites**: [](03_maps). **Time**: 5 minutes to read, ten seconds to run.
+
+# %% tags=["parameters"]
+sample_rf: str = ""  # Ultrasonix .rf file of the sample; empty: a simulated plane is written and read back
+reference_rf: str = ""  # Ultrasonix .rf file of the phantom, same settings, two frames or more
+frame: int = 0  # frame of the sample, counted from 0
+line_pitch_mm: float = 0.234375  # distance of neighbouring lines, mm; not in the file: 60 mm / 256 lines
+sample_attenuation_db_cm_mhz: float = 0.8  # assumed attenuation of the sample, dB/cm/MHz
+reference_attenuation_db_cm_mhz: float = 0.576  # attenuation of the phantom, dB/cm/MHz
+reference_sound_speed_m_s: float = 1488.0  # sound speed of the phantom, m/s
+window_mm: float = 2.0  # window edge, axial and lateral, mm
+overlap: float = 0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
+artifacts: str = "artifacts"  # folder for the simulated files
+
+# %%
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from helpers import figures
+from helpers.acquisition import frame_of, write_example
+from helpers.artifacts import project_path
+from helpers.maps import parametric_maps
+from helpers.phantom import ReferencePhantom
+from helpers.rf import b_mode_db, n_saturated, read_rf
+from helpers.windows import step_mm
+
+figures.use_book_style()
+simulated = not (sample_rf and reference_rf)
+if simulated:
+    sample_rf, reference_rf = write_example(project_path(artifacts) / "example_rf", line_pitch_mm)
+
+# %% [markdown]
+# ## What is in the file
+#
+# A header of 19 integers, then the samples, line after line. Sampling rate, lines, samples and frames are in the
+# header; the distance between lines is not and has to be given.
+
+# %%
+warnings.filterwarnings("ignore", ".*saturated")  # counted in the table instead
+sample_frames = read_rf(project_path(sample_rf), line_pitch_mm)
+phantom_frames = read_rf(project_path(reference_rf), line_pitch_mm, reference_sound_speed_m_s)
+sample = frame_of(sample_frames, frame, sample_rf)
+rows = {
+    name: {"frames": len(frames), "samples": frames[0].samples.shape[0], "lines": frames[0].samples.shape[1],
+           "sampling / MHz": frames[0].sampling_rate_hz / 1e6, "depth / mm": round(frames[0].extent_mm[2], 1),
+           "saturated samples": sum(n_saturated(plane.samples) for plane in frames)}
+    for name, frames in (("sample", sample_frames), ("phantom", phantom_frames))
+}  # fmt: skip
+Markdown(pd.DataFrame(rows).T.to_markdown())
+
+# %%
+Markdown("The files are **simulated**." if simulated else f"Recorded files: `{sample_rf}` and `{reference_rf}`.")
+
+# %% mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample and of the phantom's first frame (simulated, unless recorded files were named)."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
+fig, axes = plt.subplots(1, 2, figsize=(11, 4.8))
+for ax, plane, title in ((axes[0], sample, "sample"), (axes[1], phantom_frames[0], "phantom")):
+    figures.show_b_mode(ax, b_mode_db(plane), plane.extent_mm)
+    ax.set_title(title)
+
+# %% [markdown]
+# ## The phantom against itself
+#
+# Before the phantom judges anything it has to pass its own test: one frame as the sample, the other as the
+# reference. MBF must be 0 dB at every depth, whatever the phantom is.
+
+# %%
+itself = parametric_maps(
+    phantom_frames[-1], ReferencePhantom(phantom_frames[:1], reference_attenuation_db_cm_mhz), None, window_mm, overlap,
+    attenuation_db_cm_mhz=reference_attenuation_db_cm_mhz,
+)  # fmt: skip
+Markdown(
+    f"Phantom against its own other frame: median MBF {np.median(itself.mbf):+.2f} dB, "
+    f"median SS {np.median(itself.ss):+.3f} dB/MHz over {itself.mbf.size:,} windows."
+)
+
+# %% mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against its own other frame (simulated, unless recorded files were named): median MBF by depth with the middle half of the windows. It should hug zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
+low, median, high = np.percentile(itself.mbf, [25, 50, 75], axis=1)
+fig, ax = plt.subplots(figsize=(7, 3))
+ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
+ax.plot(itself.depth_mm, median)
+ax.axhline(0, color="k", linewidth=0.8)
+ax.set(xlabel="depth / mm", ylabel="MBF / dB")
+# %% [markdown]
+# ## The maps
+#
+# MBF, SS and SI are relative to the phantom and need nothing more. ESD and EAC need the phantom's backscatter
+# coefficient: give it to `ReferencePhantom(planes, attenuation, backscatter)` if you know it. Without it they are
+# left empty rather than guessed.
+
+# %%
+reference = ReferencePhantom(phantom_frames, reference_attenuation_db_cm_mhz)
+maps = parametric_maps(sample, reference, None, window_mm, overlap, attenuation_db_cm_mhz=sample_attenuation_db_cm_mhz)
+
+# %% mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
+fig, axes = plt.subplots(1, 3, figsize=(15, 4))
+for ax, name in zip(axes, ("mbf", "ss", "si"), strict=True):
+    figures.show_map(ax, getattr(maps, name), maps.extent_mm, figures.LABELS[name])
+
+# %%
+finite = {name: np.isfinite(getattr(maps, name)).mean() for name in ("mbf", "ss", "si")}
+Markdown(
+    f"{maps.mbf.size:,} windows on a grid of {step_mm(maps.depth_mm):.2f} mm; finite: "
+    + ", ".join(f"{name.upper()} {100 * share:.1f} %" for name, share in finite.items())
+    + f". Median MBF {np.nanmedian(maps.mbf):+.1f} dB re the phantom."
+)
+
+# %% [markdown]
+# ## A cohort of your own
+#
+# To run the *whole* study on recorded patients, describe them in a folder with `patients.csv`, `planes.csv`, the
+# `.rf` files and the outlines, as [](data) explains, and pass the folder as `cohort`:
+#
+# ```
+# make book SET="cohort=/path/to/folder"
+# ```
+#
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-own-pitch
+# Double `line_pitch_mm`. Which of the figures change, and do the values of the maps?
+# ````
+#
+# ````{solution} ex-own-pitch
+# :class: dropdown
+# The images become twice as wide and a 2 mm window holds half as many lines: the maps grow noisier, but their
+# median hardly moves, because tissue and phantom are treated alike.
+# ````
+#
+# ````{exercise}
+# :label: ex-own-attenuation
+# The attenuation of your sample is unknown. By how much does MBF change at 3 cm if it is 0.1 dB/cm/MHz higher than assumed?
+# ````
+#
+# ````{solution} ex-own-attenuation
+# :class: dropdown
+# $2 \cdot 0.1 \cdot 3 \cdot 5.5 = 3.3$ dB at the centre of the band: more than most differences one hopes to see.
+# ````
+#
+# ## Take-aways
+#
+# - The pitch is not in the file; a phantom is worth nothing if it was scanned with other settings.
+# - Test the phantom against itself first.
+# - What is not known is left empty.

@@ -1,0 +1,124 @@
+"""Planes when asked for: simulated from a seed or read from files, the same to everything that follows."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers.phantom import ReferencePhantom
+from helpers.regions import core_from_polygon, margin_of
+from helpers.rf import RFPlane, read_rf, write_rf
+from helpers.simulation import System, simulate_phantom, simulate_plane
+from helpers.study import draw_patients
+from helpers.tissue import WIDTH_MM, Tissue, patient_plane
+
+FOCUS_STEP_MM = 5.0  # the sonographer sets the focus in these steps
+RECORDED_COLUMNS = (
+    "patient", "plane", "rf_file", "frame", "line_pitch_mm", "outline_file",
+    "reference_file", "reference_line_pitch_mm", "reference_sound_speed_m_s", "reference_attenuation_db_cm_mhz",
+    "reference_backscatter_file",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Acquisition:
+    """One image plane of a patient with all that is needed to map it."""
+
+    plane: RFPlane
+    reference: ReferencePhantom
+    outline_mm: np.ndarray  # (n_points, 2) lateral and depth of the core's outline
+    tissue: Tissue | None  # the truth, where there is one
+
+    def regions(self, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Core and margin on the plane's pixels, two masks (n_samples, n_lines)."""
+        rows = self.plane.depth_mm[::5]  # 0.1 mm; every sample would be finer than any outline
+        core = core_from_polygon(self.outline_mm, rows, self.plane.lateral_mm)
+        margin = margin_of(core, rows, self.plane.lateral_mm, margin_mm)
+        n_samples = self.plane.samples.shape[0]
+        return np.repeat(core, 5, axis=0)[:n_samples], np.repeat(margin, 5, axis=0)[:n_samples]
+
+
+def simulated(patient: pd.Series, index: int, n_lines: int, depth_cm: float, n_frames: int, seed: int) -> Acquisition:
+    """Simulate one plane and the phantom under the same settings; the same arguments always give the same echoes."""
+    focus_mm = FOCUS_STEP_MM * round(patient["centre_depth_mm"] / FOCUS_STEP_MM)
+    system = System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=focus_mm)
+    tissue, outline_mm = patient_plane(patient, index, system.depth_mm)
+    rng = np.random.default_rng([int(patient["tissue_seed"]), index, 1])
+    plane = simulate_plane(tissue, system, rng, f"simulated {patient.name}, plane {index}")
+    return Acquisition(plane, phantom_frames(system, n_frames, seed), outline_mm, tissue)
+
+
+@lru_cache(maxsize=8)
+def phantom_frames(system: System, n_frames: int, seed: int) -> ReferencePhantom:
+    """The simulated phantom under one set of system settings."""
+    return simulate_phantom(system, n_frames, np.random.default_rng([seed, round(system.focus_mm)]))
+
+
+def read_listing(folder: str | Path) -> pd.DataFrame:
+    """Read ``planes.csv`` of a recorded cohort; see ``data/README.md``.
+
+    Raises ``ValueError`` naming the file and the columns that are missing.
+    """
+    path = Path(folder) / "planes.csv"
+    listing = pd.read_csv(path, dtype={"patient": str}, keep_default_na=False)
+    missing = [name for name in RECORDED_COLUMNS if name not in listing]
+    if missing:
+        raise ValueError(f"{path}: columns {missing} are missing, expected {list(RECORDED_COLUMNS)}")
+    return listing
+
+
+def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
+    """Read one plane listed in ``planes.csv``, its outline and its reference phantom."""
+    folder = Path(folder)
+    plane = frame_of(read_rf(folder / row["rf_file"], float(row["line_pitch_mm"])), int(row["frame"]), row["rf_file"])
+    outline = pd.read_csv(folder / row["outline_file"])
+    reference = recorded_phantom(
+        str(folder / row["reference_file"]),
+        float(row["reference_line_pitch_mm"]),
+        float(row["reference_sound_speed_m_s"]),
+        float(row["reference_attenuation_db_cm_mhz"]),
+        str(folder / row["reference_backscatter_file"]) if row["reference_backscatter_file"] else None,
+    )
+    return Acquisition(plane, reference, outline[["lateral_mm", "depth_mm"]].to_numpy(), None)
+
+
+def frame_of(planes: list[RFPlane], frame: int, source: str) -> RFPlane:
+    """One frame of a file, or an error that says how many there are."""
+    if not 0 <= frame < len(planes):
+        raise ValueError(f"{source}: frame {frame}, expected 0 to {len(planes) - 1}")
+    return planes[frame]
+
+
+@lru_cache(maxsize=8)
+def recorded_phantom(
+    path: str,
+    line_pitch_mm: float,
+    sound_speed_m_s: float,
+    attenuation_db_cm_mhz: float,
+    backscatter_path: str | None,
+) -> ReferencePhantom:
+    """All frames of a phantom file; its backscatter from a table of ``frequency_mhz`` and ``bsc_per_cm_sr``."""
+    planes = read_rf(path, line_pitch_mm, sound_speed_m_s)
+    if backscatter_path is None:
+        return ReferencePhantom(planes, attenuation_db_cm_mhz)
+    table = pd.read_csv(backscatter_path).sort_values("frequency_mhz")
+
+    def backscatter(frequency_hz: np.ndarray) -> np.ndarray:
+        return np.interp(np.asarray(frequency_hz) / 1e6, table["frequency_mhz"], table["bsc_per_cm_sr"])
+
+    return ReferencePhantom(planes, attenuation_db_cm_mhz, backscatter)
+
+
+def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
+    """Write a simulated plane and its phantom as ``.rf`` files and return their paths.
+
+    The tumour is one of the simulated cohort's kind.
+    """
+    folder, n_lines = Path(folder), round(WIDTH_MM / line_pitch_mm)
+    patient = draw_patients(8, seed=0).iloc[0]
+    acquired = simulated(patient, 2, n_lines, depth_cm=5.0, n_frames=4, seed=0)
+    sample = write_rf(folder / "sample.rf", [acquired.plane])
+    reference = write_rf(folder / "reference.rf", list(acquired.reference.planes))
+    return str(sample), str(reference)

@@ -1,0 +1,85 @@
+"""How the book draws: arrays in, axes out."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+
+LABELS = {"mbf": "MBF / dB", "ss": "SS / dB/MHz", "si": "SI / dB", "esd_um": "ESD / µm", "eac_db": "EAC / dB"}
+FOUR = ("mbf", "si", "esd_um", "eac_db")  # the maps that the networks see
+DYNAMIC_RANGE_DB = 60.0
+
+
+def use_book_style() -> None:
+    """Set the style of all figures of the book."""
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
+    plt.rcParams |= {"figure.constrained_layout.use": True, "figure.dpi": 110, "savefig.facecolor": "white"}
+
+
+def value_range(values: np.ndarray) -> tuple[float, float]:
+    """2nd and 98th percentile of the finite values: outliers do not set the colours."""
+    finite = values[np.isfinite(values)]
+    return tuple(np.percentile(finite, [2, 98])) if finite.size else (0.0, 1.0)
+
+
+def show_map(
+    ax: Axes,
+    values: np.ndarray,
+    extent_mm: tuple[float, float, float, float],
+    label: str = "",
+    cmap: str = "viridis",
+    limits: tuple[float, float] | None = None,
+    alpha: float = 1.0,
+) -> AxesImage:
+    """Draw values (n_z, n_x) in physical aspect with a colour bar; NaN stays clear."""
+    low, high = limits or value_range(values)
+    image = ax.imshow(values, extent=extent_mm, cmap=cmap, vmin=low, vmax=high, alpha=alpha, interpolation="nearest")
+    ax.set(xlabel="lateral / mm", ylabel="depth / mm")
+    if label:
+        ax.figure.colorbar(image, ax=ax, label=label, shrink=0.8)
+    return image
+
+
+def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: tuple[float, float, float, float]) -> None:
+    """Draw a log-compressed B-mode (n_samples, n_lines) in grey, in physical aspect."""
+    level = np.percentile(b_mode_db, 99.5)
+    ax.imshow(
+        b_mode_db[::4],
+        extent=extent_mm,
+        cmap="gray",
+        vmin=level - DYNAMIC_RANGE_DB,
+        vmax=level,
+        aspect="equal",
+    )
+    ax.set(xlabel="lateral / mm", ylabel="depth / mm")
+
+
+def show_outline(ax: Axes, mask: np.ndarray, extent_mm: tuple, style: str = "--", colour: str = "white") -> None:
+    """Draw the border of a mask (n_z, n_x); dashed is the core throughout the book."""
+    if mask.any():
+        left, right, bottom, top = extent_mm
+        n_z, n_x = mask.shape
+        x = left + (np.arange(n_x) + 0.5) * (right - left) / n_x
+        z = top + (np.arange(n_z) + 0.5) * (bottom - top) / n_z
+        ax.contour(x, z, mask, levels=[0.5], colors=colour, linestyles=style, linewidths=1.2)
+
+
+def show_overlay(
+    ax: Axes,
+    plane,
+    values: np.ndarray,
+    label: str,
+    extent_mm: tuple[float, float, float, float] | None = None,
+    cmap: str = "viridis",
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """Draw values over a mapped plane's B-mode with the core dashed and a colour bar, as in the paper's Figure 2.
+
+    ``plane`` is a ``stages.MappedPlane`` with its B-mode; ``values`` lie on its maps' grid, or on their own extent.
+    """
+    show_b_mode(ax, plane.b_mode_db, plane.b_mode_extent_mm)
+    show_map(ax, values, extent_mm or plane.maps.extent_mm, label, cmap, limits, alpha=0.85)
+    show_outline(ax, plane.core, plane.maps.extent_mm)
+    left, right, bottom, top = plane.b_mode_extent_mm
+    ax.set(xlim=(left, right), ylim=(bottom, top))

@@ -1,0 +1,225 @@
+"""Fitting: one network, one stage: epochs with their own seeds, early stopping, a checkpoint after each."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.artifacts import write_whole
+from helpers.images import augment
+from helpers.settings import Settings
+
+# What a trained model depends on, besides the images and the patients.
+PARAMETERS = (
+    "image_px", "clip_percentile", "resnet_block", "resnet_layers", "resnet_width", "ran_width",
+    "ran_attention", "ran_trunk_units", "ran_tail_units", "hidden", "dropout", "seed", "epochs", "patience",
+    "head_epochs", "head_patience", "batch_size", "learning_rate", "class_weight", "optimizer", "max_shift",
+    "precision",
+)  # fmt: skip
+STAGES = ("feature", "predictive")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What one stage learns from: planes in the first stage, patients in the second; on the device."""
+
+    inputs: torch.Tensor  # (N, 4, n, n) scaled planes, or (N, 256) mean vectors
+    labels: torch.Tensor  # (N,) 1 = non-responder
+    patient: np.ndarray  # (N,) str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and on what variations one stage of one model trains."""
+
+    stage: str  # "feature" or "predictive"
+    model_number: int
+    epochs: int  # at most
+    patience: int  # epochs without a better validation loss
+    max_shift: float | None = None  # of the augmentation, fraction of the edge; None for none
+    precision: str = "float32"
+
+    def is_over(self, curves: list[dict]) -> bool:
+        """Tell whether the last epoch is reached or the validation loss has not improved for too long."""
+        losses = [row["validation_loss"] for row in curves]
+        return bool(curves) and (
+            len(losses) >= self.epochs or len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        )
+
+
+def fit(
+    network: nn.Module, training: Samples, validation: Samples, plan: Plan, settings: Settings,
+    checkpoint: Path | None = None,
+) -> list[dict]:  # fmt: skip
+    """Train in place, leave the weights of the best validation loss, return one row of curves per epoch.
+
+    Every epoch draws its order, shifts and dropout from its own seed, so that a run resumed from a
+    checkpoint needs no memory of the random numbers before it.
+    """
+    optimizer = build_optimizer(network, settings)
+    curves, best = restore(checkpoint, network, optimizer, settings)
+    while not plan.is_over(curves):
+        start, epoch = time.perf_counter(), len(curves) + 1
+        seed = epoch_seed(settings.seed, plan.model_number, plan.stage, epoch)
+        generator = seed_everything(seed, training.labels.device)
+        loss = train_epoch(network, optimizer, training, plan, settings, generator)
+        row = {"stage": plan.stage, "epoch": epoch, "training_loss": loss}
+        row |= validate(network, validation, settings.class_weight, plan.precision)
+        if not np.isfinite([loss, row["validation_loss"]]).all():
+            raise ValueError(f"epoch {epoch}: the loss is not finite; lower learning_rate = {settings.learning_rate}")
+        if all(row["validation_loss"] < earlier["validation_loss"] for earlier in curves):
+            best = {name: value.clone() for name, value in network.state_dict().items()}
+        curves.append(row | {"seconds": time.perf_counter() - start})
+        if checkpoint is not None:
+            keep(checkpoint, network, optimizer, curves, best, settings)
+    network.load_state_dict(best)
+    network.eval()
+    return curves
+
+
+def train_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, plan: Plan, settings: Settings,
+    generator: torch.Generator,
+) -> float:  # fmt: skip
+    """Show every sample once, in batches of ``batch_size`` or slightly more; return the mean loss."""
+    network.train()
+    order = torch.randperm(len(samples.labels), generator=generator, device=generator.device)
+    weight = class_weights(settings.class_weight, samples.labels.device)
+    total = torch.zeros((), device=samples.labels.device)
+    for rows in order.tensor_split(max(1, len(order) // settings.batch_size)):
+        batch = samples.inputs[rows]
+        if plan.max_shift is not None:
+            batch = augment(batch, generator, plan.max_shift).contiguous(memory_format=torch.channels_last)
+        with mixed_precision(batch.device, plan.precision):
+            logits = network(batch)
+        loss = F.cross_entropy(logits.float(), samples.labels[rows], weight)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(rows)
+    return total.item() / len(order)
+
+
+@torch.no_grad()
+def validate(network: nn.Module, samples: Samples, class_weight: float, precision: str) -> dict[str, float]:
+    """Return the validation loss of the samples and the AUC of their patients' mean probability."""
+    network.eval()
+    with mixed_precision(samples.inputs.device, precision):
+        logits = torch.cat([network(batch).float() for batch in samples.inputs.split(64)])
+    loss = F.cross_entropy(logits, samples.labels, class_weights(class_weight, logits.device)).item()
+    table = pd.DataFrame({"probability": logits.softmax(1)[:, 1].cpu(), "positive": samples.labels.cpu()})
+    patients = table.groupby(samples.patient).mean()
+    return {
+        "validation_loss": loss,
+        "validation_auc": area_under_curve(patients["probability"].to_numpy(), patients["positive"].to_numpy() > 0.5),
+    }
+
+
+def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
+    """Return the probability that a positive scores above a negative, ties half; NaN without both."""
+    wins = score[positive][:, None] - score[~positive]
+    return float((np.sign(wins) / 2 + 0.5).mean()) if wins.size else float("nan")
+
+
+def keep(checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curves: list[dict],
+         best: dict, settings: Settings) -> None:  # fmt: skip
+    """Write everything the next epoch starts from."""
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "curves": curves,
+             "best": best, "settings": asdict(settings)}  # fmt: skip
+    write_whole(checkpoint, lambda path: torch.save(state, path))
+
+
+def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer,
+            settings: Settings) -> tuple[list[dict], dict]:  # fmt: skip
+    """Return curves and best weights so far, empty for a fresh start; set network and optimizer."""
+    if checkpoint is None or not checkpoint.exists():
+        return [], {}
+    device = next(network.parameters()).device
+    state = torch.load(checkpoint, map_location=device, weights_only=True)
+    check_same_settings(state, settings, checkpoint)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["curves"], state["best"]
+
+
+def check_same_settings(saved: dict, settings: Settings, where: Path) -> None:
+    """Raise ``ValueError`` when a saved run was made with other values of a parameter that it depends on."""
+    now = json.loads(json.dumps(settings.only(*PARAMETERS)))
+    other = [f"{name} = {saved['settings'][name]!r}, now {now[name]!r}" for name in PARAMETERS
+             if saved["settings"][name] != now[name]]  # fmt: skip
+    if other:
+        raise ValueError(f"{where}: made with {'; '.join(other)}; choose another folder or delete it")
+
+
+def class_weights(non_responder: float, device: torch.device) -> torch.Tensor:
+    """Return the loss weights (2,) of responders and non-responders, 1 : C."""
+    return torch.tensor([1.0, non_responder], device=device)
+
+
+def build_optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Return Adam, or SGD with momentum 0.9, at the learning rate of the settings."""
+    weights = list(network.parameters())
+    fused = weights[0].device.type in ("cpu", "cuda")  # one call for all weights
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(weights, settings.learning_rate, momentum=0.9, fused=fused)
+    return torch.optim.Adam(weights, settings.learning_rate, fused=fused)
+
+
+def epoch_seed(seed: int, model_number: int, stage: str, epoch: int) -> int:
+    """Return an independent seed for one epoch of one stage of one model; epoch 0 draws the weights."""
+    sequence = np.random.SeedSequence([seed, model_number, STAGES.index(stage), epoch])
+    return int(sequence.generate_state(1)[0])
+
+
+def seed_everything(seed: int, device: torch.device) -> torch.Generator:
+    """Seed dropout (torch's own generator) and return a generator on the device for order and shifts."""
+    torch.manual_seed(seed)
+    return torch.Generator(device).manual_seed(seed)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name; ``"auto"`` takes cuda, else mps, else cpu.
+
+    Raises ``ValueError`` for a name torch does not know or a device that is not here.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, available in here.items() if available))
+    kind = name.split(":")[0]
+    if not here.get(kind, False):
+        known = [kind for kind, available in here.items() if available]
+        raise ValueError(f"device = {name!r}: this machine offers 'auto' or {known}")
+    return torch.device(name)
+
+
+def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which layers work in ``"bf16"``, or in ``"float32"`` unchanged."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Run with fixed arithmetic: one CPU thread, deterministic GPU kernels where they exist.
+
+    One thread keeps the order of every sum, and trains networks this small as fast as two. Threads and
+    the random state of the caller are put back.
+    """
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)

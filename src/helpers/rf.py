@@ -1,0 +1,125 @@
+"""RF planes and the Ultrasonix file format."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import hilbert
+
+from helpers.artifacts import write_whole
+
+RF_TYPE = 16
+HEADER_FIELDS = (
+    "type", "frames", "w", "h", "ss", "ulx", "uly", "urx", "ury", "brx",
+    "bry", "blx", "bly", "probe", "txf", "sf", "dr", "ld", "extra",
+)  # fmt: skip
+HEADER = np.dtype([(name, "<i4") for name in HEADER_FIELDS])
+
+
+@dataclass(frozen=True, eq=False)
+class RFPlane:
+    """One image plane of radiofrequency echoes: samples (n_samples, n_lines), depth first.
+
+    Raises ``ValueError`` when a field cannot describe a plane.
+    """
+
+    samples: np.ndarray  # (n_samples, n_lines), integer or float
+    sampling_rate_hz: float
+    line_pitch_mm: float
+    sound_speed_m_s: float = 1540.0
+    source: str = "RF plane"  # named in error messages
+
+    def __post_init__(self):
+        if np.ndim(self.samples) != 2:
+            raise ValueError(f"{self.source}: samples of shape {np.shape(self.samples)}, expected (n_samples, n_lines)")
+        if not np.isfinite(self.samples).all():
+            bad = int((~np.isfinite(self.samples)).sum())
+            raise ValueError(f"{self.source}: samples hold {bad} NaN or infinite values, expected none")
+        for name in ("sampling_rate_hz", "line_pitch_mm", "sound_speed_m_s"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{self.source}: {name} = {value}, expected a positive number")
+
+    @property
+    def sample_spacing_mm(self) -> float:
+        """Depth covered by one sample, c / (2 fs), mm."""
+        return 1e3 * self.sound_speed_m_s / (2 * self.sampling_rate_hz)
+
+    @property
+    def depth_mm(self) -> np.ndarray:
+        """Depth of every sample (n_samples,), mm."""
+        return np.arange(self.samples.shape[0]) * self.sample_spacing_mm
+
+    @property
+    def lateral_mm(self) -> np.ndarray:
+        """Lateral position of every line (n_lines,), mm from the plane's left edge."""
+        return (np.arange(self.samples.shape[1]) + 0.5) * self.line_pitch_mm
+
+    @property
+    def extent_mm(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top of the plane, mm, as ``imshow`` wants them."""
+        n_samples, n_lines = self.samples.shape
+        return 0.0, n_lines * self.line_pitch_mm, n_samples * self.sample_spacing_mm, 0.0
+
+
+def b_mode_db(plane: RFPlane) -> np.ndarray:
+    """Log-compressed envelope (n_samples, n_lines), dB re the plane's maximum."""
+    envelope = np.abs(hilbert(plane.samples.astype(np.float32), axis=0))
+    return 20 * np.log10(np.maximum(envelope, 1e-6 * envelope.max()) / envelope.max())
+
+
+def read_rf(path: str | Path, line_pitch_mm: float, sound_speed_m_s: float = 1540.0) -> list[RFPlane]:
+    """Read all frames of an Ultrasonix ``.rf`` file.
+
+    The format: a header of 19 little-endian int32 (type 16 is RF), then int16 frames, line after line.
+    The lateral pitch is not in the file and has to be given.
+
+    Raises ``ValueError`` naming the file and the field that is not as expected; warns with a count
+    when samples reach the limits of 16 bit.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    if len(data) < HEADER.itemsize:
+        raise ValueError(f"{path}: {len(data)} bytes, expected at least a header of {HEADER.itemsize}")
+    header = np.frombuffer(data, HEADER, count=1)[0]
+    for name, expected in (("type", RF_TYPE), ("ss", 16)):
+        if header[name] != expected:
+            raise ValueError(f"{path}: header field {name} = {header[name]}, expected {expected}")
+    shape = tuple(int(header[name]) for name in ("frames", "w", "h"))
+    n_bytes = len(data) - HEADER.itemsize
+    if min(shape) < 1 or n_bytes != 2 * np.prod(shape, dtype=np.int64):
+        raise ValueError(f"{path}: header fields frames, w, h = {shape} do not match {n_bytes} bytes of samples")
+    frames = np.frombuffer(data, "<i2", offset=HEADER.itemsize).reshape(shape)
+    warn_of_saturation(frames, path)
+    return [
+        RFPlane(frame.T, float(header["sf"]), line_pitch_mm, sound_speed_m_s, source=f"{path}, frame {i}")
+        for i, frame in enumerate(frames)
+    ]
+
+
+def n_saturated(samples: np.ndarray) -> int:
+    """How many int16 samples sit at the limits of their range."""
+    limits = np.iinfo(np.int16)
+    return int(np.count_nonzero((samples == limits.min) | (samples == limits.max)))
+
+
+def warn_of_saturation(samples: np.ndarray, source: str | Path) -> None:
+    """Warn with a count when samples are saturated."""
+    count = n_saturated(samples)
+    if count:
+        warnings.warn(f"{source}: {count} of {samples.size} samples are saturated", stacklevel=3)
+
+
+def write_rf(path: str | Path, planes: list[RFPlane], transmit_frequency_hz: float = 6e6) -> Path:
+    """Write int16 planes of equal shape and sampling rate as one Ultrasonix ``.rf`` file."""
+    frames = np.stack([plane.samples.T for plane in planes])
+    if frames.dtype != np.int16:
+        raise ValueError(f"{path}: samples of type {frames.dtype}, expected int16")
+    header = np.zeros(1, HEADER)
+    header["type"], header["ss"] = RF_TYPE, 16
+    header["frames"], header["w"], header["h"] = frames.shape
+    header["txf"], header["sf"] = transmit_frequency_hz, planes[0].sampling_rate_hz
+    header["urx"] = header["brx"] = header["ld"] = frames.shape[1]
+    header["bry"] = header["bly"] = frames.shape[2]
+    return write_whole(path, lambda temporary: temporary.write_bytes(header.tobytes() + frames.astype("<i2").tobytes()))

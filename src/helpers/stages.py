@@ -1,0 +1,307 @@
+"""The study's stages: each makes one artifact, named after what it depends on, or returns it at once if it is there."""
+
+import argparse
+import io
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from helpers import acquisition, phantom, regions, rf, simulation, study, tissue, windows
+from helpers import maps as maps_
+from helpers.acquisition import Acquisition
+from helpers.artifacts import content_key, project_path, write_whole
+from helpers.maps import ParametricMaps, centre_mask, parametric_maps
+from helpers.rf import b_mode_db
+from helpers.settings import Settings, load_settings
+
+SIMULATED = "simulated"
+COHORT = ("cohort", "n_patients", "n_test", "n_validation", "cohort_seed", "effect")
+ACQUISITION = (*COHORT, "n_lines", "depth_cm", "n_reference_frames")
+MAPS = (
+    *ACQUISITION, "window_mm", "overlap", "margin_mm",
+    "background_attenuation_db_cm_mhz", "tumour_attenuation_db_cm_mhz",
+)  # fmt: skip
+IMAGES = (*MAPS, "image_px", "field_of_view_mm")
+MODELS = (
+    *IMAGES, "clip_percentile", "resnet_block", "resnet_layers", "resnet_width", "ran_width", "ran_attention",
+    "ran_trunk_units", "ran_tail_units", "hidden", "dropout", "seed", "epochs", "patience", "head_epochs",
+    "head_patience", "batch_size", "learning_rate", "class_weight", "optimizer", "max_shift", "device", "precision",
+)  # fmt: skip
+COHORT_CODE = (study,)
+MAPS_CODE = (*COHORT_CODE, rf, phantom, windows, maps_, regions, tissue, simulation, acquisition)
+FIELDS = ("mbf", "ss", "si", "esd_um", "eac_db")
+
+
+@dataclass(frozen=True, eq=False)
+class MappedPlane:
+    """Parametric maps of one plane with core and margin on the same grid, and the B-mode where it was asked for."""
+
+    maps: ParametricMaps
+    core: np.ndarray  # (n_z, n_x) bool
+    margin: np.ndarray  # (n_z, n_x) bool
+    b_mode_db: np.ndarray | None = None
+    b_mode_extent_mm: tuple[float, float, float, float] | None = None
+
+
+def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
+    """The patients with their split, one row each, indexed by ``patient``."""
+    if settings.cohort != SIMULATED:
+        return recorded_patients(settings)
+    path = project_path(artifacts) / f"cohort-{content_key(settings.only(*COHORT), *COHORT_CODE)}.csv"
+    if not path.exists():
+        patients = study.draw_patients(settings.n_patients, settings.cohort_seed, settings.effect)
+        patients["split"] = split(patients, settings)
+        write_whole(path, lambda temporary: patients.to_csv(temporary))
+    return pd.read_csv(path, index_col="patient")
+
+
+def recorded_patients(settings: Settings) -> pd.DataFrame:
+    """Patients of a recorded cohort; a column ``split`` in the file is kept."""
+    path = project_path(settings.cohort) / "patients.csv"
+    patients = pd.read_csv(path, dtype={"patient": str}).set_index("patient")
+    missing = [name for name in ("responder", "duration_years", "recurrence") if name not in patients]
+    if missing:
+        raise ValueError(f"{path}: columns {missing} are missing")
+    patients["n_planes"] = acquisition.read_listing(path.parent).groupby("patient").size()
+    return patients if "split" in patients else patients.assign(split=split(patients, settings))
+
+
+def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
+    """The study's stratified split."""
+    return study.split_patients(patients["responder"], settings.n_test, settings.n_validation, settings.cohort_seed)
+
+
+def acquire(settings: Settings, artifacts: str | Path, patient: str, index: int) -> Acquisition:
+    """One plane of one patient, from its seed or from its file."""
+    if settings.cohort != SIMULATED:
+        folder = project_path(settings.cohort)
+        listing = acquisition.read_listing(folder)
+        rows = listing[listing["patient"] == patient].sort_values("plane")
+        return acquisition.recorded(rows.iloc[index], folder)
+    row = cohort(settings, artifacts).loc[patient]
+    return simulate(row, index, settings)
+
+
+def simulate(row: pd.Series, index: int, settings: Settings) -> Acquisition:
+    """One simulated plane of a patient."""
+    return acquisition.simulated(
+        row, index, settings.n_lines, settings.depth_cm, settings.n_reference_frames, settings.cohort_seed
+    )
+
+
+def map_plane(acquired: Acquisition, settings: Settings, with_b_mode: bool = False) -> MappedPlane:
+    """Map one plane over core and margin with the attenuation that the analysis assumes."""
+    core, margin = acquired.regions(settings.margin_mm)
+    maps = parametric_maps(
+        acquired.plane, acquired.reference, core | margin, settings.window_mm, settings.overlap,
+        attenuation_db_cm_mhz=assumed_attenuation(core | margin, settings),
+    )  # fmt: skip
+    masks = [centre_mask(mask, acquired.plane, maps) for mask in (core, margin)]
+    b_mode = b_mode_db(acquired.plane) if with_b_mode else None
+    return MappedPlane(maps, *masks, b_mode, acquired.plane.extent_mm)
+
+
+def assumed_attenuation(tumour: np.ndarray, settings: Settings) -> np.ndarray:
+    """The attenuation of the analysis: one value inside a mask, one outside, in its shape."""
+    inside, outside = settings.tumour_attenuation_db_cm_mhz, settings.background_attenuation_db_cm_mhz
+    return np.where(tumour, np.float32(inside), np.float32(outside))
+
+
+def plane(settings: Settings, artifacts: str | Path, patient: str, index: int) -> MappedPlane:
+    """One plane of one patient made anew, with its B-mode."""
+    return map_plane(acquire(settings, artifacts, patient, index), settings, with_b_mode=True)
+
+
+def maps(settings: Settings, artifacts: str | Path) -> Path:
+    """Map every plane of every patient; the folder with one HDF5 file a patient and ``summary.csv``."""
+    patients = cohort(settings, artifacts)
+    folder = project_path(artifacts) / f"maps-{content_key(settings.only(*MAPS), *MAPS_CODE)}"
+    summary = folder / "summary.csv"
+    if not summary.exists():
+        one = partial(map_patient, settings=settings, artifacts=project_path(artifacts), folder=folder)
+        rows = pd.concat(in_processes(one, patients.index, settings.processes, "maps of patients"))
+        write_whole(summary, lambda temporary: rows.to_csv(temporary, index=False))
+    return folder
+
+
+def map_patient(patient: str, settings: Settings, artifacts: Path, folder: Path) -> pd.DataFrame:
+    """Map all planes of one patient into ``<patient>.h5`` and return their summary, a row per plane and region."""
+    path = folder / f"{file_name(patient)}.h5"
+    if not path.exists():
+        n_planes = int(cohort(settings, artifacts).loc[patient, "n_planes"])
+        mapped, rows = [], []
+        for index in range(n_planes):
+            acquired = acquire(settings, artifacts, patient, index)
+            mapped.append(map_plane(acquired, settings))
+            rows += summarise(mapped[-1], acquired, patient, index)
+        write_whole(path, lambda temporary: write_maps(temporary, mapped, pd.DataFrame(rows)))
+    with h5py.File(path) as file:
+        return pd.read_csv(io.StringIO(file.attrs["summary"]), dtype={"patient": str})
+
+
+def file_name(patient: str) -> str:
+    """A patient's id where it can serve as a file name; anything else is refused."""
+    if not patient.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"patient id {patient!r}: expected letters, digits, - and _ only")
+    return patient
+
+
+def summarise(mapped: MappedPlane, acquired: Acquisition, patient: str, index: int) -> list[dict]:
+    """Medians of the five maps and of their truth, and the share of unphysical fits, for core and margin."""
+    truth = None
+    if acquired.tissue is not None:
+        truth = simulation.true_maps(acquired.tissue, mapped.maps.depth_mm, mapped.maps.lateral_mm)
+    rows = []
+    for region, mask in (("core", mapped.core), ("margin", mapped.margin)):
+        row = {"patient": patient, "plane": index, "region": region, "windows": int(mask.sum())}
+        row["unphysical"] = float(np.isnan(mapped.maps.esd_um[mask]).mean())
+        for name in FIELDS:
+            row[name] = median(getattr(mapped.maps, name)[mask])
+            row[f"true_{name}"] = median(getattr(truth, name)[mask]) if truth else np.nan
+        row["sd_mbf"] = float(np.nanstd(mapped.maps.mbf[mask]))
+        rows.append(row)
+    return rows
+
+
+def median(values: np.ndarray) -> float:
+    """Median of the finite values, NaN where there are none."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else np.nan
+
+
+def check_plane(settings: Settings, artifacts: str | Path, patient: str) -> pd.DataFrame:
+    """Errors of region medians on a patient's central plane, with the attenuation known and with it assumed.
+
+    One row for each region (core, margin, background) and each attenuation.
+    """
+    index = int(cohort(settings, artifacts).loc[patient, "n_planes"]) // 2
+    acquired = acquire(settings, artifacts, patient, index)
+    core, margin = acquired.regions(settings.margin_mm)
+    rows = []
+    for name, attenuation in (
+        ("known", acquired.tissue.attenuation_on(acquired.plane)),
+        ("assumed", assumed_attenuation(core | margin, settings)),
+    ):
+        found = parametric_maps(
+            acquired.plane, acquired.reference, None, settings.window_mm, settings.overlap,
+            attenuation_db_cm_mhz=attenuation,
+        )  # fmt: skip
+        truth = simulation.true_maps(acquired.tissue, found.depth_mm, found.lateral_mm)
+        for region, mask in {"core": core, "margin": margin, "background": ~(core | margin)}.items():
+            inside = centre_mask(mask, acquired.plane, found)
+            true = {field: np.median(getattr(truth, field)[inside]) for field in FIELDS}
+            error = {field: np.nanmedian(getattr(found, field)[inside]) - true[field] for field in FIELDS}
+            rows.append({"attenuation": name, "region": region} | error | {f"true_{k}": v for k, v in true.items()})
+    return pd.DataFrame(rows)
+
+
+def write_maps(path: Path, mapped: list[MappedPlane], summary: pd.DataFrame) -> None:
+    """Write the planes of one patient; maps in half precision (0.1 um, 0.02 dB) take half the space."""
+    with h5py.File(path, "w") as file:
+        file.attrs["summary"] = summary.to_csv(index=False)
+        for index, plane_ in enumerate(mapped):
+            group = file.create_group(str(index))
+            for name in FIELDS:
+                group[name] = getattr(plane_.maps, name).astype(np.float16)
+            for name in ("depth_mm", "lateral_mm"):
+                group[name] = getattr(plane_.maps, name)
+            group["core"], group["margin"] = plane_.core, plane_.margin
+
+
+def read_maps(path: Path) -> Iterable[MappedPlane]:
+    """The mapped planes of one patient, in order."""
+    with h5py.File(path) as file:
+        for index in range(len(file)):
+            group = file[str(index)]
+            fields = [group[name][:].astype(np.float32) for name in FIELDS]
+            yield MappedPlane(
+                ParametricMaps(*fields, group["depth_mm"][:], group["lateral_mm"][:]),
+                group["core"][:],
+                group["margin"][:],
+            )
+
+
+def images(settings: Settings, artifacts: str | Path):
+    """The images of all planes, ``helpers.images.ImageSet``."""
+    from helpers import images as images_  # imports torch, which processes that map planes can do without
+
+    key = content_key(settings.only(*IMAGES), *MAPS_CODE, images_)
+    path = project_path(artifacts) / f"images-{key}.npz"
+    if not path.exists():
+        folder = maps(settings, artifacts)
+        collect_images(cohort(settings, artifacts).index, folder, settings).save(path)
+    return images_.ImageSet.load(path)
+
+
+def collect_images(patients: Iterable[str], folder: Path, settings: Settings):
+    """Resample the maps of all planes into one ``ImageSet``."""
+    from helpers.images import ImageSet, resample_plane
+
+    planes, names = [], []
+    for patient in patients:
+        for index, mapped in enumerate(read_maps(folder / f"{file_name(patient)}.h5")):
+            size = settings.image_px, settings.field_of_view_mm
+            planes.append(resample_plane(mapped.maps, mapped.core, mapped.margin, *size))
+            names.append((patient, index))
+    patient, index = (np.array(column) for column in zip(*names, strict=True))
+    maps_, core, region, extent_mm = (np.stack(column) for column in zip(*planes, strict=True))
+    return ImageSet(maps_, core, region, patient, index, extent_mm)
+
+
+def models(settings: Settings, artifacts: str | Path):
+    """The four trained models with their predictions, ``helpers.training.StudyResults``."""
+    from helpers import attention, fitting, networks, training
+    from helpers import images as images_
+
+    code = (*MAPS_CODE, images_, attention, networks, fitting, training)
+    key = content_key(settings.only(*MODELS), *code)
+    folder = project_path(artifacts) / f"models-{key}"
+    return training.train_all(images(settings, artifacts), cohort(settings, artifacts), settings, folder)
+
+
+def in_processes(work: Callable, items: Iterable, processes: int, label: str) -> list:
+    """Apply ``work`` to every item in parallel single-threaded processes, in order, with a progress bar."""
+    items = list(items)
+    if processes == 1:
+        return [work(item) for item in tqdm(items, desc=label)]
+    with one_thread(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        return list(tqdm(pool.map(work, items), total=len(items), desc=label))
+
+
+@contextmanager
+def one_thread():
+    """Let child processes start with one thread each, so that they do not fight for cores."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def main() -> None:
+    """Run the study without its pages: ``python -m helpers.stages --profile paper``."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--profile", default="laptop")
+    parser.add_argument("--artifacts", default="artifacts")
+    arguments = parser.parse_args()
+    print(models(load_settings(arguments.profile), arguments.artifacts).folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Recurrence-free survival of two groups: Kaplan-Meier curves, log-rank test, hazard ratio (on lifelines)."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from lifelines import CoxPHFitter, KaplanMeierFitter
+from lifelines.statistics import logrank_test
+from scipy.stats import norm
+
+LABELS = ("responders", "non-responders")
+COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito 2008: told apart with any colour vision
+UNDEFINED = (np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Non-responders against responders; a hazard ratio above 1: non-responders recur earlier."""
+
+    p_value: float  # two-sided log-rank test
+    hazard_ratio: float  # Cox model, one covariate
+    hazard_ratio_interval: tuple[float, float]  # Wald, on the logarithm
+    n_patients: tuple[int, int]  # responders, non-responders
+    n_events: tuple[int, int]
+
+
+def checked(duration_years, event, *groups):
+    """Return the lists as arrays of one length (durations float, others bool), or say what is wrong."""
+    duration = np.asarray(duration_years, float)
+    flags = [np.asarray(flag) for flag in (event, *groups)]
+    shapes = [part.shape for part in (duration, *flags)]
+    if duration.ndim != 1 or duration.size == 0 or len(set(shapes)) > 1:
+        raise ValueError(f"shapes {shapes}: expected lists of one length, one entry per patient")
+    if not (np.isfinite(duration).all() and (duration >= 0).all()):
+        raise ValueError("durations must be finite and not negative")
+    if not all(np.isin(flag, (0, 1)).all() for flag in flags):
+        raise ValueError("event and group hold True or False")
+    return duration, *[flag.astype(bool) for flag in flags]
+
+
+def compare(duration_years, event, group, level=0.95):
+    """Compare recurrence-free survival of two groups; ``group`` is True for a non-responder.
+
+    Log-rank test (Mantel 1966) and Cox's proportional hazards with Efron's ties, as in R's
+    ``survdiff`` and ``coxph``. What the data cannot tell is NaN: everything when one group is empty
+    or nobody has an event; the hazard ratio when one group has no event (its estimate would be 0
+    or infinity). Raises ``ValueError`` for lists of different lengths, NaN or negative durations.
+    """
+    duration, event, group = checked(duration_years, event, group)
+    n_patients = int(np.sum(~group)), int(np.sum(group))
+    n_events = int(np.sum(event & ~group)), int(np.sum(event & group))
+    if min(n_patients) == 0 or sum(n_events) == 0:
+        return Comparison(np.nan, np.nan, UNDEFINED, n_patients, n_events)
+    p_value = logrank_test(duration[group], duration[~group], event[group], event[~group]).p_value
+    ratio, interval = hazard_ratio(duration, event, group, level) if min(n_events) else (np.nan, UNDEFINED)
+    return Comparison(float(p_value), ratio, interval, n_patients, n_events)
+
+
+def hazard_ratio(duration, event, group, level=0.95):
+    """Return (ratio, (low, high)) of the True group against the False group by Cox's model."""
+    frame = pd.DataFrame({"duration": duration, "event": event, "group": group.astype(float)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # small groups: lifelines advises on variance, the interval already shows it
+        fit = CoxPHFitter(alpha=1 - level).fit(frame, "duration", "event")
+    low, high = np.exp(fit.confidence_intervals_.loc["group"])
+    return float(fit.hazard_ratios_["group"]), (float(low), float(high))
+
+
+def fit_curve(duration, event, level=0.95, label="survival"):
+    """Return a fitted ``lifelines.KaplanMeierFitter`` (Kaplan and Meier 1958)."""
+    return KaplanMeierFitter(alpha=1 - level, label=label).fit(duration, event)
+
+
+def kaplan_meier(duration_years, event, level=0.95):
+    """Return a frame indexed by ``years``: at_risk, events, survival, low, high (log-log Greenwood).
+
+    One row per distinct time and one for 0; ``at_risk`` counts the patients just before that time.
+    """
+    duration, event = checked(duration_years, event)
+    fit = fit_curve(duration, event, level)
+    interval = fit.confidence_interval_survival_function_
+    return pd.DataFrame(
+        {
+            "at_risk": fit.event_table["at_risk"].astype(int),
+            "events": fit.event_table["observed"].astype(int),
+            "survival": fit.survival_function_["survival"],
+            "low": interval.iloc[:, 0],
+            "high": interval.iloc[:, 1],
+        }
+    ).rename_axis("years")
+
+
+def plot_groups(ax, duration_years, event, group, level=0.95, labels=LABELS):
+    """Draw both groups' curves with intervals, ticks where patients leave, and numbers at risk below."""
+    duration, event, group = checked(duration_years, event, group)
+    for member, label, colour, style in zip((~group, group), labels, COLOURS, ("-", "--"), strict=True):
+        if member.any():
+            fit = fit_curve(duration[member], event[member], level, f"{label} ({member.sum()})")
+            fit.plot_survival_function(
+                ax=ax, color=colour, linestyle=style, show_censors=True, ci_alpha=0.15,
+                censor_styles={"ms": 6, "marker": "|"},
+            )  # fmt: skip
+    ax.set(ylim=(0, 1.02), xlim=(0, duration.max()), xlabel="years", ylabel="recurrence-free")
+    ax.legend(loc="lower left", framealpha=0.6)
+    write_at_risk(ax, duration, (~group, group))
+    return ax
+
+
+def at_risk(duration, years):
+    """Return how many patients (n_years,) are under observation just before each time."""
+    return (np.asarray(duration) >= np.asarray(years)[:, None]).sum(1)
+
+
+def write_at_risk(ax, duration, members):
+    """Write the numbers at risk of each group below the ticks of the time axis, in the group's colour."""
+    below = ax.get_xaxis_transform()
+    years = [year for year in ax.get_xticks() if ax.get_xlim()[0] <= year <= ax.get_xlim()[1]]
+    for row, (member, colour) in enumerate(zip(members, COLOURS, strict=True)):
+        height = -0.30 - 0.09 * row  # fraction of the panel's height
+        for year, count in zip(years, at_risk(duration[member], years), strict=True):
+            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", fontsize=9)
+    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", fontsize=9, style="italic")
+
+
+def events_needed(hazard_ratio, share, level=0.95, power=0.8):
+    """Return the events a two-sided log-rank test needs to find ``hazard_ratio`` (Schoenfeld 1981).
+
+    ``share`` is the fraction of patients in one of the two groups.
+    """
+    z = norm.ppf((1 + level) / 2) + norm.ppf(power)
+    return float(z**2 / (share * (1 - share) * np.log(hazard_ratio) ** 2))

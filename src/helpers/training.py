@@ -1,0 +1,250 @@
+"""Training: four models in two stages each; one seed gives one result, also after a kill."""
+
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from helpers.artifacts import write_whole
+from helpers.fitting import (
+    PARAMETERS,
+    Plan,
+    Samples,
+    check_same_settings,
+    epoch_seed,
+    fit,
+    reproducible,
+    resolve_device,
+)
+from helpers.images import ImageSet, Scaling, fit_scaling, scale
+from helpers.networks import PatientModel, PredictiveNetwork, build_feature_network, check_sizes
+from helpers.settings import Settings
+
+__all__ = ["MODELS", "PARAMETERS", "ModelSpec", "StudyResults", "train_all", "train_model"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One row of the paper's Table 2."""
+
+    number: int
+    title: str
+    backbone: str  # "resnet" or "ran"
+    region: str  # "core" or "core_margin"
+
+
+MODELS = {
+    "resnet_core": ModelSpec(1, "ResNet, core", "resnet", "core"),
+    "resnet_core_margin": ModelSpec(2, "ResNet, core + margin", "resnet", "core_margin"),
+    "ran_core": ModelSpec(3, "RAN, core", "ran", "core"),
+    "ran_core_margin": ModelSpec(4, "RAN, core + margin", "ran", "core_margin"),
+}
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Predictions and learning curves of the trained models, and the folder that holds them."""
+
+    predictions: pd.DataFrame  # patient, model, split, responder, probability of a NON-responder, seed
+    curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc
+    folder: Path
+
+    def load(self, slug: str, device: str = "cpu") -> PatientModel:
+        """Return a trained model, ready to predict."""
+        return load_model(self.folder / slug, device)
+
+    def seconds(self, slug: str) -> float:
+        """Return how long both stages took on the machine that trained the model [s]."""
+        return json.loads((self.folder / slug / "model.json").read_text())["seconds"]
+
+
+def train_all(images: ImageSet, patients: pd.DataFrame, settings: Settings, folder: str | Path) -> StudyResults:
+    """Train the four models, ``settings.processes`` at a time (one at a time on a GPU), and collect them.
+
+    Models that are finished in ``folder`` are not trained again.
+    """
+    check_inputs(images, patients, settings)
+    folder = Path(folder)
+    jobs = [(images, patients, slug, settings, folder) for slug in MODELS if not is_finished(folder / slug)]
+    on_cpu = resolve_device(settings.device).type == "cpu"
+    n_processes = min(settings.processes, len(jobs)) if on_cpu else 1
+    if n_processes > 1:
+        with ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn")) as pool:
+            running = [pool.submit(train_model, *job) for job in jobs]
+            for model in tqdm(as_completed(running), total=len(running), desc="models trained"):
+                model.result()
+    else:
+        for job in tqdm(jobs, desc="models trained", disable=not jobs):
+            train_model(*job)
+    return collect(folder, settings)
+
+
+def collect(folder: Path, settings: Settings) -> StudyResults:
+    """Read the tables of the four finished models, in the order of ``MODELS``."""
+    for slug in MODELS:
+        check_same_settings(json.loads((folder / slug / "model.json").read_text()), settings, folder / slug)
+    predictions, curves = (
+        pd.concat([pd.read_csv(folder / slug / table) for slug in MODELS], ignore_index=True)
+        for table in ("predictions.csv", "curves.csv")
+    )
+    return StudyResults(predictions, curves, folder)
+
+
+def train_model(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, folder: str | Path) -> Path:
+    """Train one model in both stages and return its folder, at once if it is finished there.
+
+    Test patients take no part until the very last step, their prediction. A run that was stopped goes on
+    from its last whole epoch and ends with the same weights. Raises ``ValueError`` for inputs that cannot
+    be trained on, and when the folder holds a model of other settings.
+    """
+    spec, folder = MODELS[slug], Path(folder) / slug
+    if is_finished(folder):
+        check_same_settings(json.loads((folder / "model.json").read_text()), settings, folder)
+        return folder
+    check_inputs(images, patients, settings)
+    device = resolve_device(settings.device)
+    with reproducible(device):
+        split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
+        scaling = fit_scaling(images, split == "train", spec.region, settings.clip_percentile)
+        training, validation = (
+            plane_samples(images.select(split == name), patients, scaling, spec.region, device)
+            for name in ("train", "validation")
+        )
+        model = untrained_model(settings, spec, scaling, device)
+        curves = fit(model.feature_network, training, validation, feature_plan(settings, spec), settings,
+                     checkpoint=folder / "checkpoint.pt")  # fmt: skip
+        training, validation = patient_samples(model, training), patient_samples(model, validation)
+        curves += fit(model.predictive_network, training, validation, predictive_plan(settings, spec), settings)
+        save_model(model, predict(model, images, patients), curves, slug, settings, folder)
+    (folder / "checkpoint.pt").unlink()
+    return folder
+
+
+def untrained_model(settings: Settings, spec: ModelSpec, scaling: Scaling, device: torch.device | str) -> PatientModel:
+    """Return both networks of a model with fresh weights, drawn from the seed."""
+    torch.manual_seed(epoch_seed(settings.seed, spec.number, "feature", 0))
+    feature_network = build_feature_network(settings, spec.backbone)
+    torch.manual_seed(epoch_seed(settings.seed, spec.number, "predictive", 0))
+    predictive_network = PredictiveNetwork(feature_network.vector_length, settings.hidden, settings.dropout)
+    return PatientModel(feature_network.to(device), predictive_network.to(device), scaling, spec.region)
+
+
+def plane_samples(
+    images: ImageSet, patients: pd.DataFrame, scaling: Scaling, region: str, device: torch.device
+) -> Samples:
+    """Return scaled planes, each with its patient's response."""
+    inputs = torch.from_numpy(scale(images, scaling, region)).to(device, memory_format=torch.channels_last)
+    responder = patients.loc[images.patient, "responder"].to_numpy(bool)
+    return Samples(inputs, torch.from_numpy(~responder).long().to(device), images.patient)
+
+
+def patient_samples(model: PatientModel, planes: Samples) -> Samples:
+    """Return each patient's feature vector, the mean over all planes of the tumour."""
+    patients, first = np.unique(planes.patient, return_index=True)
+    vectors = model.vectors(planes.inputs)
+    means = torch.stack([vectors[np.flatnonzero(planes.patient == patient)].mean(0) for patient in patients])
+    return Samples(means, planes.labels[first], patients)
+
+
+def feature_plan(settings: Settings, spec: ModelSpec) -> Plan:
+    """Stage 1: backbone, 256-vector and head on single, augmented planes."""
+    return Plan("feature", spec.number, settings.epochs, settings.patience, settings.max_shift, settings.precision)
+
+
+def predictive_plan(settings: Settings, spec: ModelSpec) -> Plan:
+    """Stage 2: the predictive network on the mean vectors of whole tumours."""
+    return Plan("predictive", spec.number, settings.head_epochs, settings.head_patience)
+
+
+def predict(model: PatientModel, images: ImageSet, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return patient, split, responder and the probability of a non-responder, one row per patient."""
+    scaled = torch.from_numpy(scale(images, model.scaling, model.region))
+    rows = []
+    for patient in pd.unique(images.patient):
+        vectors = model.vectors(scaled[np.flatnonzero(images.patient == patient)])
+        rows.append((patient, *patients.loc[patient, ["split", "responder"]], model.probability(vectors).item()))
+    return pd.DataFrame(rows, columns=["patient", "split", "responder", "probability"])
+
+
+# What a run leaves on disk: a checkpoint while it lasts, then weights, tables and, last of all, model.json.
+
+
+def save_model(
+    model: PatientModel,
+    predictions: pd.DataFrame,
+    curves: list[dict],
+    slug: str,
+    settings: Settings,
+    folder: Path,
+) -> None:
+    """Write weights, predictions and curves, then ``model.json``, which marks the model as finished."""
+    table = pd.DataFrame(curves)
+    seconds = table.pop("seconds").sum()
+    table.insert(0, "model", slug)
+    predictions = predictions.assign(model=slug, seed=settings.seed)
+    predictions = predictions[["patient", "model", "split", "responder", "probability", "seed"]]
+    weights = {
+        "feature_network": model.feature_network.state_dict(),
+        "predictive_network": model.predictive_network.state_dict(),
+        "lo": torch.from_numpy(model.scaling.lo),
+        "hi": torch.from_numpy(model.scaling.hi),
+    }
+    card = {"model": slug, **asdict(MODELS[slug]), "seconds": round(seconds, 2), "settings": asdict(settings)}
+    write_whole(folder / "weights.pt", lambda path: torch.save(weights, path))
+    write_whole(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
+    write_whole(folder / "curves.csv", lambda path: table.to_csv(path, index=False))
+    write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(card, indent=1)))
+
+
+def load_model(folder: str | Path, device: str | torch.device = "cpu") -> PatientModel:
+    """Read a finished model; raises ``FileNotFoundError`` when there is none."""
+    folder = Path(folder)
+    if not is_finished(folder):
+        raise FileNotFoundError(f"{folder}: no finished model (no model.json)")
+    card = json.loads((folder / "model.json").read_text())
+    weights = torch.load(folder / "weights.pt", map_location=device, weights_only=True)
+    scaling = Scaling(weights["lo"].cpu().numpy(), weights["hi"].cpu().numpy())
+    model = untrained_model(Settings(**card["settings"]), MODELS[card["model"]], scaling, device)
+    model.feature_network.load_state_dict(weights["feature_network"])
+    model.predictive_network.load_state_dict(weights["predictive_network"])
+    return model
+
+
+def is_finished(folder: Path) -> bool:
+    """Tell whether the folder holds a whole model."""
+    return (folder / "model.json").exists()
+
+
+def check_inputs(images: ImageSet, patients: pd.DataFrame, settings: Settings) -> None:
+    """Raise ``ValueError`` naming what is wrong with images, patients or settings, before any training."""
+    check_sizes(settings)
+    for name, allowed in {"optimizer": ("adam", "sgd"), "precision": ("float32", "bf16")}.items():
+        if getattr(settings, name) not in allowed:
+            raise ValueError(f"{name} = {getattr(settings, name)!r}: expected one of {allowed}")
+    for name in ("epochs", "head_epochs", "patience", "head_patience", "batch_size", "seed"):
+        least = {"batch_size": 2, "seed": 0}.get(name, 1)  # batch norm needs two samples
+        if getattr(settings, name) < least:
+            raise ValueError(f"{name} = {getattr(settings, name)}: expected {least} or more")
+    if images.maps.shape[-1] != settings.image_px:
+        raise ValueError(f"images have {images.maps.shape[-1]} pixels, image_px = {settings.image_px}")
+    check_patients(images, patients)
+
+
+def check_patients(images: ImageSet, patients: pd.DataFrame) -> None:
+    """Raise ``ValueError`` when planes and patients do not match, or a class or a split is missing."""
+    for these, those, what in [(images.patient, patients.index, "planes of patients missing in the table"),
+                               (patients.index, images.patient, "patients without a plane")]:  # fmt: skip
+        lost = sorted(str(name) for name in set(these) - set(those))
+        if lost:
+            raise ValueError(f"{what}: {lost[:5]}{' ...' if len(lost) > 5 else ''}")
+    train, validation = (patients.loc[patients["split"] == name, "responder"] for name in ("train", "validation"))
+    if train.nunique() < 2:
+        raise ValueError(f"{len(train)} training patients are all of one class; both are needed")
+    if validation.empty:
+        raise ValueError("no validation patient: early stopping needs some")

@@ -1,0 +1,184 @@
+"""One chapter, executed: on a tiny notebook in a tiny project."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from helpers import chapters
+
+HEADER = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study
+image_px: int = 64  # edge of the image, pixels
+sample_rf: str = ""  # a recording
+
+"""
+PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with one chapter that prints what it was given."""
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "profiles").symlink_to(PROFILES)
+    write_chapter(tmp_path, "import sys\nprint(image_px, sys.executable)")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_chapter(project, code):
+    (project / "notebooks" / "01_tiny.py").write_text(f"{HEADER}# %%\n{code}\n")
+
+
+def run(project, **values):
+    """Run the tiny chapter as the build does; return status and the notebook's path."""
+    parameters, output = project / "values.yml", project / "out" / "01_tiny.ipynb"
+    parameters.write_text(yaml.safe_dump(values))
+    command = ["run", "notebooks/01_tiny.py", "--parameters", str(parameters), "--output", str(output)]
+    return chapters.main(command), output
+
+
+def printed(path):
+    """All that a notebook printed."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "".join(out.get("text", "") for cell in cells for out in cell.get("outputs", []))
+
+
+def test_chapter_is_executed_by_this_python_with_the_given_values(project):
+    status, output = run(project, image_px=96)
+    assert status == 0
+    number, python = printed(output).split()
+    assert number == "96"
+    assert os.path.samefile(Path(python).parent, Path(sys.executable).parent)
+
+
+def test_notebook_carries_its_provenance_and_no_path_of_this_machine(project):
+    _, output = run(project, image_px=96)
+    metadata = nbformat.read(output, as_version=4).metadata
+    assert metadata.papermill.duration > 0
+    assert metadata.papermill.input_path == "notebooks/01_tiny.py"
+    assert set(metadata.run) == {"commit", "device", "python"}
+    assert str(project) not in str(metadata)
+
+
+def test_undeclared_parameter_is_refused_before_anything_runs(project, capsys):
+    status, output = run(project, imagepx=96)
+    assert status == 2
+    assert "01_tiny.py: unknown parameter 'imagepx'; did you mean 'image_px'?" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_failing_chapter_keeps_the_last_good_notebook(project, capsys):
+    _, output = run(project)
+    good = output.read_bytes()
+    write_chapter(project, "raise RuntimeError('no echo')")
+    status, _ = run(project)
+    assert status == 1
+    assert "RuntimeError: no echo" in capsys.readouterr().err
+    assert output.read_bytes() == good
+    assert sorted(path.name for path in output.parent.iterdir()) == ["01_tiny.failed.ipynb", "01_tiny.ipynb"]
+
+
+def test_mended_chapter_takes_the_failed_one_away(project):
+    write_chapter(project, "raise RuntimeError('no echo')")
+    run(project)
+    write_chapter(project, "print('echo')")
+    status, output = run(project)
+    assert status == 0
+    assert os.listdir(output.parent) == ["01_tiny.ipynb"]
+
+
+def test_failing_chapter_ends_the_process_with_its_error(project):
+    """Against the shell: what make and Snakemake see is the exit status."""
+    write_chapter(project, "1 / 0")
+    (project / "values.yml").write_text("{}")
+    command = "run notebooks/01_tiny.py --parameters values.yml --output out.ipynb"
+    answer = subprocess.run(
+        [sys.executable, "-m", "helpers.chapters", *command.split()], capture_output=True, text=True
+    )
+    assert answer.returncode == 1
+    assert "ZeroDivisionError" in answer.stderr
+
+
+def test_resolve_writes_all_settings_and_what_each_chapter_declares(project):
+    folder = chapters.resolve("smoke", "image_px=96 seed=3")
+    assert folder == Path("artifacts/smoke")
+    settings = yaml.safe_load((folder / "settings.yml").read_text())
+    assert (settings["image_px"], settings["seed"], settings["n_patients"]) == (96, 3, 24)
+    values = yaml.safe_load((folder / "parameters" / "01_tiny.yml").read_text())
+    assert values == {"profile": "artifacts/smoke/settings.yml", "image_px": 96}
+    shared = yaml.safe_load((folder / "parameters" / "stages.yml").read_text())
+    assert shared == {"profile": "artifacts/smoke/settings.yml", "artifacts": "artifacts"}
+
+
+def test_resolve_touches_nothing_that_stays_the_same(project):
+    chapters.resolve("smoke", "seed=3")
+    path = project / "artifacts" / "smoke" / "settings.yml"
+    before = path.stat().st_mtime_ns
+    chapters.resolve("smoke", "seed=3")
+    assert path.stat().st_mtime_ns == before
+    chapters.resolve("smoke", "seed=4")
+    assert path.stat().st_mtime_ns != before
+
+
+def test_parameter_of_one_chapter_alone_may_be_set(project):
+    (project / "mine.rf").touch()
+    chapters.resolve("smoke", "sample_rf=mine.rf")
+    assert yaml.safe_load(Path("artifacts/smoke/parameters/01_tiny.yml").read_text())["sample_rf"] == "mine.rf"
+    assert "sample_rf" not in yaml.safe_load(Path("artifacts/smoke/settings.yml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch=3", "SET: unknown parameter 'epoch'; did you mean 'epochs'?"),
+        ("sample_fr=a.rf", "SET: unknown parameter 'sample_fr'; did you mean 'sample_rf'?"),
+        ("profile=paper", "SET: unknown parameter 'profile'"),
+        ("image_px=big", "SET: image_px = 'big' is str, expected int"),
+        ("image_px", "SET: expected 'parameter=value', got 'image_px'"),
+        ("sample_rf=gone.rf", "SET: sample_rf = 'gone.rf': there is no such file"),
+    ],
+)
+def test_wrong_change_is_one_line_and_writes_nothing(project, capsys, text, message):
+    assert chapters.main(["resolve", "--profile", "smoke", "--set", text]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+    assert not (project / "artifacts").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("learning_rate=1e-4", 1e-4), ("resnet_layers=[3,4,23,3]", [3, 4, 23, 3]), ("depth_cm=4", 4.0)],
+)
+def test_values_are_read_in_their_type(text, value):
+    assert list(chapters.parse_changes(text, {}).values()) == [value]
+
+
+def test_own_values_keep_their_type():
+    own = {"patient": str, "plane": int, "share": float}
+    changes = chapters.parse_changes("patient='P 007' plane=2 share=1", own)
+    assert changes == {"patient": "P 007", "plane": 2, "share": 1.0}
+    with pytest.raises(TypeError, match="plane = '2.5' is float, expected int"):
+        chapters.parse_changes("plane=2.5", own)
+
+
+def test_used_modules_follow_imports_through_one_another(tmp_path):
+    package = tmp_path / "helpers"
+    package.mkdir()
+    for name, source in {"rf": "", "maps": "from helpers.rf import read", "pda": "", "study": ""}.items():
+        (package / f"{name}.py").write_text(source)
+    chapter = tmp_path / "chapter.py"
+    chapter.write_text("import numpy\nfrom helpers import maps as maps_\nimport helpers.study\n")
+    assert [path.stem for path in chapters.used_modules(chapter, package)] == ["maps", "rf", "study"]

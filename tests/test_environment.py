@@ -1,0 +1,94 @@
+"""One set of dependencies, told three times: pyproject.toml, environment.yml, requirements.lock."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+DISTRIBUTION = {
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}  # where it is not the module
+
+
+def declared(*groups):
+    """Requirements of the package and of optional groups."""
+    lines = PROJECT["dependencies"] + sum((PROJECT["optional-dependencies"][group] for group in groups), [])
+    return [Requirement(line) for line in lines]
+
+
+def pins():
+    """Name -> pinned versions in the lock; a package may have one for each Python."""
+    found = {}
+    for line in LOCK.splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, version = re.match(r"([\w.-]+)==([^ ;]+)", line).groups()
+            found.setdefault(name, []).append(version)
+    return found
+
+
+def test_conda_environment_has_the_same_names_and_bounds():
+    *conda, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    told = {(r.name, str(r.specifier)) for r in map(Requirement, pip["pip"][:-1])}
+    assert told == {(r.name, str(r.specifier)) for r in declared("book", "dev")}
+    assert pip["pip"][-1] == "-e ."
+    assert f"python{PROJECT['requires-python']}" in conda
+
+
+@pytest.mark.parametrize("requirement", declared("book", "dev"), ids=lambda requirement: requirement.name)
+def test_lock_pins_every_dependency_within_its_bounds(requirement):
+    versions = pins()[requirement.name]
+    assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_lock_names_no_address():
+    assert "://" not in LOCK
+    assert "--" not in LOCK
+
+
+def test_graphics_card_packages_are_for_linux_alone():
+    lines = [line for line in LOCK.splitlines() if line.startswith(("nvidia-", "cuda-", "triton"))]
+    assert lines
+    assert all("sys_platform == 'linux'" in line for line in lines)
+
+
+def test_bounds_that_the_book_depends_on():
+    bounds = {requirement.name: requirement.specifier for requirement in declared("book")}
+    assert not bounds["jupyter-book"].contains("2.0.0")
+    assert not bounds["torch"].contains("2.10.0")
+    assert not bounds["torchvision"].contains("0.25.0")
+
+
+def imports(path):
+    """Top-level names of what a source file imports from outside the standard library and the project."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"helpers", "IPython", "check_html", "provenance"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src" / "helpers").glob("*.py")), ids=lambda path: path.stem)
+def test_modules_import_what_is_declared(path):
+    groups = ["book"] if path.stem == "chapters" else []
+    allowed = {requirement.name for requirement in declared(*groups)}
+    if path.stem == "chapters":
+        allowed |= {"nbformat", "nbclient"}  # papermill's own
+    assert {DISTRIBUTION.get(name, name) for name in imports(path)} <= allowed
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda path: path.stem)
+def test_chapters_import_what_is_declared(path):
+    allowed = {requirement.name for requirement in declared()}
+    assert {DISTRIBUTION.get(name, name) for name in imports(path)} <= allowed

@@ -1,0 +1,163 @@
+"""Parametric maps, against a plain loop per window and against known physics."""
+
+import numpy as np
+import pytest
+
+from helpers.maps import gaussian_bsc_db, parametric_maps, scatterers
+from helpers.phantom import ReferencePhantom, bead_backscatter
+from helpers.rf import RFPlane
+
+BAND = np.linspace(3, 8, 13)
+
+
+@pytest.fixture(scope="module")
+def random_scan():
+    rng = np.random.default_rng(1)
+    planes = [RFPlane(rng.standard_normal((731, 37)), 40e6, 0.31, c) for c in (1540.0, 1488.0, 1488.0)]
+    return planes[0], ReferencePhantom(planes[1:], 0.576, bead_backscatter)
+
+
+def window_spectrum(plane, start, n_window, left_mm, right_mm):
+    """Mean power of one window by the definition, in double precision."""
+    time_us = np.arange(n_window) * 1e6 / plane.sampling_rate_hz
+    kernel = np.hanning(n_window) * np.exp(-2j * np.pi * BAND[:, None] * time_us)
+    total = weight = 0
+    for line in range(plane.samples.shape[1]):
+        low, high = line * plane.line_pitch_mm, (line + 1) * plane.line_pitch_mm
+        share = max(min(high, right_mm) - max(low, left_mm), 0)
+        total = total + share * np.abs(kernel @ plane.samples[start : start + n_window, line].astype(float)) ** 2
+        weight += share
+    return total / weight
+
+
+def blur_of_the_gate(w, phantom_db, gate_us):
+    """s^2 (L_r' D' + D'^2 / 2) in dB, with s^2 = 1 / (3 T^2), L_r a parabola and D a line in nepers of power."""
+    to_nepers = np.log(10) / 10
+    half_curvature, tilt, _ = np.polyfit(BAND - 5.5, phantom_db * to_nepers, 2)
+    variance = 1 / (3 * gate_us**2)
+    slope = np.polyfit(BAND, w, 1)[0] * to_nepers / (1 + 2 * variance * half_curvature)
+    gradient = tilt + 2 * half_curvature * (BAND - 5.5)
+    return variance * (gradient * slope + slope**2 / 2) / to_nepers
+
+
+def plain_loop(plane, reference, depth_mm, lateral_mm, window_mm, attenuation, bias_db):
+    """Five numbers of one window, one formula after the other."""
+    start = round((depth_mm - window_mm / 2) / plane.sample_spacing_mm)
+    n_window = round(window_mm / plane.sample_spacing_mm)
+    sample = window_spectrum(plane, start, n_window, lateral_mm - window_mm / 2, lateral_mm + window_mm / 2)
+    width_mm = plane.samples.shape[1] * plane.line_pitch_mm
+    phantom = np.mean([window_spectrum(p, start, n_window, 0, width_mm) for p in reference.planes], axis=0)
+    phantom_depth_cm = depth_mm / 10 * 1488 / 1540
+    w = 10 * np.log10(sample / phantom) - bias_db
+    w -= blur_of_the_gate(w, 10 * np.log10(phantom), n_window / plane.sampling_rate_hz * 1e6)
+    w += 2 * BAND * (attenuation * depth_mm / 10 - 0.576 * phantom_depth_cm)
+    ss, si = np.polyfit(BAND, w, 1)
+    y = w + 10 * np.log10(bead_backscatter(BAND * 1e6)) - 40 * np.log10(BAND)
+    slope, intercept = np.polyfit(BAND**2, y, 1)
+    k = 2 * np.pi * 1e6 / 154000  # 1/(cm MHz)
+    a2 = -slope * np.log(10) / 10 / (0.827 * k**2)
+    esd_um = 2e4 * np.sqrt(a2) if a2 > 0 else np.nan
+    eac_db = intercept - 10 * np.log10(4 / 9 * k**4 * a2**3) if a2 > 0 else np.nan
+    return si + 5.5 * ss, ss, si, esd_um, eac_db
+
+
+def test_all_five_maps_equal_a_plain_loop_up_to_the_phantoms_log_bias(random_scan):
+    plane, reference = random_scan
+    found = parametric_maps(plane, reference, window_mm=2.0, overlap=0.9, attenuation_db_cm_mhz=0.9)
+    bias = None
+    for i, j in [(0, 0), (0, -1), (-1, 0), (-1, -1), (30, 20), (31, 20), (7, 41)]:
+        z, x = found.depth_mm[i], found.lateral_mm[j]
+        raw = plain_loop(plane, reference, z, x, 2.0, 0.9, 0.0)
+        bias = raw[0] - found.mbf[i, j]  # the level alone; slopes must agree without it
+        assert -3 < bias < 0
+        expected = plain_loop(plane, reference, z, x, 2.0, 0.9, bias)
+        actual = [getattr(found, name)[i, j] for name in ("mbf", "ss", "si", "esd_um", "eac_db")]
+        np.testing.assert_allclose(actual[:3], expected[:3], atol=2e-3)
+        np.testing.assert_allclose(actual[3], expected[3], rtol=1e-3)
+        np.testing.assert_allclose(actual[4], expected[4], atol=1e-2)
+
+
+def test_a_sample_ten_times_the_reference_is_20_db_up_at_every_frequency(random_scan):
+    _, reference = random_scan
+    phantom = reference.planes[0]
+    tenfold = RFPlane(10 * phantom.samples, 40e6, 0.31, 1488.0)
+    alone = ReferencePhantom([phantom], 0.576, bead_backscatter)
+    found = parametric_maps(tenfold, alone, attenuation_db_cm_mhz=0.576)
+    assert np.median(found.mbf) == pytest.approx(20, abs=1)
+    assert np.median(found.ss) == pytest.approx(0, abs=0.1)
+
+
+def test_a_region_maps_the_same_values_as_the_whole_plane_and_nothing_outside(random_scan):
+    plane, reference = random_scan
+    region = np.zeros(plane.samples.shape, bool)
+    region[200:400, 8:20] = True
+    whole = parametric_maps(plane, reference, overlap=0.9)
+    part = parametric_maps(plane, reference, region, overlap=0.9)
+    rows = np.searchsorted(whole.depth_mm, part.depth_mm - 1e-6)
+    columns = np.searchsorted(whole.lateral_mm, part.lateral_mm - 1e-6)
+    inside = np.isfinite(part.mbf)
+    assert inside.any()
+    assert part.mbf.size < whole.mbf.size
+    np.testing.assert_allclose(part.mbf[inside], whole.mbf[np.ix_(rows, columns)][inside], atol=1e-3)
+
+
+def test_attenuation_given_as_a_map_of_one_value_equals_the_value(random_scan):
+    plane, reference = random_scan
+    one = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=0.7)
+    same = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=np.full(plane.samples.shape, 0.7))
+    np.testing.assert_allclose(one.mbf, same.mbf, atol=0.15)  # cumulated at whole samples
+    np.testing.assert_allclose(one.ss, same.ss, atol=0.03)
+
+
+def test_form_factor_fit_inverts_the_model():
+    y = gaussian_bsc_db(BAND, 110.0, 25.0, 1540.0) - 40 * np.log10(BAND)
+    slope, intercept = np.polyfit(BAND**2, y, 1)
+    esd_um, eac_db = scatterers(np.float64(slope), np.float64(intercept), 1540.0)
+    assert esd_um == pytest.approx(110, rel=1e-6)
+    assert eac_db == pytest.approx(25, abs=1e-6)
+
+
+def test_a_spectrum_that_rises_too_fast_has_no_diameter():
+    esd_um, eac_db = scatterers(np.array([0.01, -0.01]), np.array([0.0, 0.0]), 1540.0)
+    assert np.isnan(esd_um[0])
+    assert np.isnan(eac_db[0])
+    assert np.isfinite(esd_um[1])
+
+
+def test_without_the_phantoms_backscatter_only_esd_and_eac_are_missing(random_scan):
+    plane, reference = random_scan
+    found = parametric_maps(plane, ReferencePhantom(reference.planes, 0.576), overlap=0.5)
+    assert np.isnan(found.esd_um).all()
+    assert np.isnan(found.eac_db).all()
+    assert np.isfinite(found.mbf).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"band_mhz": (3.0, 25.0)}, "Nyquist"),
+        ({"overlap": 1.0}, "overlap = 1.0"),
+        ({"window_mm": 100.0}, "window_mm = 100.0"),
+        ({"region": np.ones((3, 3), bool)}, "region of shape \\(3, 3\\)"),
+        ({"region": np.zeros((731, 37), bool)}, "region is empty"),
+        ({"attenuation_db_cm_mhz": np.ones(4)}, "attenuation_db_cm_mhz of shape"),
+    ],
+)
+def test_bad_input_is_one_clear_error(random_scan, change, message):
+    with pytest.raises(ValueError, match=message):
+        parametric_maps(*random_scan, **change)
+
+
+def test_a_region_too_close_to_the_surface_for_a_window_is_refused(random_scan):
+    plane, reference = random_scan
+    region = np.zeros(plane.samples.shape, bool)
+    region[:5] = True
+    with pytest.raises(ValueError, match="no full window"):
+        parametric_maps(plane, reference, region)
+
+
+def test_a_phantom_sampled_differently_is_refused(random_scan):
+    plane, _ = random_scan
+    other = ReferencePhantom([RFPlane(np.ones((731, 37)), 20e6, 0.31)], 0.576)
+    with pytest.raises(ValueError, match="sampling_rate_hz = 2e\\+07"):
+        parametric_maps(plane, other)

@@ -1,0 +1,100 @@
+"""The pipeline: a plane from a seed and the same plane from a file must be one to everything that follows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import stages
+from helpers.acquisition import RECORDED_COLUMNS, simulated
+from helpers.rf import write_rf
+from helpers.settings import load_settings
+
+N_PLANES = 2
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return load_settings("smoke", n_patients=12, n_test=4, n_validation=3, overlap=0.5, processes=1)
+
+
+@pytest.fixture(scope="module")
+def recorded_folder(tmp_path_factory, settings):
+    """Simulated patients written as if a scanner had recorded them."""
+    folder = tmp_path_factory.mktemp("recorded")
+    patients = stages.cohort(settings, folder / "artifacts")
+    rows = []
+    for name, patient in patients.iterrows():
+        for plane in range(N_PLANES):
+            acquired = stages.simulate(patient, plane, settings)
+            write_rf(folder / f"{name}_{plane}.rf", [acquired.plane])
+            write_rf(folder / f"{name}_phantom.rf", list(acquired.reference.planes))
+            outline = pd.DataFrame(acquired.outline_mm, columns=["lateral_mm", "depth_mm"])
+            outline.to_csv(folder / f"{name}_{plane}.csv", index=False)
+            pitch = acquired.plane.line_pitch_mm
+            files = f"{name}_{plane}.rf", 0, pitch, f"{name}_{plane}.csv", f"{name}_phantom.rf", pitch, 1488.0
+            rows.append((name, plane, *files, 0.576, ""))
+    pd.DataFrame(rows, columns=RECORDED_COLUMNS).to_csv(folder / "planes.csv", index=False)
+    patients[["responder", "duration_years", "recurrence"]].to_csv(folder / "patients.csv")
+    return folder
+
+
+def test_a_plane_from_a_file_is_the_plane_from_the_seed(settings, recorded_folder, tmp_path):
+    recorded = load_settings("smoke", n_test=4, n_validation=3, overlap=0.5, processes=1, cohort=str(recorded_folder))
+    from_seed = stages.acquire(settings, tmp_path, "P003", 1)
+    from_file = stages.acquire(recorded, tmp_path, "P003", 1)
+    np.testing.assert_array_equal(from_seed.plane.samples, from_file.plane.samples)
+    seed_map, file_map = (stages.map_plane(a, settings) for a in (from_seed, from_file))
+    np.testing.assert_array_equal(seed_map.core, file_map.core)
+    inside = seed_map.core | seed_map.margin
+    np.testing.assert_array_equal(seed_map.maps.mbf[inside], file_map.maps.mbf[inside])
+
+
+def test_a_recorded_cohort_goes_through_maps_and_images(recorded_folder, tmp_path):
+    recorded = load_settings("smoke", n_test=4, n_validation=3, overlap=0.5, processes=1, cohort=str(recorded_folder))
+    patients = stages.cohort(recorded, tmp_path)
+    assert (patients["n_planes"] == N_PLANES).all()
+    assert set(patients["split"]) == {
+        "train",
+        "validation",
+        "test",
+    }
+    images = stages.images(recorded, tmp_path)
+    assert len(images) == N_PLANES * len(patients)
+
+
+@pytest.fixture(scope="module")
+def mapped(settings, tmp_path_factory):
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    return artifacts, stages.maps(settings, artifacts)
+
+
+def test_maps_are_made_once_and_survive_the_loss_of_one_patient(settings, mapped):
+    artifacts, folder = mapped
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (folder / "P002.h5").unlink()
+    (folder / "summary.csv").unlink()
+    assert stages.maps(settings, artifacts) == folder
+    again = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert set(again) == set(times)
+    kept = set(times) - {"P002.h5", "summary.csv"}
+    assert all(again[name] == times[name] for name in kept)
+    assert again["P002.h5"] != times["P002.h5"]
+
+
+def test_maps_read_back_equal_maps_made_anew_within_half_precision(settings, mapped):
+    artifacts, folder = mapped
+    stored = list(stages.read_maps(folder / "P001.h5"))[1]
+    anew = stages.map_plane(stages.acquire(settings, artifacts, "P001", 1), settings)
+    np.testing.assert_allclose(stored.maps.mbf, anew.maps.mbf, atol=0.02)
+    np.testing.assert_array_equal(stored.margin, anew.margin)
+
+
+def test_an_id_that_is_a_path_is_refused():
+    with pytest.raises(ValueError, match="letters, digits"):
+        stages.file_name("../../etc/passwd")
+
+
+def test_processes_do_not_change_a_simulated_plane(settings):
+    patient = stages.study.draw_patients(8, 0).iloc[3]
+    first, second = (simulated(patient, 0, 64, 5.0, 1, 0).plane.samples for _ in range(2))
+    np.testing.assert_array_equal(first, second)

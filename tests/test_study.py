@@ -1,0 +1,108 @@
+"""The simulated patients, against the paper's cohort and against what they claim about themselves."""
+
+import numpy as np
+import pytest
+from lifelines import KaplanMeierFitter
+
+from helpers import study
+
+
+@pytest.fixture(scope="module")
+def patients():
+    drawn = study.draw_patients()
+    return drawn.assign(split=study.split_patients(drawn["responder"], 50, 31, 3))
+
+
+def auc(positive, score):
+    return (score[positive].to_numpy()[:, None] > score[~positive].to_numpy()).mean()
+
+
+def test_counts_are_the_papers(patients):
+    assert len(patients) == 181
+    assert patients["responder"].sum() == 138
+    test, rest = patients[patients["split"] == "test"], patients[patients["split"] != "test"]
+    assert test["responder"].value_counts().to_dict() == {True: 40, False: 10}
+    assert rest["responder"].value_counts().to_dict() == {True: 98, False: 33}
+    assert (patients["split"] == "validation").sum() == 31
+
+
+def test_response_is_mr_3_and_above(patients):
+    assert (patients["responder"] == (patients["mr_score"] >= 3)).all()
+    assert set(patients["mr_score"]) == {1, 2, 3, 4, 5}
+    shrinkage = 1 - patients["residual_size_cm"] / patients["initial_size_cm"]
+    assert (shrinkage[patients["mr_score"] == 5] == 1).all()
+    assert (shrinkage[patients["mr_score"] <= 2] < 0.35).all()  # sizes are rounded to 0.1 cm
+
+
+def test_table_1_is_near_the_papers(patients):
+    assert patients["initial_size_cm"].mean() == pytest.approx(5.2, abs=0.6)
+    many = study.draw_patients(20_000, seed=3)
+    for name, share in (("er", 0.634), ("pr", 0.547), ("her2", 0.343)):
+        assert many[name].mean() == pytest.approx(share, abs=0.03)
+    assert many["age_years"].mean() == pytest.approx(50.6, abs=0.5)
+
+
+def test_oracle_is_where_the_study_declares_it():
+    many = study.draw_patients(20_000, seed=4)
+    core = auc(~many["responder"], study.oracle_score(many, study.CORE_TRAITS))
+    both = auc(~many["responder"], study.oracle_score(many, tuple(study.TRAITS)))
+    assert 0.85 < both < 0.92
+    assert 0.75 < core < both
+
+
+def test_without_an_effect_tissue_says_nothing():
+    many = study.draw_patients(20_000, seed=5, effect="none")
+    for name in study.TRAITS:
+        assert auc(~many["responder"], many[name]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_reversed_effect_turns_every_sign():
+    base, turned = (study.draw_patients(20_000, seed=6, effect=e) for e in ("base", "reversed"))
+    for name in study.TRAITS:
+        sum_of_aucs = auc(~base["responder"], base[name]) + auc(~turned["responder"], turned[name])
+        assert sum_of_aucs == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["width_mm", "centre_depth_mm", "attenuation_factor", "n_planes", "age_years"])
+def test_what_must_not_carry_the_label_does_not(name):
+    many = study.draw_patients(20_000, seed=7)
+    responders, others = many.loc[many["responder"], name], many.loc[~many["responder"], name]
+    assert abs(responders.mean() - others.mean()) < 0.06 * many[name].std()
+
+
+def test_recurrence_free_survival_at_five_years_against_i_spy_1():
+    many = study.draw_patients(40_000, seed=8)
+    for responder, expected in ((True, 0.735), (False, 0.559)):
+        group = many[many["responder"] == responder]
+        fitted = KaplanMeierFitter().fit(group["duration_years"], group["recurrence"])
+        assert fitted.predict(5.0) == pytest.approx(expected, abs=0.05)  # a Weibull fit to a step curve
+    assert many["duration_years"].max() <= 10
+
+
+def test_tumours_fit_into_the_image(patients):
+    assert ((patients["centre_depth_mm"] - patients["height_mm"] / 2) >= 7.9).all()
+    assert ((patients["centre_depth_mm"] + patients["height_mm"] / 2) <= 43.1).all()
+    assert patients["n_planes"].between(4, 7).all()
+
+
+def test_split_keeps_patients_apart_and_both_classes_everywhere(patients):
+    again = study.split_patients(patients["responder"], 50, 31, 3)
+    assert (again == patients["split"]).all()
+    assert patients.groupby("split")["responder"].nunique().eq(2).all()
+    with pytest.raises(ValueError, match="every part needs"):
+        study.split_patients(patients["responder"][:8], 7, 1, 0)
+
+
+def test_unknown_effects_and_tiny_cohorts_are_refused():
+    with pytest.raises(ValueError, match="effect = 'strong'"):
+        study.draw_patients(effect="strong")
+    with pytest.raises(ValueError, match="n_patients = 3"):
+        study.draw_patients(3)
+
+
+def test_oracle_weights_equal_least_squares_on_many_patients():
+    many = study.draw_patients(100_000, seed=10)
+    names = tuple(study.TRAITS)
+    standard = np.column_stack([(many[n] - study.TRAITS[n].mean) / study.TRAITS[n].sd for n in names])
+    fitted = standard @ np.linalg.lstsq(standard, many["resistance"], rcond=None)[0]
+    assert np.corrcoef(fitted, study.oracle_score(many, names))[0, 1] > 0.999

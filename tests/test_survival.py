@@ -1,0 +1,124 @@
+"""R's figures: survival 3.5-3 on R 4.2.2, on data that lifelines carries; each test keeps the call."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from lifelines.datasets import load_leukemia, load_rossi
+
+from helpers import survival
+
+
+def test_recidivism_against_R():
+    # survdiff(Surv(week, arrest) ~ fin, rossi); summary(coxph(Surv(week, arrest) ~ fin, rossi))$conf.int
+    rossi = load_rossi()
+    found = survival.compare(rossi.week, rossi.arrest, rossi.fin)
+    assert found.p_value == pytest.approx(0.050116117409, abs=1e-7)
+    assert found.hazard_ratio == pytest.approx(0.691377558363, abs=1e-5)
+    assert found.hazard_ratio_interval == pytest.approx((0.476675957446, 1.00278380049), abs=1e-5)
+
+
+def test_leukemia_with_many_ties_against_R():
+    # survdiff(Surv(t, status) ~ Rx, leukemia); summary(coxph(Surv(t, status) ~ Rx, leukemia))$conf.int
+    leukemia = load_leukemia()
+    found = survival.compare(leukemia.t, leukemia.status, leukemia.Rx)
+    assert found.p_value == pytest.approx(4.16880910934e-05, rel=1e-6)
+    assert found.hazard_ratio == pytest.approx(4.81687389828, rel=1e-4)
+    assert found.hazard_ratio_interval == pytest.approx((2.14650821273, 10.8093106816), rel=1e-4)
+    assert (found.n_patients, found.n_events) == ((21, 21), (9, 21))
+
+
+def test_kaplan_meier_against_R():
+    # survfit(Surv(t, status) ~ 1, leukemia[leukemia$Rx == 0, ], conf.type = "log-log")
+    treated = load_leukemia().query("Rx == 0")
+    table = survival.kaplan_meier(treated.t, treated.status)
+    expected = {
+        6: (21, 3, 0.857142857, 0.619717955, 0.951551748),
+        9: (16, 0, 0.806722689, 0.563146565, 0.922809019),
+        13: (12, 1, 0.690196078, 0.431610222, 0.849065963),
+        23: (6, 1, 0.448179272, 0.188052006, 0.680142628),
+    }
+    for time, row in expected.items():
+        assert table.loc[time].tolist() == pytest.approx(row, abs=1e-8)
+
+
+def test_swapped_groups_turn_the_hazard_ratio_over():
+    rossi = load_rossi()
+    one, other = (survival.compare(rossi.week, rossi.arrest, group) for group in (rossi.fin == 1, rossi.fin == 0))
+    assert one.hazard_ratio * other.hazard_ratio == pytest.approx(1, abs=1e-6)
+    assert one.p_value == pytest.approx(other.p_value, abs=1e-12)
+
+
+def test_non_responders_that_recur_earlier_have_a_hazard_ratio_above_one():
+    duration, group = [1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 0, 1, 0, 0, 1, 0]
+    assert survival.compare(duration, [True] * 8, group).hazard_ratio > 1
+
+
+def test_a_wider_level_gives_a_wider_interval():
+    rossi = load_rossi()
+    low, high = survival.compare(rossi.week, rossi.arrest, rossi.fin, level=0.99).hazard_ratio_interval
+    assert low < 0.476675957446 < 1.00278380049 < high
+
+
+@pytest.mark.parametrize(
+    ("event", "group", "p_value_is_nan"),
+    [
+        ([1, 1, 0, 1], [0, 0, 0, 0], True),
+        ([1, 1, 0, 1], [1, 1, 1, 1], True),
+        ([0, 0, 0, 0], [1, 0, 1, 0], True),
+        ([1, 1, 0, 0], [1, 1, 0, 0], False),
+    ],
+)
+def test_what_the_data_cannot_tell_is_nan(event, group, p_value_is_nan):
+    found = survival.compare([1.0, 2.0, 3.0, 4.0], event, group)
+    assert np.isnan(found.p_value) == p_value_is_nan
+    assert np.isnan([found.hazard_ratio, *found.hazard_ratio_interval]).all()
+
+
+@pytest.mark.parametrize(
+    ("duration", "event", "group", "message"),
+    [
+        ([1, 2], [1], [0, 1], "one length"),
+        ([1, np.nan], [1, 0], [0, 1], "finite"),
+        ([1, -2], [1, 0], [0, 1], "not negative"),
+        ([1, 2], [1, np.nan], [0, 1], "True or False"),
+    ],
+)
+def test_unusable_lists_are_named(duration, event, group, message):
+    with pytest.raises(ValueError, match=message):
+        survival.compare(duration, event, group)
+
+
+def test_numbers_at_risk_against_R():
+    # summary(survfit(Surv(t, status) ~ 1, leukemia[leukemia$Rx == 0, ]))$n.risk
+    treated = load_leukemia().query("Rx == 0")
+    assert survival.at_risk(treated.t, [0, 6, 7, 10, 13, 22, 36]).tolist() == [21, 21, 17, 15, 12, 7, 0]
+
+
+def test_plot_draws_both_groups_and_numbers_at_risk():
+    leukemia = load_leukemia()
+    figure, ax = plt.subplots()
+    survival.plot_groups(ax, leukemia.t, leukemia.status, leukemia.Rx)
+    figure.canvas.draw()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "responders (21)",
+        "non-responders (21)",
+    ]
+    shown = [text.get_text() for text in ax.texts]
+    years = [year for year in ax.get_xticks() if 0 <= year <= leukemia.t.max()]
+    treated = leukemia.t[leukemia.Rx == 0]
+    assert shown[: len(years)] == [str(sum(treated >= year)) for year in years]
+    assert shown[-1] == "at risk"
+    plt.close(figure)
+
+
+def test_plot_with_one_group_only():
+    figure, ax = plt.subplots()
+    survival.plot_groups(ax, [1, 2, 3], [1, 0, 1], [0, 0, 0])
+    assert len(ax.get_legend().get_texts()) == 1
+    plt.close(figure)
+
+
+def test_events_needed_by_hand():
+    """(1.960 + 0.842)^2 / (0.25 (ln 2)^2) = 65.3: hazard ratio 2, equal groups, 5 % two-sided, power 80 %."""
+    assert survival.events_needed(2.0, 0.5) == pytest.approx(65.3, abs=0.1)
+    assert survival.events_needed(2.0, 0.2) == pytest.approx(65.3 * 0.25 / 0.16, abs=0.2)
