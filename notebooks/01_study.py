@@ -65,7 +65,7 @@ patients = stages.cohort(settings, artifacts)
 # %% mystnb={"figure": {"name": "fig-mr", "caption": "Simulated cohort: patients by modified response score. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of simulated patients with each modified response score from 1 to 5"}}
 fig, ax = plt.subplots(figsize=(6, 3))
 sns.countplot(patients, x="mr_score", hue="responder", palette=["C3", "C0"], dodge=False, ax=ax)
-ax.set(xlabel="modified response score", ylabel="patients")
+_ = ax.set(xlabel="modified response score", ylabel="patients")
 # %%
 n_non_responders = int((~patients["responder"]).sum())
 Markdown(
@@ -190,7 +190,7 @@ Markdown(oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(index
 score = study.oracle_score(patients, tuple(study.TRAITS), effect)
 fig, ax = plt.subplots(figsize=(6, 3))
 sns.histplot(x=score, hue=np.where(patients["responder"], "responder", "non-responder"), element="step", bins=24, ax=ax)
-ax.set(xlabel="expected resistance given the true tissue", ylabel="patients")
+_ = ax.set(xlabel="expected resistance given the true tissue", ylabel="patients")
 # %% [markdown]
 # ## What must not carry the label
 #

@@ -63,7 +63,7 @@ fig, axes = plt.subplots(2, 1, figsize=(9, 4))
 axes[0].plot(rf.depth_mm, line, linewidth=0.4)
 axes[0].axvspan(rf.depth_mm[middle], rf.depth_mm[middle + 104], color="C1", alpha=0.5)
 axes[1].plot(rf.depth_mm[middle : middle + 104], line[middle : middle + 104], color="C1")
-[ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
+_ = [ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
 # %%
 Markdown(
     f"This plane: {rf.samples.shape[0]} samples x {rf.samples.shape[1]} lines of {rf.samples.dtype}, "
@@ -86,7 +86,7 @@ for ax, shown, title in (
 ):
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
     ax.set_title(title)
-axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--")
+_ = axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--")
 # %% [markdown]
 # ## How the echoes were made
 #
@@ -100,7 +100,7 @@ axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--"
 tissue = acquired.tissue
 extent = (tissue.lateral_mm[0], tissue.lateral_mm[-1], tissue.depth_mm[-1], tissue.depth_mm[0])
 fields = {"esd_um": "ESD / µm", "eac_db": "EAC / dB", "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz"}
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.6))
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
 for ax, (name, label) in zip(axes, fields.items(), strict=True):
     figures.show_map(ax, getattr(tissue, name), extent, label)
 
@@ -130,7 +130,7 @@ axes[0].plot(band_mhz, spectrum_db[1], label="phantom")
 axes[0].legend()
 axes[1].plot(band_mhz, spectrum_db[0] - spectrum_db[1], "C2")
 axes[0].set(xlabel="frequency / MHz", ylabel="power / dB")
-axes[1].set(xlabel="frequency / MHz", ylabel="tissue / phantom, dB")
+_ = axes[1].set(xlabel="frequency / MHz", ylabel="tissue / phantom, dB")
 # %% [markdown]
 # ## What the beads scatter
 #
@@ -147,7 +147,7 @@ for diameter_um in (10.0, 20.0, 30.0):
     ax.loglog(frequency_mhz, single, label=f"{diameter_um:.0f} µm")
 ax.loglog(frequency_mhz, bead_backscatter(frequency_mhz * 1e6), "k", linewidth=2, label="5-30 µm")
 ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
-ax.legend()
+_ = ax.legend()
 # %%
 Markdown(
     f"The phantom's backscatter coefficient at 5.5 MHz is {bead_backscatter(5.5e6)[0]:.2e} 1/(cm sr). "

@@ -124,27 +124,27 @@ fitted_db = maps.gaussian_bsc_db(band_mhz, esd_um, eac_db, rf.sound_speed_m_s)
 axes[1].plot(band_mhz, fitted_db, label=f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB")
 axes[0].set(xlabel="frequency / MHz", ylabel="normalised spectrum / dB")
 axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
-[ax.legend() for ax in axes]
+_ = [ax.legend() for ax in axes]
 # %% [markdown]
 # ## All windows of a plane
 #
 # After the logarithm every step is linear, so all windows of a plane are mapped by a few matrix products; nothing
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
-# %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error of the five maps, with the core dashed. Errors are speckle-sized inside the regions and largest where a window straddles a border."}, "image": {"alt": "Grid of maps with five columns for MBF, SS, SI, ESD and EAC and three rows for truth, estimate and error"}}
+# %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions and largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 estimate = maps.parametric_maps(rf, reference, None, window_mm, overlap, attenuation_db_cm_mhz=attenuation)
 truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm)
 mask = maps.centre_mask(core, rf, estimate)
-fig, axes = plt.subplots(3, 5, figsize=(17, 8), sharex=True, sharey=True)
-for column, (name, label) in enumerate(figures.LABELS.items()):
+fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
+for row, (name, label) in zip(axes, figures.LABELS.items(), strict=True):
     true, found = getattr(truth, name), getattr(estimate, name)
     limits = figures.value_range(true)
     spread = (limits[1] - limits[0]) / 2
-    figures.show_map(axes[0, column], true, estimate.extent_mm, label, limits=limits)
-    figures.show_map(axes[1, column], found, estimate.extent_mm, label, limits=limits)
-    figures.show_map(axes[2, column], found - true, estimate.extent_mm, f"error, {label}", "RdBu_r", (-spread, spread))
-    [figures.show_outline(ax, mask, estimate.extent_mm, colour="k") for ax in axes[:, column]]
-
+    figures.show_map(row[0], true, estimate.extent_mm, label, limits=limits)
+    figures.show_map(row[1], found, estimate.extent_mm, label, limits=limits)
+    figures.show_map(row[2], found - true, estimate.extent_mm, f"error, {label}", "RdBu_r", (-spread, spread))
+    [figures.show_outline(ax, mask, estimate.extent_mm, colour="k") for ax in row]
+_ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True)]
 # %% [markdown]
 # ## Accuracy over regions
 #
@@ -185,19 +185,11 @@ Markdown(
 )
 
 # %% mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
-fig, axes = plt.subplots(1, 5, figsize=(17, 3.8))
-for ax, (name, label) in zip(axes, figures.LABELS.items(), strict=True):
-    sns.scatterplot(
-        summary,
-        x=f"true_{name}",
-        y=name,
-        hue="region",
-        s=8,
-        linewidth=0,
-        alpha=0.6,
-        ax=ax,
-        legend=name == "mbf",
-    )
+fig, axes = plt.subplots(2, 3, figsize=(11, 7))
+axes[1, 2].remove()
+dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
+for ax, (name, label) in zip(axes.flat, figures.LABELS.items(), strict=False):
+    sns.scatterplot(summary, x=f"true_{name}", y=name, hue="region", ax=ax, legend=name == "mbf", **dots)
     ax.axline((summary[f"true_{name}"].median(),) * 2, slope=1, color="k", linewidth=0.8)
     ax.set(xlabel=f"true {label}", ylabel=f"estimated {label}")
 

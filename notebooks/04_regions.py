@@ -85,7 +85,7 @@ Markdown(
 # ## Overlays
 #
 # As in the paper's Figure 2: each map over its B-mode, the core dashed. Both patients come from the training set.
-# The colours of a map are the same in both rows.
+# The colours of a map are the same for both.
 
 # %%
 planes = {name: stages.plane(settings, artifacts, patient, 2) for name, patient in shown.items()}
@@ -94,12 +94,12 @@ limits = {
     for name in figures.FOUR
 }
 
-# %% mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (top) and a non-responder (bottom), core dashed."}, "image": {"alt": "Two rows of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
-fig, axes = plt.subplots(2, 4, figsize=(17, 6.5), sharex=True, sharey=True)
-for row, (name, plane) in zip(axes, planes.items(), strict=True):
-    for ax, field in zip(row, figures.FOUR, strict=True):
+# %% mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (left) and a non-responder (right), core dashed."}, "image": {"alt": "Two columns of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
+fig, axes = plt.subplots(4, 2, figsize=(11, 15), sharex=True, sharey=True)
+for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
+    for ax, field in zip(column, figures.FOUR, strict=True):
         figures.show_overlay(ax, plane, getattr(plane.maps, field), figures.LABELS[field], limits=limits[field])
-    row[0].set_title(f"{shown[name]}, {name}", loc="left")
+    column[0].set_title(f"{shown[name]}, {name}")
 
 # %% [markdown]
 # ## What region means say
@@ -113,9 +113,9 @@ means = summary.groupby(["patient", "region"])[["mbf", "si", "esd_um", "eac_db",
 table = means.loc[training.index].join(training["responder"], on="patient").reset_index()
 
 # %% mystnb={"figure": {"name": "fig-means", "caption": "Simulated training patients: mean over planes of the median of each map, in core and margin, by response."}, "image": {"alt": "Four box plots comparing simulated responders and non-responders for MBF, SI, ESD and EAC, in core and margin"}}
-fig, axes = plt.subplots(1, 4, figsize=(14, 3.5))
+fig, axes = plt.subplots(2, 2, figsize=(9, 6.5))
 named = table.assign(response=np.where(table["responder"], "R", "NR"))
-for ax, field in zip(axes, figures.FOUR, strict=True):
+for ax, field in zip(axes.flat, figures.FOUR, strict=True):
     sns.boxplot(named, x="region", y=field, hue="response", hue_order=["R", "NR"], ax=ax, legend=field == "mbf")
     ax.set(xlabel="", ylabel=figures.LABELS[field])
 

@@ -202,7 +202,7 @@ limit = np.abs(rows).max()
 image = ax.imshow(rows, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest")
 ax.set(xlabel="entry of the vector", ylabel="plane")
 ax.set(yticks=range(len(rows)), yticklabels=[*planes_of_patient.plane, "mean"])
-fig.colorbar(image)
+_ = fig.colorbar(image)
 # %% [markdown]
 # ## Validation patients
 

@@ -109,7 +109,7 @@ fig, ax = plt.subplots(figsize=(7, 3))
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
 ax.plot(itself.depth_mm, median)
 ax.axhline(0, color="k", linewidth=0.8)
-ax.set(xlabel="depth / mm", ylabel="MBF / dB")
+_ = ax.set(xlabel="depth / mm", ylabel="MBF / dB")
 # %% [markdown]
 # ## The maps
 #
@@ -122,7 +122,7 @@ reference = ReferencePhantom(phantom_frames, reference_attenuation_db_cm_mhz)
 maps = parametric_maps(sample, reference, None, window_mm, overlap, attenuation_db_cm_mhz=sample_attenuation_db_cm_mhz)
 
 # %% mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
-fig, axes = plt.subplots(1, 3, figsize=(15, 4))
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
 for ax, name in zip(axes, ("mbf", "ss", "si"), strict=True):
     figures.show_map(ax, getattr(maps, name), maps.extent_mm, figures.LABELS[name])
 
@@ -138,7 +138,7 @@ Markdown(
 # ## A cohort of your own
 #
 # To run the *whole* study on recorded patients, describe them in a folder with `patients.csv`, `planes.csv`, the
-# `.rf` files and the outlines, as [](data) explains, and pass the folder as `cohort`:
+# `.rf` files and the outlines, as {doc}`../data` explains, and pass the folder as `cohort`:
 #
 # ```
 # make book SET="cohort=/path/to/folder"

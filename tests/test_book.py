@@ -110,9 +110,12 @@ def test_chapter_runs_and_every_picture_is_a_figure(chapter, run):
 
 
 def test_one_changed_parameter_is_used(run, tmp_path):
-    values = {"profile": "smoke", "artifacts": str(run.parent), "image_px": 48}
-    chapters.execute(ROOT / "notebooks" / "05_images.py", values, tmp_path / "05_images.ipynb")
-    assert any("48" in str(cell.get("outputs")) for cell in nbformat.read(tmp_path / "05_images.ipynb", 4).cells)
+    values = {"profile": "smoke", "artifacts": str(run.parent), "n_patients": 40}
+    output = tmp_path / "01_study.ipynb"
+    chapters.execute(ROOT / "notebooks" / "01_study.py", values, output)
+    shown = str([cell.get("outputs") for cell in nbformat.read(output, as_version=4).cells])
+    assert "40 simulated patients" in shown
+    assert "24 simulated patients" not in shown
 
 
 # --- the provenance page

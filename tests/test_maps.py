@@ -6,6 +6,7 @@ import pytest
 from helpers.maps import gaussian_bsc_db, parametric_maps, scatterers
 from helpers.phantom import ReferencePhantom, bead_backscatter
 from helpers.rf import RFPlane
+from helpers.windows import line_power
 
 BAND = np.linspace(3, 8, 13)
 
@@ -83,6 +84,8 @@ def test_a_sample_ten_times_the_reference_is_20_db_up_at_every_frequency(random_
     tenfold = RFPlane(10 * phantom.samples, 40e6, 0.31, 1488.0)
     alone = ReferencePhantom([phantom], 0.576, bead_backscatter)
     found = parametric_maps(tenfold, alone, attenuation_db_cm_mhz=0.576)
+    spectra = [line_power(plane, (100,), 104, slice(None), BAND).mean(axis=-1) for plane in (tenfold, phantom)]
+    np.testing.assert_allclose(spectra[0] / spectra[1], 100, rtol=1e-5)
     assert np.median(found.mbf) == pytest.approx(20, abs=1)
     assert np.median(found.ss) == pytest.approx(0, abs=0.1)
 
