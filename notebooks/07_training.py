@@ -203,6 +203,7 @@ image = ax.imshow(rows, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, int
 ax.set(xlabel="entry of the vector", ylabel="plane")
 ax.set(yticks=range(len(rows)), yticklabels=[*planes_of_patient.plane, "mean"])
 _ = fig.colorbar(image)
+
 # %% [markdown]
 # ## Validation patients
 

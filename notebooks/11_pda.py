@@ -137,32 +137,32 @@ Markdown("\n".join(
 
 # %%
 def draw(name):
-    """Draw B-mode and, closer, four overlays of a patient's central plane and their prediction differences."""
+    """Draw a patient's central plane: B-mode, then each parametric overlay beside its prediction differences."""
     patient, difference = chosen[name], differences[name]
     _, index = planes_of(patient)
     mapped = stages.plane(settings, artifacts, patient, int(images.plane[index]))
     inside, region = mapped.core | mapped.margin, images.mask(model.region)[index]
-    figure, axes = plt.subplots(2, 5, figsize=(14, 4.6))
-    figures.show_b_mode(axes[0, 0], mapped.b_mode_db, mapped.b_mode_extent_mm)
-    figures.show_outline(axes[0, 0], mapped.core, mapped.maps.extent_mm)
-    axes[1, 0].remove()
-    for column, (field, parameter) in enumerate(zip(figures.FOUR, CHANNELS, strict=True), start=1):
+    figure, axes = plt.subplots(5, 2, figsize=(10, 17))
+    for ax in axes[0]:
+        figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
+        figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
+    for channel, (field, parameter) in enumerate(zip(figures.FOUR, CHANNELS, strict=True)):
         values = np.where(inside, getattr(mapped.maps, field), np.nan)
-        figures.show_overlay(axes[0, column], mapped, values, figures.LABELS[field])
-        values = np.where(region, difference[column - 1], np.nan)
-        figures.show_overlay(axes[1, column], mapped, 100 * values, f"|Δp|, {parameter} / %",
+        figures.show_overlay(axes[channel + 1, 0], mapped, values, figures.LABELS[field])
+        values = np.where(region, difference[channel], np.nan)
+        figures.show_overlay(axes[channel + 1, 1], mapped, 100 * values, f"|Δp|, {parameter} / %",
                              tuple(images.extent_mm[index]), "magma", (0, 100 * difference.max() + 1e-9))  # fmt: skip
     across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
-    for ax in axes[:, 1:].flat:
-        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3), xlabel="", ylabel="")
+    for ax in axes.flat[1:]:
+        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
     figure.suptitle(f"{name} {patient}: probability of non-response {rows.probability[patient]:.2f}")
 
 
-# %% mystnb={"figure": {"name": "fig-pda-responder", "caption": "Simulated test patient, responder. Top: B-mode and, closer, the parametric overlays of the central plane; bottom: prediction differences of model 4 in percentage points, one colour scale for all four maps. Axes in mm; dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Upper row: a grey B-mode image and four coloured parametric maps over it; lower row: four maps of prediction differences; the core is outlined with a dashed line."}}
+# %% mystnb={"figure": {"name": "fig-pda-responder", "caption": "Simulated test patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
 draw("responder")
 plt.show()
 
-# %% mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "Simulated test patient, non-responder. Top: B-mode and, closer, the parametric overlays of the central plane; bottom: prediction differences of model 4 in percentage points, one colour scale for all four maps. Axes in mm; dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Upper row: a grey B-mode image and four coloured parametric maps over it; lower row: four maps of prediction differences; the core is outlined with a dashed line."}}
+# %% mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "Simulated test patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
 draw("non-responder")
 plt.show()
 
