@@ -144,7 +144,9 @@ for row, (name, label) in zip(axes, figures.LABELS.items(), strict=True):
     figures.show_map(row[1], found, estimate.extent_mm, label, limits=limits)
     figures.show_map(row[2], found - true, estimate.extent_mm, f"error, {label}", "RdBu_r", (-spread, spread))
     [figures.show_outline(ax, mask, estimate.extent_mm, colour="k") for ax in row]
+    [ax.label_outer() for ax in row]
 _ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True)]
+
 # %% [markdown]
 # ## Accuracy over regions
 #

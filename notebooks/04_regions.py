@@ -100,6 +100,7 @@ for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
     for ax, field in zip(column, figures.FOUR, strict=True):
         figures.show_overlay(ax, plane, getattr(plane.maps, field), figures.LABELS[field], limits=limits[field])
     column[0].set_title(f"{shown[name]}, {name}")
+    [ax.label_outer() for ax in column]
 
 # %% [markdown]
 # ## What region means say
