@@ -13,13 +13,18 @@ ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
+# a chapter's error stands on the screen already; one of Snakemake's own shows in a dry run
+WHY := $(PY) -m snakemake --dry-run --config run=$(RUN) 2>&1 | grep -A 20 -E '^[A-Za-z]+(Exception|Error)'
+
 .PHONY: book test lint notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
+	@! ls .snakemake/locks/*.lock >/dev/null 2>&1 || \
+	  { echo "A build is running here already. (If none is, one was killed: rm -r .snakemake/locks)"; exit 1; }
 	@$(PY) -m helpers.chapters resolve --profile "$(PROFILE)" --set "$(SET)"
 	@touch $(RUN)/.started
-	@$(PY) -m snakemake --cores $(CORES) --rerun-incomplete --quiet all --config run=$(RUN)
+	@$(PY) -m snakemake --cores $(CORES) --rerun-incomplete --quiet all --config run=$(RUN) || { $(WHY); exit 1; }
 	@test _build/html/index.html -nt $(RUN)/.started || echo "Nothing has changed since it was made."
 	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
 

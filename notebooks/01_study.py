@@ -24,12 +24,12 @@
 # - how one hidden variable ties response to tissue, and how strongly
 # - what the best possible model could reach on these patients: the *oracle*
 #
-# **Prerequisites**: none. **Time**: 10 minutes to read, a few seconds to run.
+# **Prerequisites**: none. **Time**: 10 minutes to read, a few seconds to run. This chapter
+# is about the simulated patients, whatever cohort later chapters are run on.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
 artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
-cohort: str = "simulated"  # simulated, or a folder of recorded patients as data/README.md describes it
 n_patients: int = 181  # simulated patients
 n_test: int = 50  # patients kept unseen
 n_validation: int = 31  # patients of the training set that steer early stopping
@@ -49,7 +49,7 @@ from helpers.settings import load_settings
 
 figures.use_book_style()
 settings = load_settings(
-    profile, cohort=cohort, n_patients=n_patients, n_test=n_test, n_validation=n_validation,
+    profile, cohort="simulated", n_patients=n_patients, n_test=n_test, n_validation=n_validation,
     cohort_seed=cohort_seed, effect=effect,
 )  # fmt: skip
 patients = stages.cohort(settings, artifacts)

@@ -46,7 +46,9 @@ from helpers.settings import load_settings
 from helpers.windows import decibel, line_power
 
 figures.use_book_style()
-settings = load_settings(profile, n_lines=n_lines, depth_cm=depth_cm, n_reference_frames=n_reference_frames)
+settings = load_settings(
+    profile, cohort="simulated", n_lines=n_lines, depth_cm=depth_cm, n_reference_frames=n_reference_frames
+)
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
 

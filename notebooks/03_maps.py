@@ -37,13 +37,15 @@ background_attenuation_db_cm_mhz: float = 0.8  # assumed in the analysis outside
 tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in the analysis in core and margin, dB/cm/MHz
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, maps, stages, windows
+from helpers import figures, maps, recovery, stages, windows
 from helpers.settings import load_settings
 from helpers.simulation import true_maps
 
@@ -53,7 +55,8 @@ settings = load_settings(
     background_attenuation_db_cm_mhz=background_attenuation_db_cm_mhz,
     tumour_attenuation_db_cm_mhz=tumour_attenuation_db_cm_mhz,
 )  # fmt: skip
-acquired = stages.acquire(settings, artifacts, patient, plane)
+simulated = replace(settings, cohort="simulated")  # up to the whole cohort: patients whose truth is known
+acquired = stages.acquire(simulated, artifacts, patient, plane)
 rf, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
 core, margin = acquired.regions(settings.margin_mm)
 
@@ -109,7 +112,7 @@ truth = true_maps(tissue, grid.depth_mm[[row]], grid.lateral_mm[[column]])
 five = pd.DataFrame(
     {
         "window": [mbf, ss, si, esd_um, eac_db],
-        "truth": [getattr(truth, name)[0, 0] for name in stages.FIELDS],
+        "truth": [getattr(truth, name)[0, 0] for name in recovery.FIELDS],
     },
     index=list(figures.LABELS.values()),
 )
@@ -156,33 +159,35 @@ _ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "er
 # background and one for tumour and margin, right on average and wrong by a few percent for each patient.
 
 # %%
-checked = stages.cohort(settings, artifacts).index[:n_checked]
-errors = pd.concat([stages.check_plane(settings, artifacts, name) for name in checked])
-shown = errors.groupby(["attenuation", "region"])[list(stages.FIELDS)]
-Markdown(
-    shown.agg(lambda e: f"{e.median():+.2f} ({e.min():+.2f} to {e.max():+.2f})").reset_index().to_markdown(index=False)
-)
+names = stages.cohort(simulated, artifacts).index[:n_checked]
+checked = pd.concat([stages.check_plane(simulated, artifacts, name) for name in names], ignore_index=True)
+fields = list(recovery.FIELDS)
+errors = checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
+grouped = errors.groupby([checked["attenuation"], checked["region"]])
+shown = grouped.agg(lambda error: f"{error.median():+.2f} ({error.min():+.2f} to {error.max():+.2f})")
+Markdown(shown.reset_index().to_markdown(index=False))
 
 # %%
-known = errors[(errors["attenuation"] == "known") & errors["region"].isin(["background", "core"])]
-relative_esd = known["esd_um"] / known["true_esd_um"]
+known = (checked["attenuation"] == "known") & checked["region"].isin(["background", "core"])
+worst = errors[known].abs().max()
+worst_esd = (errors["esd_um"] / checked["true_esd_um"])[known].abs().max()
 Markdown(
     f"With the attenuation known, over {n_checked} simulated planes the worst error of a region's median (background "
-    f"or core) is {known['mbf'].abs().max():.2f} dB in MBF, {100 * relative_esd.abs().max():.1f} % in ESD and "
-    f"{known['eac_db'].abs().max():.2f} dB in EAC."
+    f"or core) is {worst['mbf']:.2f} dB in MBF, {100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
 )
 
 # %% [markdown]
 # ## The whole cohort
 #
-# Core and margin of every plane of every patient, mapped in parallel and kept for the chapters that follow.
+# Core and margin of every plane of every patient, mapped in parallel and kept for the chapters that follow. A recorded
+# cohort has no truth: the figure and the table below stay empty for it.
 
 # %%
 folder = stages.maps(settings, artifacts)
 summary = pd.read_csv(folder / "summary.csv")
 windows = summary["windows"].sum()
 Markdown(
-    f"{windows:,} windows on {len(summary) // 2} planes of {summary['patient'].nunique()} simulated patients. "
+    f"{windows:,} windows on {len(summary) // 2} planes of {summary['patient'].nunique()} patients ({settings.cohort}). "
     f"Fits without a real diameter: {100 * np.average(summary['unphysical'], weights=summary['windows']):.3f} % of windows."
 )
 
@@ -197,7 +202,7 @@ for ax, (name, label) in zip(axes.flat, figures.LABELS.items(), strict=False):
 
 # %%
 rows = []
-for (region, group), name in ((pair, name) for pair in summary.groupby("region") for name in stages.FIELDS):
+for (region, group), name in ((pair, name) for pair in summary.groupby("region") for name in recovery.FIELDS):
     error = group[name] - group[f"true_{name}"]
     r = group[name].corr(group[f"true_{name}"])
     rows.append(

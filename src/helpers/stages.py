@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import acquisition, phantom, regions, rf, simulation, study, tissue, windows
+from helpers import acquisition, phantom, recovery, regions, rf, simulation, study, tissue, windows
 from helpers import maps as maps_
 from helpers.acquisition import Acquisition
 from helpers.artifacts import content_key, project_path, write_whole
 from helpers.maps import ParametricMaps, centre_mask, parametric_maps
+from helpers.recovery import FIELDS, summarise
 from helpers.rf import b_mode_db
 from helpers.settings import Settings, load_settings
 
@@ -38,8 +39,7 @@ MODELS = (
     "head_patience", "batch_size", "learning_rate", "class_weight", "optimizer", "max_shift", "device", "precision",
 )  # fmt: skip
 COHORT_CODE = (study,)
-MAPS_CODE = (*COHORT_CODE, rf, phantom, windows, maps_, regions, tissue, simulation, acquisition)
-FIELDS = ("mbf", "ss", "si", "esd_um", "eac_db")
+MAPS_CODE = (*COHORT_CODE, rf, phantom, windows, maps_, regions, tissue, simulation, acquisition, recovery)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,9 @@ def map_patient(patient: str, settings: Settings, artifacts: Path, folder: Path)
         for index in range(n_planes):
             acquired = acquire(settings, artifacts, patient, index)
             mapped.append(map_plane(acquired, settings))
-            rows += summarise(mapped[-1], acquired, patient, index)
+            regions_ = {"core": mapped[-1].core, "margin": mapped[-1].margin}
+            summary = summarise(mapped[-1].maps, regions_, acquired.tissue)
+            rows += [{"patient": patient, "plane": index} | row for row in summary]
         write_whole(path, lambda temporary: write_maps(temporary, mapped, pd.DataFrame(rows)))
     with h5py.File(path) as file:
         return pd.read_csv(io.StringIO(file.attrs["summary"]), dtype={"patient": str})
@@ -156,52 +158,25 @@ def file_name(patient: str) -> str:
     return patient
 
 
-def summarise(mapped: MappedPlane, acquired: Acquisition, patient: str, index: int) -> list[dict]:
-    """Medians of the five maps and of their truth, and the share of unphysical fits, for core and margin."""
-    truth = None
-    if acquired.tissue is not None:
-        truth = simulation.true_maps(acquired.tissue, mapped.maps.depth_mm, mapped.maps.lateral_mm)
-    rows = []
-    for region, mask in (("core", mapped.core), ("margin", mapped.margin)):
-        row = {"patient": patient, "plane": index, "region": region, "windows": int(mask.sum())}
-        row["unphysical"] = float(np.isnan(mapped.maps.esd_um[mask]).mean())
-        for name in FIELDS:
-            row[name] = median(getattr(mapped.maps, name)[mask])
-            row[f"true_{name}"] = median(getattr(truth, name)[mask]) if truth else np.nan
-        row["sd_mbf"] = float(np.nanstd(mapped.maps.mbf[mask]))
-        rows.append(row)
-    return rows
-
-
-def median(values: np.ndarray) -> float:
-    """Median of the finite values, NaN where there are none."""
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if finite.size else np.nan
-
-
 def check_plane(settings: Settings, artifacts: str | Path, patient: str) -> pd.DataFrame:
-    """Errors of region medians on a patient's central plane, with the attenuation known and with it assumed.
+    """Medians and truth of core, margin and background of a patient's central plane, mapped over its whole width.
 
-    One row for each region (core, margin, background) and each attenuation.
+    One row per region and per attenuation: the true one, and the one that the analysis assumes.
     """
     index = int(cohort(settings, artifacts).loc[patient, "n_planes"]) // 2
     acquired = acquire(settings, artifacts, patient, index)
-    core, margin = acquired.regions(settings.margin_mm)
+    rf_plane, (core, margin) = acquired.plane, acquired.regions(settings.margin_mm)
+    given = {
+        "known": acquired.tissue.attenuation_on(rf_plane),
+        "assumed": assumed_attenuation(core | margin, settings),
+    }
     rows = []
-    for name, attenuation in (
-        ("known", acquired.tissue.attenuation_on(acquired.plane)),
-        ("assumed", assumed_attenuation(core | margin, settings)),
-    ):
-        found = parametric_maps(
-            acquired.plane, acquired.reference, None, settings.window_mm, settings.overlap,
-            attenuation_db_cm_mhz=attenuation,
-        )  # fmt: skip
-        truth = simulation.true_maps(acquired.tissue, found.depth_mm, found.lateral_mm)
-        for region, mask in {"core": core, "margin": margin, "background": ~(core | margin)}.items():
-            inside = centre_mask(mask, acquired.plane, found)
-            true = {field: np.median(getattr(truth, field)[inside]) for field in FIELDS}
-            error = {field: np.nanmedian(getattr(found, field)[inside]) - true[field] for field in FIELDS}
-            rows.append({"attenuation": name, "region": region} | error | {f"true_{k}": v for k, v in true.items()})
+    for name, attenuation in given.items():
+        size = settings.window_mm, settings.overlap
+        found = parametric_maps(rf_plane, acquired.reference, None, *size, attenuation_db_cm_mhz=attenuation)
+        masks = {"core": core, "margin": margin, "background": ~(core | margin)}
+        masks = {region: centre_mask(mask, rf_plane, found) for region, mask in masks.items()}
+        rows += [{"attenuation": name} | row for row in summarise(found, masks, acquired.tissue)]
     return pd.DataFrame(rows)
 
 
