@@ -110,12 +110,12 @@ def test_chapter_runs_and_every_picture_is_a_figure(chapter, run):
 
 
 def test_one_changed_parameter_is_used(run, tmp_path):
-    values = {"profile": "smoke", "artifacts": str(run.parent), "n_patients": 40}
+    values = {"profile": "smoke", "artifacts": str(run.parent), "n_patients": 190}
     output = tmp_path / "01_study.ipynb"
     chapters.execute(ROOT / "notebooks" / "01_study.py", values, output)
     shown = str([cell.get("outputs") for cell in nbformat.read(output, as_version=4).cells])
-    assert "40 simulated patients" in shown
-    assert "24 simulated patients" not in shown
+    assert "190 simulated patients" in shown
+    assert "181 simulated patients" not in shown
 
 
 # --- the provenance page
