@@ -126,8 +126,8 @@ def reference_db(
     """Expected log spectrum of a window of the phantom at every depth, (n_z, n_bins), dB.
 
     10 log10 of the power averaged over all lines and frames, plus the bias of the logarithm: a
-    window averages few independent lines, so its log lies below the log of the mean. The median
-    over the phantom's own windows at that depth shows by how much.
+    window averages few independent lines, so its log lies below the log of the mean. The phantom's own
+    windows at that depth show by how much: the medians of the level and slope of their deviation.
     """
     band = np.array(band_mhz)
     powers = [line_power(plane, starts, n_window, slice(None), band) for plane in reference.planes]
@@ -136,8 +136,9 @@ def reference_db(
     across_mm = window_centres(plane.extent_mm[1], window_mm, 0.5)
     lines, weights = line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
     deviation_db = [decibel(power[..., lines] @ weights.T) - mean_db[..., None] for power in powers]
-    bias_db = np.median(np.concatenate(deviation_db, axis=-1).mean(axis=1), axis=-1)  # (n_z,)
-    return mean_db + bias_db[:, None]
+    level_and_slope = line_fit(band)[:2] @ np.concatenate(deviation_db, axis=-1)  # (n_z, 2, windows)
+    level_db, slope_db_mhz = np.median(level_and_slope, axis=-1).T
+    return mean_db + level_db[:, None] + np.outer(slope_db_mhz, band - band.mean())
 
 
 def gate_blur(slope_db_mhz: np.ndarray, phantom_db: np.ndarray, band_mhz: np.ndarray, gate_us: float) -> np.ndarray:
