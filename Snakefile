@@ -13,6 +13,14 @@ RUN = Path(config.get("run", "artifacts/laptop"))  # folder written by `python -
 SETTINGS = yaml.safe_load((RUN / "settings.yml").read_text())
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PACKAGE = Path("src/helpers")
+PARAMETERS = f"{RUN}/parameters/stages.yml"
+
+# With `scatter=1` (see profiles/slurm and profiles/local) every patient's maps and every model is a job; else a stage
+# makes all of its pieces in processes of its own, which is quicker on one machine.
+SCATTER = str(config.get("scatter", "")).lower() in ("1", "true")
+MODELS = ["resnet_core", "resnet_core_margin", "ran_core", "ran_core_margin"]
+SEEDS = [SETTINGS["seed"] + more for more in range(int(config.get("seeds", 1)))]
+WORKERS = range(int(config.get("workers", 1)))
 
 # Results that several chapters share, each after the one it is made from. A chapter alone computes what is missing;
 # here they are computed once and beforehand, so that no two chapters do the same work at the same time, and
@@ -22,10 +30,25 @@ STAGES = {"maps": None, "images": "maps", "models": "images"}
 
 wildcard_constraints:
     stage="|".join(STAGES),
+    model="|".join(MODELS),
+    seed="[0-9]+",
+    worker="[0-9]+",
+    patient="[^/]+",
 
 
 def made(stage):
     return f"{RUN}/stages/{stage}.json"
+
+
+def pieces(stage):
+    """What a stage collects when its pieces are jobs."""
+    if SCATTER and stage == "maps":
+        from helpers.jobs import names_of_patients
+
+        return [made(f"maps/{patient}") for patient in names_of_patients(PARAMETERS)]
+    if SCATTER and stage == "models":
+        return [made(f"models/{model}-{SEEDS[0]}") for model in MODELS]
+    return []
 
 
 def needed_stages(wildcards):
@@ -35,6 +58,13 @@ def needed_stages(wildcards):
 
 def own_parameters(wildcards):
     return yaml.safe_load((RUN / "parameters" / f"{wildcards.chapter}.yml").read_text())
+
+
+def data_of(wildcards):
+    """Tables of the package, and the committed results that a chapter reads."""
+    text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
+    committed = Path("results").glob("*.json") if "results/" in text else []
+    return [*PACKAGE.glob("*.csv"), *PACKAGE.glob("*.html"), *committed]
 
 
 def content(wildcards, input):
@@ -69,6 +99,7 @@ rule chapter:
         settings=f"{RUN}/settings.yml",
         modules=lambda wildcards: used_modules(Path("notebooks") / f"{wildcards.chapter}.py", PACKAGE),
         stages=needed_stages,
+        data=data_of,
         rf=lambda wildcards: [v for k, v in own_parameters(wildcards).items() if k.endswith("_rf") and v],
     output:
         update(f"{RUN}/chapters/{{chapter}}.ipynb"),
@@ -81,14 +112,81 @@ rule chapter:
 
 rule stage:
     input:
-        parameters=f"{RUN}/parameters/stages.yml",
+        parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
         modules=used_modules(PACKAGE / "stages.py", PACKAGE),
         before=lambda wildcards: [made(STAGES[wildcards.stage])] if STAGES[wildcards.stage] else [],
+        pieces=lambda wildcards: pieces(wildcards.stage),
     output:
         update(f"{RUN}/stages/{{stage}}.json"),
     params:
         content=content,
     threads: SETTINGS["processes"]
     shell:
-        "{sys.executable} -m helpers.chapters stage {wildcards.stage} --parameters {input.parameters} --output {output}"
+        "{sys.executable} -m helpers.jobs stage {wildcards.stage} --parameters {input.parameters} --output {output}"
+
+
+rule patient:
+    input:
+        parameters=PARAMETERS,
+        settings=f"{RUN}/settings.yml",
+        modules=used_modules(PACKAGE / "stages.py", PACKAGE),
+    output:
+        update(f"{RUN}/stages/maps/{{patient}}.json"),
+    params:
+        content=content,
+    group:
+        "patients"  # several in one job: `group-components` of a profile says how many
+    shell:
+        "OMP_NUM_THREADS=1 {sys.executable} -m helpers.jobs patient {wildcards.patient}"
+        " --parameters {input.parameters} --output {output}"
+
+
+rule model:
+    input:
+        parameters=PARAMETERS,
+        settings=f"{RUN}/settings.yml",
+        modules=used_modules(PACKAGE / "stages.py", PACKAGE),
+        images=made("images"),
+    output:
+        update(f"{RUN}/stages/models/{{model}}-{{seed}}.json"),
+    params:
+        content=content,
+    retries: 3  # a job that was stopped goes on from its last whole epoch
+    shell:
+        "{sys.executable} -m helpers.jobs model {wildcards.model} --seed {wildcards.seed}"
+        " --parameters {input.parameters} --output {output}"
+
+
+rule trials:
+    input:
+        parameters=PARAMETERS,
+        settings=f"{RUN}/settings.yml",
+        modules=[PACKAGE / "search.py", *used_modules(PACKAGE / "search.py", PACKAGE)],
+        models=made("models"),
+    output:
+        update(f"{RUN}/stages/trials/{{model}}-{{worker}}.json"),
+    params:
+        content=content,
+    shell:
+        "OMP_NUM_THREADS=1 {sys.executable} -m helpers.jobs trials {wildcards.model} --worker {wildcards.worker}"
+        " --parameters {input.parameters} --output {output}"
+
+
+# `snakemake search --config workers=8`: all workers of all searches, which the chapter then finds finished
+rule search:
+    input:
+        [made(f"trials/{model}-{worker}") for model in MODELS for worker in WORKERS],
+
+
+# `snakemake results --config seeds=5`: the four models of five seeds, in one small file
+rule results:
+    input:
+        [made(f"models/{model}-{seed}") for model in MODELS for seed in SEEDS],
+        settings=f"{RUN}/settings.yml",
+    output:
+        f"results/{RUN.name}.json",
+    params:
+        seeds=SEEDS,
+    shell:
+        "{sys.executable} -m helpers.results --profile {input.settings} --seeds {params.seeds} --output {output}"

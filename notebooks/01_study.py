@@ -198,7 +198,15 @@ _ = ax.set(xlabel="expected resistance given the true tissue", ylabel="patients"
 # the outline. Size, depth and attenuation are drawn independently of response; the check:
 
 # %%
-innocent = ["width_mm", "height_mm", "centre_depth_mm", "attenuation_factor", "initial_size_cm", "n_planes"]
+innocent = [
+    "width_mm",
+    "height_mm",
+    "centre_depth_mm",
+    "attenuation_factor",
+    "initial_size_cm",
+    "n_planes",
+    "spiculated",
+]
 rows = {name: auc_interval(~patients["responder"], patients[name], settings.level) for name in innocent}
 Markdown(pd.DataFrame(rows, index=["AUC alone", "low", "high"]).T.round(2).to_markdown())
 

@@ -22,8 +22,9 @@
 # - what an RF plane is and how it becomes a B-mode image
 # - why a spectrum measured in tissue means nothing without a reference phantom
 # - how glass beads of known size give the phantom a known backscatter
+# - what speckle looks like when there are too few scatterers to make it
 #
-# **Prerequisites**: [](01_study). **Time**: 10 minutes to read, half a minute to run.
+# **Prerequisites**: [](01_study). **Time**: 15 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
@@ -33,16 +34,20 @@ plane: int = 2  # image plane shown, counted from 0
 n_lines: int = 256  # RF lines over 60 mm
 depth_cm: float = 5.0  # imaged depth, cm
 n_reference_frames: int = 10  # phantom frames per focal depth
+scatterers_per_cell: float = 1.0  # mean number in a resolution cell, where few scatterers are shown
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import figures, stages, tissue
 from helpers.phantom import bead_backscatter
 from helpers.rf import b_mode_db
 from helpers.settings import load_settings
+from helpers.simulation import System, simulate_plane
 from helpers.windows import decibel, line_power
 
 figures.use_book_style()
@@ -80,13 +85,14 @@ Markdown(
 # outline comes with the simulation. The mottled pattern is speckle: echoes of many scatterers, too close to tell
 # apart, that happen to add or cancel.
 
-# %% mystnb={"figure": {"name": "fig-bmode", "caption": "Simulated B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the simulated phantom under the same settings."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a simulated breast tumour with a dashed outline, and a uniform simulated phantom"}}
+# %% mystnb={"figure": {"name": "fig-bmode", "caption": "Simulated B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the simulated phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a simulated breast tumour with a dashed outline, and a uniform simulated phantom"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.5))
 for ax, shown, title in (
     (axes[0], rf, f"{patient}, plane {plane}"),
     (axes[1], reference.planes[0], "phantom"),
 ):
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
+    fig.colorbar(ax.images[0], ax=ax, label="echo / dB", shrink=0.7)
     ax.set_title(title)
 _ = axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--")
 # %% [markdown]
@@ -99,12 +105,63 @@ _ = axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "
 # along the path, amplified with depth, and rounded to 16 bit.
 
 # %% mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of this plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
-tissue = acquired.tissue
-extent = (tissue.lateral_mm[0], tissue.lateral_mm[-1], tissue.depth_mm[-1], tissue.depth_mm[0])
+truth = acquired.tissue
+extent = (truth.lateral_mm[0], truth.lateral_mm[-1], truth.depth_mm[-1], truth.depth_mm[0])
 fields = {"esd_um": "ESD / µm", "eac_db": "EAC / dB", "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz"}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
 for ax, (name, label) in zip(axes, fields.items(), strict=True):
-    figures.show_map(ax, getattr(tissue, name), extent, label)
+    figures.show_map(ax, getattr(truth, name), extent, label)
+
+# %% [markdown]
+# These are the values that tissue is drawn from. *Read* are values that a paper prints; *derived* ones were taken from
+# a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between patients.
+
+# %%
+Markdown(tissue.parameter_table().to_markdown(index=False))
+
+# %% [markdown]
+# The simulated scanner is simpler than a real one. Its beam widens away from the focus, but it is equally strong at
+# all depths and frequencies, and it is Gaussian, without side lobes; there is no reverberation, and sound travels
+# straight. Strength and pulse are common to tissue and phantom, and leave with the division below. Away from the focus the
+# simulated speckle grows wider with the beam, which a simulation of the sound field does not show: our windows there
+# hold fewer independent lines than they would.
+#
+# ## Speckle of few scatterers
+#
+# White noise stands for very many scatterers in a resolution cell, the area of beam width times pulse length. Real and
+# imaginary part of the echo are then Gaussian, and its envelope follows Rayleigh's distribution, whose mean is
+# $\sqrt{\pi / (4 - \pi)}$ times its standard deviation. With $N$ scatterers in a cell some places are empty and others bright: the
+# mean power is the same, but its spread is larger. The same tissue, once with noise and once with few scatterers; the
+# distribution is that of a uniform tissue with the plane's median values, so that it shows speckle and nothing else.
+
+# %%
+system = System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=rf.focus_mm)
+flat = replace(truth, **{name: np.full_like(getattr(truth, name), np.median(getattr(truth, name))) for name in fields})
+number = {"fully developed": None, f"{scatterers_per_cell:g} in a cell": scatterers_per_cell}
+speckle, envelope = {}, {}
+for name, n in number.items():
+    speckle[name], uniform = (simulate_plane(t, system, np.random.default_rng(1), name, n) for t in (truth, flat))
+    at_focus = np.abs(uniform.depth_mm - uniform.focus_mm) < 3
+    values = 10 ** (b_mode_db(uniform)[at_focus].ravel() / 20)
+    envelope[name] = values / np.sqrt(np.mean(values**2))
+
+# %% mystnb={"figure": {"name": "fig-speckle", "caption": "Simulated speckle: B-modes of one tissue with very many and with few scatterers in a resolution cell, and the distribution of the envelope in a uniform tissue around the focus, against Rayleigh's."}, "image": {"alt": "Two grey-scale images of the same simulated tumour, the second grainier; and two histograms of the envelope, the first along the Rayleigh curve, the second with more small and more large values"}}
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
+bins = np.linspace(0, 3, 61)
+for ax, (name, shown) in zip(axes, speckle.items(), strict=False):
+    figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
+    ax.set_title(name)
+    axes[2].hist(envelope[name], bins, density=True, histtype="step", linewidth=1.5, label=name)
+axes[2].plot(bins, 2 * bins * np.exp(-(bins**2)), "k--", linewidth=1, label="Rayleigh")
+axes[2].set(xlabel="envelope / its rms", ylabel="density")
+_ = axes[2].legend()
+# %%
+Markdown(
+    "Mean over standard deviation of the envelope: "
+    + ", ".join(f"{values.mean() / values.std():.2f} ({name})" for name, values in envelope.items())
+    + f", {np.sqrt(np.pi / (4 - np.pi)):.2f} (Rayleigh). A resolution cell at the focus measures {system.cell_mm2:.2f} mm². "
+    "Everything that follows uses fully developed speckle."
+)
 
 # %% [markdown]
 # ## Why a phantom
@@ -131,8 +188,8 @@ axes[0].plot(band_mhz, spectrum_db[0], label="tissue")
 axes[0].plot(band_mhz, spectrum_db[1], label="phantom")
 axes[0].legend()
 axes[1].plot(band_mhz, spectrum_db[0] - spectrum_db[1], "C2")
-axes[0].set(xlabel="frequency / MHz", ylabel="power / dB")
-_ = axes[1].set(xlabel="frequency / MHz", ylabel="tissue / phantom, dB")
+axes[0].set(xlabel="frequency / MHz", ylabel="power / dB re 1 count²")
+_ = axes[1].set(xlabel="frequency / MHz", ylabel="ratio tissue to phantom / dB")
 # %% [markdown]
 # ## What the beads scatter
 #
@@ -179,6 +236,18 @@ Markdown(
 # :class: dropdown
 # Almost nothing: the beam, about 0.8 mm wide at the focus, sets the lateral resolution. Lines closer than the beam
 # sample the same speckle more finely.
+# ````
+#
+# ````{exercise}
+# :label: ex-rf-speckle
+# Rerun with `scatterers_per_cell=10.0`. How close does the histogram come to Rayleigh's, and what does that mean for
+# a tissue with 10 scatterers per cell?
+# ````
+#
+# ````{solution} ex-rf-speckle
+# :class: dropdown
+# The two histograms can hardly be told apart: some ten scatterers in a cell already make speckle that looks fully developed.
+# The number can only be estimated from the envelope where it is small.
 # ````
 #
 # ## Take-aways

@@ -21,9 +21,10 @@
 #
 # - how one window of echo becomes five numbers, step by step
 # - how well the maps of a whole plane, and of the whole cohort, recover the truth
+# - what the wrong formulas do that are found in published code
 # - what a wrong guess of the tissue's attenuation costs
 #
-# **Prerequisites**: [](02_rf). **Time**: 15 minutes to read; about three minutes to map the cohort the first time.
+# **Prerequisites**: [](02_rf). **Time**: 20 minutes to read; about three minutes to map the cohort the first time.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
@@ -33,6 +34,8 @@ plane: int = 2  # image plane shown, counted from 0
 n_checked: int = 8  # patients whose whole central plane is compared with the truth
 window_mm: float = 2.0  # window edge, axial and lateral, mm
 overlap: float = 0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
+band_mhz: list = [3.0, 8.0]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
+n_bins: int = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
 background_attenuation_db_cm_mhz: float = 0.8  # assumed in the analysis outside core and margin, dB/cm/MHz
 tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in the analysis in core and margin, dB/cm/MHz
 
@@ -45,13 +48,13 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, maps, recovery, stages, windows
+from helpers import figures, form_factor, maps, normalisation, recovery, regions, stages, windows
 from helpers.settings import load_settings
 from helpers.simulation import true_maps
 
 figures.use_book_style()
 settings = load_settings(
-    profile, window_mm=window_mm, overlap=overlap,
+    profile, window_mm=window_mm, overlap=overlap, band_mhz=band_mhz, n_bins=n_bins,
     background_attenuation_db_cm_mhz=background_attenuation_db_cm_mhz,
     tumour_attenuation_db_cm_mhz=tumour_attenuation_db_cm_mhz,
 )  # fmt: skip
@@ -71,28 +74,35 @@ core, margin = acquired.regions(settings.margin_mm)
 # %%
 grid = windows.window_grid(rf, core, window_mm, overlap)  # all windows of the box around the core
 row, column = len(grid.depth_mm) // 2, len(grid.lateral_mm) // 2  # the one in its middle
-band_mhz = np.linspace(3, 8, maps.N_BINS)
-sample_db = windows.window_power_db(rf, grid, band_mhz)[row, :, column]
+f = normalisation.band_of(reference, grid, tuple(band_mhz) or None, n_bins)  # (n_bins,) MHz
+sample_db = windows.window_power_db(rf, grid, f)[row, :, column]
 
 # %% [markdown]
 # The same window of the phantom, averaged over all its lines and frames, is divided out. The logarithm of an average
-# over few lines is biased low, by the same amount in tissue and phantom, so the phantom's own bias is
-# taken off with it.
-# The gate blurs both spectra, and a steep ratio comes out a little too flat where the phantom's spectrum is curved: a
-# few percent of the slope, which a first-order correction restores.
+# over few lines is biased low, by the same amount in tissue and phantom, so the phantom's own bias is taken off with it.
 # What attenuation took on the way is put back: the tissue's path $A_s$ and the phantom's path $A_r$, in dB/MHz one
 # way, each counted twice {cite:p}`yao1990`:
 #
 # $$ W(f) = 10 \log_{10} \frac{S_s(f)}{S_r(f)} + 2 (A_s - A_r) f . $$
 
 # %%
-reference_db = maps.reference_db(reference, grid.all_starts, grid.n_window, window_mm, tuple(band_mhz))[grid.rows][row]
+phantom_db = normalisation.reference_db(reference, grid.all_starts, grid.n_window, window_mm, tuple(f))[grid.rows]
 attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines): here we know the truth
-path_db_mhz = maps.path_attenuation(rf, attenuation, grid)[row, column]
-phantom_loss_db = maps.phantom_loss_db(rf, reference, grid, band_mhz)[row]
-ratio_db = sample_db - reference_db
-ratio_db -= maps.gate_blur_db(ratio_db, reference_db, band_mhz, grid.n_window / rf.sampling_rate_hz * 1e6)
-normalised_db = ratio_db - phantom_loss_db + 2 * band_mhz * path_db_mhz
+A_s = normalisation.path_attenuation(rf, attenuation, grid)[row, column]
+A_r = normalisation.phantom_path(rf, reference, grid)[row]
+ratio_db = sample_db - phantom_db[row]
+
+# %% [markdown]
+# One thing is left. The gate blurs both spectra, with a kernel of variance $s^2 = 1/(3T^2)$ for a Hanning gate of length
+# $T$; a steep ratio $D$ then comes out a little too flat where the phantom's log spectrum $L_r$ is curved. To first order
+# it gains $s^2 (\tfrac12 D'' + L_r' D' + \tfrac12 D'^2)$, which is taken off again: a few percent of the slope.
+
+# %%
+T = grid.n_window / rf.sampling_rate_hz * 1e6  # us
+slope_db_mhz = np.polyfit(f, ratio_db, 1)[0]
+loss_db_mhz = 2 * (A_s - A_r)
+blur = normalisation.gate_blur(slope_db_mhz, loss_db_mhz, phantom_db[[row]], f, T).ravel()  # of x^2, x and 1
+W = ratio_db - np.polyval(blur, f - f.mean()) + loss_db_mhz * f
 
 # %% [markdown]
 # A straight line through $W(f)$ gives MBF (its value at the centre of the band), SS (its slope) and SI (its value at
@@ -104,11 +114,11 @@ normalised_db = ratio_db - phantom_loss_db + 2 * band_mhz * path_db_mhz
 #    \quad\Rightarrow\quad 10 \log_{10} \mathrm{BSC} - 40 \log_{10} f = I + M f^2 . $$
 
 # %%
-mbf, ss, si = maps.line_fit(band_mhz) @ normalised_db
-bsc_db = normalised_db + 10 * np.log10(reference.backscatter(band_mhz * 1e6))
-slope, intercept = maps.form_factor_fit(band_mhz) @ (bsc_db - 40 * np.log10(band_mhz))
-esd_um, eac_db = maps.scatterers(slope, intercept, rf.sound_speed_m_s)
-truth = true_maps(tissue, grid.depth_mm[[row]], grid.lateral_mm[[column]])
+mbf, ss, si = normalisation.line_fit(f) @ W
+bsc_db = W + 10 * np.log10(reference.backscatter(f * 1e6))
+M, I = form_factor.form_factor_fit(f) @ (bsc_db - 40 * np.log10(f))
+esd_um, eac_db = form_factor.scatterers(M, I, rf.sound_speed_m_s)
+truth = true_maps(tissue, grid.depth_mm[[row]], grid.lateral_mm[[column]], (f[0], f[-1]))
 five = pd.DataFrame(
     {
         "window": [mbf, ss, si, esd_um, eac_db],
@@ -120,11 +130,11 @@ Markdown(five.astype(float).round(2).to_markdown())
 
 # %% mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: thirteen points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
-axes[0].plot(band_mhz, normalised_db, "o")
-axes[0].plot(band_mhz, si + ss * band_mhz, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
-axes[1].plot(band_mhz, bsc_db, "o")
-fitted_db = maps.gaussian_bsc_db(band_mhz, esd_um, eac_db, rf.sound_speed_m_s)
-axes[1].plot(band_mhz, fitted_db, label=f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB")
+axes[0].plot(f, W, "o")
+axes[0].plot(f, si + ss * f, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
+axes[1].plot(f, bsc_db, "o")
+fitted_db = form_factor.gaussian_bsc_db(f, esd_um, eac_db, rf.sound_speed_m_s)
+axes[1].plot(f, fitted_db, label=f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB")
 axes[0].set(xlabel="frequency / MHz", ylabel="normalised spectrum / dB")
 axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 _ = [ax.legend() for ax in axes]
@@ -135,20 +145,73 @@ _ = [ax.legend() for ax in axes]
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
 # %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions and largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
-estimate = maps.parametric_maps(rf, reference, None, window_mm, overlap, attenuation_db_cm_mhz=attenuation)
-truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm)
+estimate = maps.parametric_maps(rf, reference, None, *stages.fit_choices(settings, attenuation))
+truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz)
 mask = maps.centre_mask(core, rf, estimate)
 fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
-for row, (name, label) in zip(axes, figures.LABELS.items(), strict=True):
+for three, (name, label) in zip(axes, figures.LABELS.items(), strict=True):
     true, found = getattr(truth, name), getattr(estimate, name)
     limits = figures.value_range(true)
     spread = (limits[1] - limits[0]) / 2
-    figures.show_map(row[0], true, estimate.extent_mm, label, limits=limits)
-    figures.show_map(row[1], found, estimate.extent_mm, label, limits=limits)
-    figures.show_map(row[2], found - true, estimate.extent_mm, f"error, {label}", "RdBu_r", (-spread, spread))
-    [figures.show_outline(ax, mask, estimate.extent_mm, colour="k") for ax in row]
-    [ax.label_outer() for ax in row]
+    figures.show_map(three[0], true, estimate.extent_mm, label, limits=limits)
+    figures.show_map(three[1], found, estimate.extent_mm, label, limits=limits)
+    figures.show_map(three[2], found - true, estimate.extent_mm, f"error, {label}", "RdBu_r", (-spread, spread))
+    [figures.show_outline(ax, mask, estimate.extent_mm, colour="k") for ax in three]
+    [ax.label_outer() for ax in three]
 _ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True)]
+
+# %% [markdown]
+# ## What the wrong formulas do
+#
+# Each of these stands in published code. Applied to the mean spectrum of the windows that lie whole in the core, with
+# everything else right:
+#
+# - **20 log of a power.** Decibels of an amplitude and of its square are the same number; $20 \log_{10}$ of a power
+#   doubles every one of them.
+# - **The window's length for its depth.** Attenuation put back over 2 mm instead of the whole path.
+# - **Attenuation counted four times.** In nepers of amplitude the power loses $4 \alpha z$; in dB it is $2 \alpha z$.
+# - **The planar reflector's ESD.** $\mathrm{ESD} = 2 \sqrt{-M/52.8}$ (in mm) belongs to spectra normalised by a flat
+#   reflector and to another speed of sound {cite:p}`lizzi1983`, not to a backscatter coefficient.
+
+# %%
+box = normalisation.normalised(rf, reference, grid, window_mm, f, attenuation, np.eye(n_bins))  # W of every window
+within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)  # distance to the core's border
+inside = within_mm[np.ix_(*windows.centre_pixels(rf, grid.depth_mm, grid.lateral_mm))] > 0.75 * window_mm
+right = np.moveaxis(box, 1, 2)[inside].mean(axis=0)  # mean W of the core, (n_bins,)
+depth_cm = (grid.depth_mm[:, None] / 10 * inside).sum() / inside.sum()
+A_s = normalisation.path_attenuation(rf, attenuation, grid)[inside].mean()
+A_r = (normalisation.phantom_path(rf, reference, grid)[:, None] * inside).sum() / inside.sum()
+put_back = 2 * (A_s - A_r) * f
+
+
+# %%
+def five_numbers(W):
+    """MBF, SS, SI, ESD and EAC of a normalised spectrum."""
+    *line, M, I = maps.five_fits(f) @ W + maps.five_offsets(reference, f)
+    return np.array([*line, *form_factor.scatterers(M, I, rf.sound_speed_m_s)]), M
+
+
+values, M = five_numbers(right)
+planar_um = 2e3 * np.sqrt(-M / 52.8)
+whole = true_maps(tissue, grid.depth_mm, grid.lateral_mm, (f[0], f[-1]))
+rows = {
+    "right": values,
+    "20 log10 of power": five_numbers(2 * (right - put_back) + put_back)[0],
+    "window's length for depth": five_numbers(right - put_back * (1 - window_mm / 10 / depth_cm))[0],
+    "attenuation four times": five_numbers(right + put_back)[0],
+    "planar reflector's ESD": [*values[:3], planar_um, values[4] - 60 * np.log10(planar_um / values[3])],
+    "truth": [np.mean(getattr(whole, name)[inside]) for name in recovery.FIELDS],
+}
+wrong = pd.DataFrame(rows, index=list(figures.LABELS.values())).T.astype(float)
+Markdown(wrong.round(1).to_markdown())
+
+# %%
+Markdown(
+    f"At {10 * depth_cm:.0f} mm depth the first mistake moves MBF by {wrong.iloc[1, 0] - wrong.iloc[0, 0]:+.1f} dB, the second "
+    f"by {wrong.iloc[2, 0] - wrong.iloc[0, 0]:+.1f} dB; the planar reflector's formula gives a diameter "
+    f"{100 * (wrong.iloc[4, 3] / wrong.iloc[0, 3] - 1):.1f} % too large. An empty ESD (nan) means that no real diameter fits "
+    "any more, which is at least honest."
+)
 
 # %% [markdown]
 # ## Accuracy over regions

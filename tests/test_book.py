@@ -19,7 +19,7 @@ from helpers.settings import TYPES, load_settings
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob(chapters.CHAPTERS))
-OWN_RF = "12_your_rf"
+OWN_RF = "18_your_rf"
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
 
 

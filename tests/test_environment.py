@@ -90,5 +90,5 @@ def test_modules_import_what_is_declared(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda path: path.stem)
 def test_chapters_import_what_is_declared(path):
-    allowed = {requirement.name for requirement in declared()}
+    allowed = {requirement.name for requirement in declared("book")}
     assert {DISTRIBUTION.get(name, name) for name in imports(path)} <= allowed

@@ -1,9 +1,12 @@
 """Parametric maps, against a plain loop per window and against known physics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from helpers.maps import gaussian_bsc_db, parametric_maps, scatterers
+from helpers.form_factor import gaussian_bsc_db, scatterers
+from helpers.maps import normalised_spectra, parametric_maps
 from helpers.phantom import ReferencePhantom, bead_backscatter
 from helpers.rf import RFPlane
 from helpers.windows import line_power
@@ -31,14 +34,15 @@ def window_spectrum(plane, start, n_window, left_mm, right_mm):
     return total / weight
 
 
-def blur_of_the_gate(w, phantom_db, gate_us):
-    """s^2 (L_r' D' + D'^2 / 2) in dB, with s^2 = 1 / (3 T^2), L_r a parabola and D a line in nepers of power."""
-    to_nepers = np.log(10) / 10
-    half_curvature, tilt, _ = np.polyfit(BAND - 5.5, phantom_db * to_nepers, 2)
-    variance = 1 / (3 * gate_us**2)
-    slope = np.polyfit(BAND, w, 1)[0] * to_nepers / (1 + 2 * variance * half_curvature)
-    gradient = tilt + 2 * half_curvature * (BAND - 5.5)
-    return variance * (gradient * slope + slope**2 / 2) / to_nepers
+def blur_of_the_gate(w, path_db_mhz, phantom_db, gate_us):
+    """s^2 (D'' / 2 + L_r' D' + D'^2 / 2) in dB, with s^2 = 1 / (3 T^2) and both log spectra parabolas, in nepers."""
+    to_nepers, x = np.log(10) / 10, BAND - 5.5
+    half_bend, tilt, _ = np.polyfit(x, phantom_db * to_nepers, 2)
+    measured = np.polyfit(x, w, 1)[0]
+    variance, bend = 1 / (3 * gate_us**2), (measured + path_db_mhz) * to_nepers / 5.5
+    slope = (measured * to_nepers - variance * tilt * bend) / (1 + variance * (2 * half_bend + bend))
+    phantom_slope, ratio_slope = tilt + 2 * half_bend * x, slope + bend * x
+    return variance * (bend / 2 + phantom_slope * ratio_slope + ratio_slope**2 / 2) / to_nepers
 
 
 def log_bias_db(reference, mean_power, start, n_window, window_mm):
@@ -64,8 +68,9 @@ def plain_loop(plane, reference, depth_mm, lateral_mm, window_mm, attenuation):
     phantom_db = 10 * np.log10(mean_power) + log_bias_db(reference, mean_power, start, n_window, window_mm)
     phantom_depth_cm = depth_mm / 10 * 1488 / 1540
     w = 10 * np.log10(sample) - phantom_db
-    w -= blur_of_the_gate(w, phantom_db, n_window / plane.sampling_rate_hz * 1e6)
-    w += 2 * BAND * (attenuation * depth_mm / 10 - 0.576 * phantom_depth_cm)
+    path_db_mhz = 2 * (attenuation * depth_mm / 10 - 0.576 * phantom_depth_cm)
+    w -= blur_of_the_gate(w, path_db_mhz, phantom_db, n_window / plane.sampling_rate_hz * 1e6)
+    w += BAND * path_db_mhz
     ss, si = np.polyfit(BAND, w, 1)
     y = w + 10 * np.log10(bead_backscatter(BAND * 1e6)) - 40 * np.log10(BAND)
     slope, intercept = np.polyfit(BAND**2, y, 1)
@@ -76,15 +81,40 @@ def plain_loop(plane, reference, depth_mm, lateral_mm, window_mm, attenuation):
     return si + 5.5 * ss, ss, si, esd_um, eac_db
 
 
-def test_all_five_maps_equal_a_plain_loop(random_scan):
-    plane, reference = random_scan
-    found = parametric_maps(plane, reference, window_mm=2.0, overlap=0.9, attenuation_db_cm_mhz=0.9)
-    for i, j in [(0, 0), (0, -1), (-1, 0), (-1, -1), (30, 20), (31, 20), (7, 41)]:
-        expected = plain_loop(plane, reference, found.depth_mm[i], found.lateral_mm[j], 2.0, 0.9)
+def assert_equal_to_plain_loop(found, plane, reference, window_mm, attenuation, windows):
+    for i, j in windows:
+        expected = plain_loop(plane, reference, found.depth_mm[i], found.lateral_mm[j], window_mm, attenuation)
         actual = [getattr(found, name)[i, j] for name in ("mbf", "ss", "si", "esd_um", "eac_db")]
         np.testing.assert_allclose(actual[:3], expected[:3], atol=1e-3)
         np.testing.assert_allclose(actual[3], expected[3], rtol=1e-3)
-        np.testing.assert_allclose(actual[4], expected[4], atol=1e-2)
+        np.testing.assert_allclose(actual[4], expected[4], atol=1e-3)
+
+
+def test_all_five_maps_equal_a_plain_loop(random_scan):
+    found = parametric_maps(*random_scan, window_mm=2.0, overlap=0.9, attenuation_db_cm_mhz=0.9)
+    windows = [(0, 0), (0, -1), (-1, 0), (-1, -1), (30, 20), (31, 20), (7, 41)]
+    assert_equal_to_plain_loop(found, *random_scan, 2.0, 0.9, windows)
+
+
+@pytest.mark.parametrize(("shape", "pitch_mm"), [((733, 31), 0.3), ((517, 7), 2.0), ((419, 5), 3.1)])
+def test_odd_sizes_and_windows_of_one_line_equal_a_plain_loop(shape, pitch_mm):
+    rng = np.random.default_rng(2)
+    plane, *phantom = (RFPlane(rng.standard_normal(shape), 40e6, pitch_mm, c) for c in (1540.0, 1488.0, 1488.0))
+    reference = ReferencePhantom(phantom, 0.576, bead_backscatter)
+    found = parametric_maps(plane, reference, window_mm=2.0, overlap=0.8, attenuation_db_cm_mhz=0.7)
+    assert_equal_to_plain_loop(found, plane, reference, 2.0, 0.7, [(0, 0), (-1, -1), (5, 3), (6, -2), (9, 1)])
+
+
+@pytest.mark.parametrize(
+    "touching", [np.s_[:150, 10:20], np.s_[-150:, 10:20], np.s_[300:400, :9], np.s_[300:400, -9:], np.s_[:, :]]
+)
+def test_a_region_that_touches_an_edge_equals_a_plain_loop(random_scan, touching):
+    plane, reference = random_scan
+    region = np.zeros(plane.samples.shape, bool)
+    region[touching] = True
+    found = parametric_maps(plane, reference, region, overlap=0.9, attenuation_db_cm_mhz=0.9)
+    windows = np.argwhere(np.isfinite(found.esd_um))
+    assert_equal_to_plain_loop(found, plane, reference, 2.0, 0.9, windows[:: max(len(windows) // 4, 1)])
 
 
 def test_phantom_against_itself_is_zero_in_level_and_slope_at_every_depth(random_scan):
@@ -125,8 +155,35 @@ def test_attenuation_given_as_a_map_of_one_value_equals_the_value(random_scan):
     plane, reference = random_scan
     one = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=0.7)
     same = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=np.full(plane.samples.shape, 0.7))
-    np.testing.assert_allclose(one.mbf, same.mbf, atol=0.15)  # cumulated at whole samples
-    np.testing.assert_allclose(one.ss, same.ss, atol=0.03)
+    np.testing.assert_allclose(one.mbf, same.mbf, atol=1e-4)
+    np.testing.assert_allclose(one.si, same.si, atol=1e-4)
+
+
+def test_layers_are_put_back_as_their_integral(random_scan):
+    plane, reference = random_scan
+    layers = np.where(plane.depth_mm[:, None] < 5, 0.5, 1.1) * np.ones(37)
+    given = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=layers)
+    none = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=0.0)
+    deep = given.depth_mm > 6
+    path_cm = 0.5 * 0.5 + 1.1 * (given.depth_mm[deep] / 10 - 0.5)
+    np.testing.assert_allclose(given.ss[deep].mean(axis=1) - none.ss[deep].mean(axis=1), 2 * path_cm, rtol=0.05)
+
+
+def test_band_and_number_of_bins_are_parameters(random_scan):
+    plane, reference = random_scan
+    narrow = parametric_maps(plane, reference, overlap=0.5, band_mhz=(4.0, 7.0), n_bins=7)
+    assert narrow.band_mhz == (4.0, 7.0)
+    assert abs(narrow.mbf - parametric_maps(plane, reference, overlap=0.5).mbf).max() > 0.1
+
+
+def test_normalised_spectra_have_the_maps_as_their_fits(random_scan):
+    band, spectra_db, bsc_db = normalised_spectra(*random_scan, overlap=0.5, attenuation_db_cm_mhz=0.9)
+    maps = parametric_maps(*random_scan, overlap=0.5, attenuation_db_cm_mhz=0.9)
+    fits = np.polyfit(band - 5.5, np.moveaxis(spectra_db, 1, 0).reshape(13, -1), 1)
+    np.testing.assert_allclose(fits[0].reshape(maps.ss.shape), maps.ss, atol=1e-4)
+    np.testing.assert_allclose(fits[1].reshape(maps.mbf.shape), maps.mbf, atol=1e-3)
+    own = 10 * np.log10(bead_backscatter(band * 1e6))
+    np.testing.assert_allclose(bsc_db - spectra_db, np.broadcast_to(own[:, None], bsc_db.shape), atol=1e-9)
 
 
 def test_form_factor_fit_inverts_the_model():
@@ -156,6 +213,7 @@ def test_without_the_phantoms_backscatter_only_esd_and_eac_are_missing(random_sc
     ("change", "message"),
     [
         ({"band_mhz": (3.0, 25.0)}, "Nyquist"),
+        ({"n_bins": 2}, "n_bins = 2, expected 3 or more"),
         ({"overlap": 1.0}, "overlap = 1.0"),
         ({"window_mm": 100.0}, "window_mm = 100.0"),
         ({"region": np.ones((3, 3), bool)}, "region of shape \\(3, 3\\)"),
@@ -181,3 +239,22 @@ def test_a_phantom_sampled_differently_is_refused(random_scan):
     other = ReferencePhantom([RFPlane(np.ones((731, 37)), 20e6, 0.31)], 0.576)
     with pytest.raises(ValueError, match="sampling_rate_hz = 2e\\+07"):
         parametric_maps(plane, other)
+
+
+def test_a_phantom_focused_elsewhere_is_refused(random_scan):
+    plane, reference = random_scan
+    there = ReferencePhantom([replace(reference.planes[0], focus_mm=20.0)], 0.576)
+    parametric_maps(plane, there, overlap=0.5)  # the sample's focus is not known
+    with pytest.raises(ValueError, match="focus_mm = 20, expected the sample's 15"):
+        parametric_maps(replace(plane, focus_mm=15.0), there)
+
+
+@pytest.mark.parametrize("of_the_sample", [True, False])
+def test_a_dead_line_is_named(random_scan, of_the_sample):
+    plane, reference = random_scan
+    samples = plane.samples.copy()
+    samples[:, 11] = 3.0
+    dead = replace(plane, samples=samples, source="probe")
+    scan = (dead, reference) if of_the_sample else (plane, ReferencePhantom([dead], 0.576))
+    with pytest.raises(ValueError, match=r"probe: lines \[11\] are constant"):
+        parametric_maps(*scan)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,7 +158,7 @@ def test_the_paper_s_size_gives_one_map():
 
 
 def test_pooled_vector_is_the_mean_of_its_maps():
-    network = build_feature_network(LAPTOP, "resnet", vector="pool").eval()
+    network = build_feature_network(replace(LAPTOP, vector="pool"), "resnet").eval()
     images = torch.rand(2, 4, 64, 64)
     maps = network.to_vector[0](network.backbone(images))
     torch.testing.assert_close(network.vectors(images), maps.mean((2, 3)))
@@ -170,7 +172,13 @@ def test_impossible_image_sizes_are_one_clear_error(image_px):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("resnet_block", "wide"), ("resnet_layers", [1, 1]), ("ran_attention", [1, 1]), ("ran_width", 0)],
+    [
+        ("vector", "sum"),
+        ("resnet_block", "wide"),
+        ("resnet_layers", [1, 1]),
+        ("ran_attention", [1, 1]),
+        ("ran_width", 0),
+    ],
 )
 def test_impossible_sizes_name_the_parameter(name, value):
     with pytest.raises(ValueError, match=f"{name} = "):
@@ -199,6 +207,27 @@ def test_predictive_network_drops_after_the_first_and_the_second_layer():
     names = [type(layer).__name__ for layer in network.layers]
     assert names == ["Dropout", "Linear", "ReLU", "Dropout", "Linear"]
     assert count_weights(network) == 256 * 100 + 100 + 100 * 2 + 2
+
+
+STEP = """
+import resource, sys, torch
+from helpers.networks import build_feature_network
+from helpers.settings import load_settings
+torch.manual_seed(0)
+network = build_feature_network(load_settings(sys.argv[1]), sys.argv[2])
+network(torch.rand(1, 4, 512, 512)).sum().backward()
+assert all(weight.grad.isfinite().all() for weight in network.parameters())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["resnet", "ran"])
+def test_full_networks_pass_512_pixels_forth_and_back_below_8_gb(backbone):
+    """In a process of its own; its peak of resident memory is that of this step, or of the tests if they took more."""
+    command = [sys.executable, "-c", STEP, str(PROFILES / "paper.yml"), backbone]
+    kilobytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert kilobytes / (1 if sys.platform == "linux" else 1000) < 8e6
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -34,7 +35,7 @@ def tissue(shape, seed=0):
 
 
 def plain_loop(predict, image, patch, stride):
-    """Return the differences one patch at a time, none skipped."""
+    """Return the signed differences one patch at a time, none skipped."""
     starts = [[*range(0, n - patch + 1, stride)] for n in image.shape[1:]]
     for edge, n in zip(starts, image.shape[1:], strict=True):
         edge += [n - patch] * (edge[-1] != n - patch)
@@ -44,7 +45,7 @@ def plain_loop(predict, image, patch, stride):
         for c, i, j in np.ndindex(found.shape):
             blanked = torch.tensor(image[None])
             blanked[0, c, starts[0][i] : starts[0][i] + patch, starts[1][j] : starts[1][j] + patch] = 0
-            found[c, i, j] = abs(float(predict(blanked)) - whole)
+            found[c, i, j] = whole - float(predict(blanked))
     return found
 
 
@@ -53,7 +54,7 @@ def test_linear_model_by_hand():
     weight = np.zeros((2, 4, 4))
     weight[0, 1, 1], weight[1, 3, 0] = 2, -1  # pixels worth 6 and 29
     found = pda.patch_differences(linear(weight), image, patch=2, stride=2)
-    np.testing.assert_allclose(found, [[[12, 0], [0, 0]], [[0, 0], [29, 0]]])
+    np.testing.assert_allclose(found, [[[12, 0], [0, 0]], [[0, 0], [-29, 0]]])
 
 
 def test_values_stand_at_centres_and_bilinear_between_by_hand():
@@ -67,7 +68,7 @@ def test_values_stand_at_centres_and_bilinear_between_by_hand():
 def test_interpolation_against_scipy():
     scipy = pytest.importorskip("scipy.interpolate")
     image, predict = tissue((1, 23, 18)), small_network(1)
-    values = pda.patch_differences(predict, image, patch=6, stride=4)
+    values = np.abs(pda.patch_differences(predict, image, patch=6, stride=4))
     centres = [pda.patch_starts(n, 6, 4) + 3 for n in (23, 18)]
     inside = np.stack(np.meshgrid(np.arange(3, 21), np.arange(3, 16), indexing="ij"), axis=-1)
     expected = scipy.RegularGridInterpolator(centres, values[0])(inside)
@@ -83,7 +84,15 @@ def test_against_a_plain_loop_that_skips_nothing(shape, patch, stride, batch_siz
     found = pda.patch_differences(predict, image, patch, stride, batch_size)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, plain_loop(predict, image, patch, stride), rtol=0, atol=1e-6)
-    assert found.max() > 1e-3
+    assert np.abs(found).max() > 1e-3
+
+
+def test_magnitudes_stand_at_the_centres_against_a_plain_loop():
+    image, predict = tissue((3, 26, 21)), small_network(3)
+    found = pda.prediction_difference(predict, image, patch=8, stride=4)
+    expected = np.abs(plain_loop(predict, image, 8, 4))
+    tops, lefts = (pda.patch_starts(n, 8, 4) + 4 for n in (26, 21))
+    np.testing.assert_allclose(found[:, tops][:, :, lefts], expected, rtol=0, atol=1e-6)
 
 
 def test_empty_patches_are_not_computed():
@@ -99,26 +108,67 @@ def test_empty_patches_are_not_computed():
     assert (found[~filled] == 0).all()
 
 
-def test_separate_patches_against_captum():
+@pytest.mark.parametrize(
+    ("shape", "patch", "stride"),
+    [((4, 32, 32), 8, 4), ((4, 24, 24), 6, 6), ((1, 21, 16), 6, 5), ((2, 9, 9), 9, 4), ((3, 12, 15), 3, 3)],
+)
+def test_signed_means_against_captum(shape, patch, stride):
+    """captum gives a pixel the mean signed difference of the patches on it, and skips none."""
     attr = pytest.importorskip("captum.attr")
-    image, predict = tissue((4, 24, 24)), small_network()
-    theirs = attr.Occlusion(predict).attribute(torch.tensor(image[None]), (1, 6, 6), (1, 6, 6), baselines=0)
-    ours = pda.patch_differences(predict, image, patch=6, stride=6).repeat(6, 1).repeat(6, 2)
-    np.testing.assert_allclose(ours, theirs[0].abs().numpy(), rtol=0, atol=1e-5)
-    assert ours.max() > 1e-3
+    image, predict = tissue(shape), small_network(shape[0])
+    theirs = attr.Occlusion(predict).attribute(torch.tensor(image[None]), (1, patch, patch), (1, stride, stride))
+    values, total, count = pda.patch_differences(predict, image, patch, stride), np.zeros(shape), np.zeros(shape)
+    for (row, column), _ in np.ndenumerate(values[0]):
+        here = np.s_[:, row * stride : row * stride + patch, column * stride : column * stride + patch]
+        total[here] += values[:, row, column, None, None]
+        count[here] += 1
+    np.testing.assert_allclose(total / np.maximum(count, 1), theirs[0].detach().numpy(), rtol=0, atol=1e-5)
+    assert (values == 0).any() or patch == 9
+    assert np.abs(values).max() > 1e-4
 
 
-def test_overlapping_patches_against_captum():
-    """captum averages signed differences of all patches on a pixel; with positive weights the signs agree."""
+def test_stride_that_does_not_divide_against_captum():
+    """captum cuts its last window off at the border, ours is flush; so each window is a feature of its own here."""
     attr = pytest.importorskip("captum.attr")
-    image, weight = tissue((2, 24, 24)), np.random.default_rng(1).uniform(0, 0.01, (2, 24, 24))
-    predict = linear(weight)
-    theirs = attr.Occlusion(predict).attribute(torch.tensor(image[None]), (1, 8, 8), (1, 4, 4), baselines=0)
-    ours, count = np.zeros((2, 24, 24)), np.zeros((24, 24))
-    for (i, j), _ in np.ndenumerate(np.zeros((5, 5))):
-        count[4 * i : 4 * i + 8, 4 * j : 4 * j + 8] += 1
-        ours[:, 4 * i : 4 * i + 8, 4 * j : 4 * j + 8] += pda.patch_differences(predict, image)[:, i, j, None, None]
-    np.testing.assert_allclose(ours / count, theirs[0].numpy(), rtol=0, atol=1e-5)
+    image, predict = tissue((2, 17, 22)), small_network(2)
+    values = pda.patch_differences(predict, image, patch=5, stride=3)
+    for channel, row, column in np.ndindex(values.shape):
+        mask = torch.zeros(1, 2, 17, 22, dtype=torch.long)
+        top, left = pda.patch_starts(17, 5, 3)[row], pda.patch_starts(22, 5, 3)[column]
+        mask[0, channel, top : top + 5, left : left + 5] = 1
+        theirs = attr.FeatureAblation(predict).attribute(torch.tensor(image[None]), feature_mask=mask)
+        assert theirs[0, channel, top, left].item() == pytest.approx(values[channel, row, column], abs=1e-5)
+    assert np.abs(values[:, -1]).max() > 1e-4
+
+
+@torch.no_grad()
+def test_what_is_put_in_against_a_plain_loop():
+    image, predict, other = tissue((2, 16, 16)), small_network(2), tissue((2, 16, 16), seed=5)
+    found = pda.patch_differences(
+        predict, image, 4, 3, fill=lambda channel, top, left: other[channel, top : top + 4, left : left + 4]
+    )
+    whole = float(predict(torch.tensor(image[None])))
+    for channel, row, column in np.ndindex(found.shape):
+        top, left = 3 * row, 3 * column
+        changed = image.copy()
+        changed[channel, top : top + 4, left : left + 4] = other[channel, top : top + 4, left : left + 4]
+        assert found[channel, row, column] == pytest.approx(
+            whole - float(predict(torch.tensor(changed[None]))), abs=1e-6
+        )
+
+
+@torch.no_grad()
+def test_regions_against_a_plain_loop():
+    image, predict = tissue((3, 16, 16)), small_network(3)
+    core = (image[0] != 0) & (np.arange(16) < 8)
+    regions, fill = np.stack([core, (image[0] != 0) & ~core]), np.array([[0.1, 0.9], [0.5, 0.2], [0, 1]])
+    found = pda.region_differences(predict, image, regions, fill)
+    whole = float(predict(torch.tensor(image[None])))
+    for (channel, region), value in np.ndenumerate(fill):
+        changed = image.copy()
+        changed[channel, regions[region]] = value
+        without = float(predict(torch.tensor(changed[None])))
+        assert found[channel, region] == pytest.approx(whole - without, abs=1e-6)
 
 
 def test_all_zero_image_gives_zeros():
@@ -134,22 +184,24 @@ def test_last_patch_is_flush_with_the_border():
     assert found.sum() == 1
 
 
-def test_precision_switches_are_put_back():
-    switches = torch.backends.cudnn, torch.backends.cuda.matmul
-    before, seen = [switch.allow_tf32 for switch in switches], []
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_precision_switches_are_put_back(precision, allowed):
+    before, seen = (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()), []
 
     def look(images):
-        seen.append([switch.allow_tf32 for switch in switches])
+        seen.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
         return images.flatten(1).sum(1)
 
-    for state in (True, False):
-        for switch in switches:
-            switch.allow_tf32 = state
+    try:
+        torch.backends.cudnn.allow_tf32 = allowed
+        torch.set_float32_matmul_precision(precision)
         pda.patch_differences(look, np.ones((1, 8, 8)))
-        assert seen[-1] == [False, False]
-        assert [switch.allow_tf32 for switch in switches] == [state, state]
-    for switch, allowed in zip(switches, before, strict=True):
-        switch.allow_tf32 = allowed
+        assert set(seen) == {(False, "highest")}
+        assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == (allowed, precision)
+    finally:
+        torch.backends.cudnn.allow_tf32 = before[0]
+        torch.set_float32_matmul_precision(before[1])
 
 
 def test_autocast_around_it_does_not_lower_the_precision():
@@ -173,6 +225,11 @@ def test_unusable_images_are_named(image, patch, stride, message):
         pda.prediction_difference(lambda images: images.flatten(1).sum(1), image, patch, stride)
 
 
+def test_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="batch_size of 0"):
+        pda.prediction_difference(small_network(), tissue((4, 16, 16)), batch_size=0)
+
+
 @pytest.mark.parametrize(
     ("predict", "message"),
     [
@@ -185,22 +242,30 @@ def test_unusable_predictions_are_named(predict, message):
         pda.prediction_difference(predict, np.ones((1, 8, 8)))
 
 
-class SmallPatientModel:
-    """Stands in for ``networks.PatientModel``: vectors of planes, probability of their mean."""
+class SmallFeatureNetwork(torch.nn.Module):
+    """Stands in for ``networks.FeatureNetwork``; counts the planes it has seen."""
 
     def __init__(self):
-        torch.manual_seed(3)
-        self.device = torch.device("cpu")
-        self.feature = torch.nn.Sequential(torch.nn.Conv2d(4, 8, 5, stride=3), torch.nn.Tanh(), torch.nn.Flatten())
-        self.head = torch.nn.Linear(200, 1)
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(4, 8, 5, stride=3), torch.nn.Tanh(), torch.nn.Flatten())
         self.n_planes_seen = 0
 
     def vectors(self, images):
         self.n_planes_seen += len(images)
-        return self.feature(images)
+        return self.layers(images)
 
-    def probability_of_means(self, means):
-        return torch.sigmoid(self.head(means))[:, 0]
+
+class SmallPatientModel:
+    """Stands in for ``networks.PatientModel``."""
+
+    def __init__(self):
+        torch.manual_seed(3)
+        self.device = torch.device("cpu")
+        self.feature_network, self.predictive_network = SmallFeatureNetwork(), torch.nn.Linear(200, 2)
+
+    def probability(self, planes):
+        """Return the patient's probability from all planes (P, C, n, n)."""
+        return self.predictive_network(self.feature_network.vectors(planes).mean(0)).softmax(0)[1]
 
 
 @pytest.mark.parametrize("n_planes", [1, 3])
@@ -214,13 +279,12 @@ def test_a_patient_against_a_plain_loop_over_whole_patients(n_planes):
         def predict(images):
             patients = torch.tensor(planes).repeat(len(images), 1, 1, 1, 1)
             patients[:, index] = images
-            means = torch.stack([model.vectors(patient).mean(0) for patient in patients])
-            return model.probability_of_means(means)
+            return torch.stack([model.probability(patient) for patient in patients])
 
         return predict
 
     for index in range(n_planes):
-        expected = plain_loop(whole_patient(index), planes[index], 5, 4)
+        expected = np.abs(plain_loop(whole_patient(index), planes[index], 5, 4))
         centres = pda.patch_starts(17, 5, 4) + 2
         np.testing.assert_allclose(found[index][:, centres][:, :, centres], expected, rtol=0, atol=1e-6)
     assert found.max() > 1e-3
@@ -243,12 +307,27 @@ def test_a_whole_model_against_a_plain_loop(slug):
     np.testing.assert_allclose(found, plain_loop(second_plane, planes[1], 8, 8), rtol=0, atol=2e-6)
 
 
-def test_vectors_of_the_other_planes_are_computed_once():
+def test_vectors_of_the_planes_are_computed_once():
     model = SmallPatientModel()
     predict = pda.plane_predictor(model, torch.rand(5, 4, 17, 17), index=2)
-    assert model.n_planes_seen == 4
+    assert model.feature_network.n_planes_seen == 5
     predict(torch.rand(10, 4, 17, 17))
-    assert model.n_planes_seen == 14
+    assert model.feature_network.n_planes_seen == 15
+    model.feature_network.n_planes_seen = 0
+    pda.explain_patient(model, torch.rand(5, 4, 17, 17), patch=17, stride=1)
+    assert model.feature_network.n_planes_seen == 5 + 5 * (1 + 4)
+
+
+def test_a_plane_predictor_carries_gradients_against_finite_differences():
+    model = SmallPatientModel()
+    planes = torch.rand(3, 4, 17, 17)
+    predict, image = pda.plane_predictor(model, planes, index=1), planes[1:2].clone().requires_grad_()
+    gradient = torch.autograd.grad(predict(image).sum(), image)[0][0, 2, 8, 8].item()
+    with torch.no_grad():
+        up, down = image.clone(), image.clone()
+        up[0, 2, 8, 8] += 0.05
+        down[0, 2, 8, 8] -= 0.05
+        assert gradient == pytest.approx((predict(up) - predict(down)).item() / 0.1, rel=0.05, abs=1e-6)
 
 
 def test_contribution_by_hand():
@@ -261,5 +340,21 @@ def test_contribution_by_hand():
     np.testing.assert_allclose(shares.core, [8 / 12, 0, 24 / 32, np.nan])
     np.testing.assert_allclose(shares.margin, [4 / 12, 1, 8 / 32, np.nan])
     np.testing.assert_allclose(shares.margin_area, 4 / 12)
+    np.testing.assert_allclose(shares.total, [12, 4, 32, 0])
+    np.testing.assert_allclose(shares.of_all, [12 / 48, 4 / 48, 32 / 48, 0])
+    pd.testing.assert_frame_equal(shares, pda.contribution(differences, core, region & ~core))
     with pytest.raises(ValueError, match="expected \\(4, n, n\\)"):
         pda.contribution(differences[:3], core, region)
+
+
+def test_interval_of_a_mean_against_its_standard_error():
+    values = np.random.default_rng(4).normal(2, 3, 400)
+    mean, low, high = pda.mean_interval(np.append(values, np.nan), level=0.9, n_resamples=9999)
+    half = 1.6449 * values.std() / 20  # normal theory, 400 patients
+    assert mean == pytest.approx(values.mean())
+    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.05 * half)
+
+
+def test_interval_needs_two_patients():
+    assert np.isnan(pda.mean_interval([0.3])[1:]).all()
+    assert np.isnan(pda.mean_interval([np.nan])).all()

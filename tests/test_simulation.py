@@ -2,15 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.signal import hilbert
 
 from helpers.maps import parametric_maps
 from helpers.rf import RFPlane
 from helpers.simulation import (
+    HOP,
     System,
     amplitude,
+    block_frequencies_mhz,
+    blocks,
     echoes,
-    noise_blocks,
-    overlap_add,
+    in_lines,
+    overlapped,
+    phantom_bsc_db,
+    scatterer_noise,
+    share_below,
     simulate_phantom,
     simulate_plane,
     true_maps,
@@ -50,29 +57,95 @@ def test_phantom_against_a_new_frame_of_itself_is_0_db(phantom):
     assert np.median(found.ss) == pytest.approx(0, abs=0.1)
 
 
-def test_attenuation_takes_two_alpha_f_z_from_the_echo():
-    """Against 2 * 0.5 dB/cm/MHz * 5.5 MHz * 3 cm = 16.5 dB, without the form factor."""
-    path = np.tile(0.05 * SYSTEM.block_depth_mm()[:, None], SYSTEM.n_lines)
-    flat = System(n_lines=128, depth_mm=40.0, focus_mm=20.0, tgc_db_cm=0.0)
-    powers = []
-    for attenuated in (path, 0 * path):
-        plane = echoes(np.full(1, -30.0), attenuated, flat, np.random.default_rng(2))
-        near = plane.samples[int(30 / plane.sample_spacing_mm) - 50 :][:100].astype(float)
-        gated = np.hanning(100)[:, None] * near
-        spectrum = np.abs(np.exp(-2j * np.pi * 5.5 / 40 * np.arange(100)) @ gated) ** 2
-        powers.append(spectrum.mean())
-    assert 10 * np.log10(powers[1] / powers[0]) == pytest.approx(16.5, abs=1.0)
+LAYERS = {  # local attenuation at a depth in mm, dB/cm/MHz; 20.13 mm lies between two samples of two blocks
+    "0.4": lambda z: 0.4 + 0 * z,
+    "1.0": lambda z: 1.0 + 0 * z,
+    "1.4": lambda z: 1.4 + 0 * z,
+    "0.4, 1.4, 0.4": lambda z: np.where((z > 20.13) & (z < 35.13), 1.4, 0.4),
+    "1.4, 0.4, 1.4": lambda z: np.where((z > 20.13) & (z < 35.13), 0.4, 1.4),
+    "0.4 to 1.4": lambda z: 0.4 + 0.02 * z,
+}
+LONE = System(n_lines=128, width_mm=128 * 20.0, depth_mm=50.0)  # lines so far apart that the beam mixes none
 
 
-def test_triangular_blocks_add_up_to_white_noise():
-    blocks = noise_blocks(SYSTEM, np.random.default_rng(3))
-    whole = overlap_add(blocks, SYSTEM.n_samples)
-    assert whole.shape == (SYSTEM.n_samples, 128)
-    interior = whole[208 : 208 + 28 * 52]
-    assert abs((interior[1:] * interior[:-1]).mean()) < 0.02  # white
-    assert (interior**2).mean() == pytest.approx(1, abs=0.02)  # the two triangles of one noise sum to 1
-    within_hop = (interior.reshape(28, 52, 128) ** 2).mean(axis=(0, 2))
-    assert np.ptp(within_hop) < 0.2  # no ripple from block to block
+@pytest.mark.parametrize("name", LAYERS)
+def test_attenuation_is_exact_to_a_twentieth_of_a_decibel(name):
+    """Against 2 A(z) f with A the integral of the layers: a lone scatterer at another depth on every line."""
+    fine_mm = np.arange(0, 55, 0.001)
+    path = np.concatenate([[0], np.cumsum(LAYERS[name](fine_mm + 0.0005))])[:-1] * 1e-4
+    sample = np.linspace(130, 2500, 128).astype(int)
+    noise = np.zeros((len(LONE.block_samples) + 1, 128, HOP), np.float32)
+    noise[(sample + HOP) // HOP, np.arange(128), (sample + HOP) % HOP] = 1
+    path_db_mhz = np.interp(LONE.depth_of_mm(LONE.path_samples), fine_mm, path)[:, None]
+    band = np.linspace(3, 8, 13)
+    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(LONE)))  # with the fourth power of f, as all tissue has
+    fourier = np.exp(-2j * np.pi * np.outer(band, np.arange(LONE.n_samples)) / 40)
+    free, attenuated = (
+        20 * np.log10(np.abs(fourier @ echoes(noise, bsc_db, p, LONE).astype(float)))
+        for p in (0 * path_db_mhz, path_db_mhz)
+    )
+    exact = 2 * np.outer(band, np.interp(LONE.depth_of_mm(sample), fine_mm, path))
+    assert exact.max() > 20
+    np.testing.assert_allclose(free - attenuated, exact, atol=0.05)
+
+
+def test_blocks_add_up_to_the_noise_whatever_the_path():
+    noise = scatterer_noise(SYSTEM, np.random.default_rng(3))
+    rng = np.random.default_rng(4)
+    path = np.cumsum(rng.uniform(0, 0.01, (len(SYSTEM.path_samples), SYSTEM.n_lines)), axis=0)
+    expected = noise.transpose(0, 2, 1).reshape(-1, SYSTEM.n_lines)[HOP : HOP + SYSTEM.n_samples]
+    for path_db_mhz in (0 * path, path):
+        whole = in_lines(overlapped(blocks(noise, share_below(path_db_mhz))), SYSTEM.n_samples)
+        np.testing.assert_allclose(whole, expected, atol=1e-5)
+
+
+WHITE = np.full(1, -30.0)  # a backscatter coefficient without form factor, dB
+
+
+def intensity(scatterers_per_cell, seed=0):
+    """Intensity of echoes near the focus, (samples, lines): no attenuation, no electronics, lines beams apart."""
+    system = System(n_lines=400, width_mm=400 * 0.2, depth_mm=24.0, focus_mm=20.0)
+    noise = scatterer_noise(system, np.random.default_rng(seed), scatterers_per_cell)
+    echo = echoes(noise, WHITE, np.zeros((len(system.path_samples), 1)), system)
+    return np.abs(hilbert(echo, axis=0))[850:1200] ** 2
+
+
+@pytest.mark.parametrize("per_cell", [0.5, 2.0, 8.0])
+def test_few_scatterers_are_less_regular_than_rayleigh(per_cell):
+    """Against the analytic moments of a Poisson field: Nakagami m = <I>^2 / var I = 1 / (1 + 1 / N).
+
+    N is the number of scatterers in S = (integral |h|^2)^2 / integral |h|^4 of the point response h, which for a
+    Gaussian of full width w at half amplitude is sqrt(pi / (4 ln 2)) w per direction: 1.133 cells.
+    """
+    few = np.concatenate([intensity(per_cell, seed) for seed in range(4)])
+    n = per_cell * np.pi / (4 * np.log(2))
+    assert few.mean() ** 2 / few.var() == pytest.approx(1 / (1 + 1 / n), rel=0.1)
+    envelope = np.sqrt(few)
+    assert envelope.mean() / envelope.std() < 1.85
+
+
+@pytest.mark.parametrize("per_cell", [None, 100.0])
+def test_many_scatterers_give_rayleigh_speckle(per_cell):
+    """Against the Rayleigh distribution: mean / SD of the envelope is sqrt(pi / (4 - pi)) = 1.91."""
+    envelope = np.sqrt(np.concatenate([intensity(per_cell, seed) for seed in range(3)]))
+    assert envelope.mean() / envelope.std() == pytest.approx(1.913, abs=0.04)
+
+
+@pytest.mark.parametrize("per_cell", [0.5, 20.0])
+def test_mean_power_does_not_depend_on_the_number_of_scatterers(per_cell):
+    found, expected = (np.mean([intensity(n, seed).mean() for seed in range(6)]) for n in (per_cell, None))
+    assert 10 * np.log10(found / expected) == pytest.approx(0, abs=0.25)
+
+
+@pytest.mark.parametrize("per_cell", [0.0, -1.0, np.nan])
+def test_a_number_of_scatterers_that_cannot_be_is_refused(per_cell):
+    with pytest.raises(ValueError, match="scatterers_per_cell"):
+        simulate_plane(uniform(120, 20, 0.7), SYSTEM, np.random.default_rng(0), scatterers_per_cell=per_cell)
+
+
+def test_planes_and_phantoms_know_their_focus(phantom):
+    plane = simulate_plane(uniform(120, 20, 0.7), SYSTEM, np.random.default_rng(0))
+    assert plane.focus_mm == phantom.planes[0].focus_mm == SYSTEM.focus_mm
 
 
 def test_the_same_seed_gives_the_same_echoes():

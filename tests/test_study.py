@@ -1,8 +1,10 @@
 """The simulated patients, against the paper's cohort and against what they claim about themselves."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from lifelines import KaplanMeierFitter
+from scipy.stats import chi2_contingency
 
 from helpers import study
 
@@ -68,6 +70,39 @@ def test_what_must_not_carry_the_label_does_not(name):
     many = study.draw_patients(20_000, seed=7)
     responders, others = many.loc[many["responder"], name], many.loc[~many["responder"], name]
     assert abs(responders.mean() - others.mean()) < 0.06 * many[name].std()
+
+
+def test_spiculated_outlines_leave_all_other_draws_alone(patients, monkeypatch):
+    """Against the cohort without them, whatever their share: the stream is their own."""
+    others = patients.drop(columns=["spiculated", "split"])
+    monkeypatch.setattr(study, "SPICULATED", 0.9)
+    again = study.draw_patients()
+    assert (again["spiculated"] != patients["spiculated"]).any()
+    pd.testing.assert_frame_equal(again.drop(columns="spiculated"), others)
+
+
+def test_the_default_cohort_is_the_one_drawn_before_outlines_had_kinds(patients):
+    """Against sums of the cohort as it was drawn without the column ``spiculated``."""
+    expected = {
+        "resistance": 6.760102843160077,
+        "core_esd_um": 27068.422555950514,
+        "attenuation_factor": 181.59386304226632,
+        "age_years": 9208.0,
+        "width_mm": 5359.656060954121,
+        "tissue_seed": 211362159138.0,
+        "duration_years": 726.01,
+    }
+    found = patients[list(expected)].sum().to_dict()
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_spiculated_outlines_say_nothing_about_response():
+    many = study.draw_patients(40_000, seed=11)
+    table = pd.crosstab(many["responder"], many["spiculated"])
+    assert many["spiculated"].mean() == pytest.approx(study.SPICULATED, abs=0.006)
+    assert chi2_contingency(table).pvalue > 0.01
+    for name in ("resistance", "core_eac_db", "width_mm", "duration_years"):
+        assert auc(many["spiculated"], many[name]) == pytest.approx(0.5, abs=0.015)
 
 
 def test_recurrence_free_survival_at_five_years_against_i_spy_1():

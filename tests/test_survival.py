@@ -12,19 +12,67 @@ def test_recidivism_against_R():
     # survdiff(Surv(week, arrest) ~ fin, rossi); summary(coxph(Surv(week, arrest) ~ fin, rossi))$conf.int
     rossi = load_rossi()
     found = survival.compare(rossi.week, rossi.arrest, rossi.fin)
-    assert found.p_value == pytest.approx(0.050116117409, abs=1e-7)
-    assert found.hazard_ratio == pytest.approx(0.691377558363, abs=1e-5)
-    assert found.hazard_ratio_interval == pytest.approx((0.476675957446, 1.00278380049), abs=1e-5)
+    assert found.p_value == pytest.approx(0.05011611740901, abs=1e-9)
+    assert found.hazard_ratio == pytest.approx(0.6913775583631, abs=1e-9)
+    assert found.hazard_ratio_interval == pytest.approx((0.4766759574457, 1.002783800487), abs=1e-9)
 
 
 def test_leukemia_with_many_ties_against_R():
     # survdiff(Surv(t, status) ~ Rx, leukemia); summary(coxph(Surv(t, status) ~ Rx, leukemia))$conf.int
     leukemia = load_leukemia()
     found = survival.compare(leukemia.t, leukemia.status, leukemia.Rx)
-    assert found.p_value == pytest.approx(4.16880910934e-05, rel=1e-6)
-    assert found.hazard_ratio == pytest.approx(4.81687389828, rel=1e-4)
-    assert found.hazard_ratio_interval == pytest.approx((2.14650821273, 10.8093106816), rel=1e-4)
+    assert found.p_value == pytest.approx(4.168809109335e-05, abs=1e-12)
+    assert found.hazard_ratio == pytest.approx(4.816873898279, abs=1e-9)
+    assert found.hazard_ratio_interval == pytest.approx((2.146508212725, 10.80931068159), abs=1e-8)
     assert (found.n_patients, found.n_events) == ((21, 21), (9, 21))
+
+
+def test_proportionality_against_R():
+    # f <- coxph(Surv(t, status) ~ Rx, leukemia); s <- residuals(f, "schoenfeld"); the test of Grambsch and Therneau:
+    # g <- 1 - S(as.numeric(names(s))) with S the survfit; g <- g - mean(g)
+    # pchisq(sum(g * s)^2 * vcov(f) * length(s) / sum(g^2), 1, lower.tail = FALSE)
+    leukemia, rossi = load_leukemia(), load_rossi()
+    found = survival.compare(leukemia.t, leukemia.status, leukemia.Rx)
+    assert found.proportional_p == pytest.approx(0.947643487646463, abs=1e-6)
+    found = survival.compare(rossi.week, rossi.arrest, rossi.fin)
+    assert found.proportional_p == pytest.approx(0.91494474961584, abs=1e-6)
+
+
+def test_curves_that_cross_are_not_proportional():
+    early, late = np.linspace(0.1, 1, 60), np.linspace(4, 5, 60)
+    duration = np.concatenate([early[:50], late[:10], np.linspace(1.5, 3.5, 60)])
+    found = survival.compare(duration, np.ones(120), np.repeat([1, 0], 60))
+    assert found.proportional_p < 0.01
+
+
+# print(survfit(Surv(t, status) ~ 1, leukemia[leukemia$Rx == group, ]), rmean = horizon)
+@pytest.mark.parametrize(
+    ("group", "horizon", "expected"),
+    [
+        (0, 18, (14.861624649860, 1.051376495941)),
+        (1, 18, (8.238095238095, 1.189341863215)),
+        (0, 23, (17.909243697479, 1.553189978248)),
+        (1, 23, (8.666666666667, 1.377390041265)),
+    ],
+)
+def test_restricted_mean_against_R(group, horizon, expected):
+    rows = load_leukemia().query("Rx == @group")
+    assert survival.restricted_mean(rows.t, rows.status, horizon) == pytest.approx(expected, abs=1e-9)
+
+
+def test_difference_of_restricted_means_by_its_parts():
+    leukemia = load_leukemia()
+    found = survival.restricted_mean_difference(leukemia.t, leukemia.status, leukemia.Rx, 18)
+    difference, error = 8.238095238095 - 14.861624649860, np.hypot(1.189341863215, 1.051376495941)
+    step = 1.959963984540054 * error
+    assert found == pytest.approx((difference, difference - step, difference + step), abs=1e-9)
+
+
+def test_restricted_mean_beyond_follow_up_is_unknown():
+    """Two of three patients relapse, the third leaves at 3 years: nobody knows the curve at 5."""
+    assert np.isnan(survival.restricted_mean([1, 2, 3], [1, 1, 0], 5)).all()
+    assert survival.restricted_mean([1, 2, 3], [1, 1, 1], 5)[0] == pytest.approx(2)  # (1 + 2 + 3) / 3
+    assert np.isnan(survival.restricted_mean_difference([1, 2, 3], [1, 1, 1], [1, 1, 1], 2)).all()
 
 
 def test_kaplan_meier_against_R():
@@ -72,6 +120,13 @@ def test_what_the_data_cannot_tell_is_nan(event, group, p_value_is_nan):
     found = survival.compare([1.0, 2.0, 3.0, 4.0], event, group)
     assert np.isnan(found.p_value) == p_value_is_nan
     assert np.isnan([found.hazard_ratio, *found.hazard_ratio_interval]).all()
+
+
+def test_a_ratio_without_a_finite_estimate_is_nan():
+    """Both groups relapse, but all non-responders before any responder, who are all still under observation."""
+    found = survival.compare([1, 2, 3, 4, 5, 6], np.ones(6), [1, 1, 1, 0, 0, 0])
+    assert np.isnan([found.hazard_ratio, *found.hazard_ratio_interval, found.proportional_p]).all()
+    assert found.p_value < 0.05
 
 
 @pytest.mark.parametrize(
@@ -122,3 +177,8 @@ def test_events_needed_by_hand():
     """(1.960 + 0.842)^2 / (0.25 (ln 2)^2) = 65.3: hazard ratio 2, equal groups, 5 % two-sided, power 80 %."""
     assert survival.events_needed(2.0, 0.5) == pytest.approx(65.3, abs=0.1)
     assert survival.events_needed(2.0, 0.2) == pytest.approx(65.3 * 0.25 / 0.16, abs=0.2)
+
+
+def test_power_turns_the_number_of_events_round():
+    assert survival.power(2.0, 0.2, survival.events_needed(2.0, 0.2)) == pytest.approx(0.8, abs=1e-3)
+    assert survival.power(1.0, 0.2, 50) == pytest.approx(0.025, abs=1e-9)  # one of the two tails

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import RegularGridInterpolator
 
+from helpers import study, tissue
 from helpers.regions import core_from_polygon, margin_of
 from helpers.rf import RFPlane
 from helpers.study import draw_patients
-from helpers.tissue import Tissue, patient_plane, region_shares
+from helpers.tissue import Tissue, bilinear, draw_outline, parameter_table, patient_plane, region_shares
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +19,12 @@ def patients():
 def test_regions_carry_the_patients_own_values(patients):
     errors = []
     for _, patient in patients.iterrows():
-        tissue, outline = patient_plane(patient, 2, 50.0)
-        core = core_from_polygon(outline, tissue.depth_mm, tissue.lateral_mm)
-        margin = margin_of(core, tissue.depth_mm, tissue.lateral_mm)
+        drawn, outline = patient_plane(patient, 2, 50.0)
+        core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
+        margin = margin_of(core, drawn.depth_mm, drawn.lateral_mm)
         for region, mask in (("core", core), ("margin", margin)):
-            errors.append((tissue.esd_um[mask].mean() - patient[f"{region}_esd_um"]) / 4.0)  # in SD from plane to plane
-            errors.append(tissue.eac_db[mask].mean() - patient[f"{region}_eac_db"])
+            errors.append((drawn.esd_um[mask].mean() - patient[f"{region}_esd_um"]) / 4.0)  # in SD from plane to plane
+            errors.append(drawn.eac_db[mask].mean() - patient[f"{region}_eac_db"])
     assert abs(np.mean(errors)) < 0.3
     assert 0.7 < np.std(errors) < 1.6
 
@@ -30,9 +32,9 @@ def test_regions_carry_the_patients_own_values(patients):
 def test_heterogeneity_is_the_sd_of_eac_inside_the_core(patients):
     ratios = []
     for _, patient in patients.iterrows():
-        tissue, outline = patient_plane(patient, 2, 50.0)
-        core = core_from_polygon(outline, tissue.depth_mm, tissue.lateral_mm)
-        ratios.append(tissue.eac_db[core].std() / patient["heterogeneity_db"])
+        drawn, outline = patient_plane(patient, 2, 50.0)
+        core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
+        ratios.append(drawn.eac_db[core].std() / patient["heterogeneity_db"])
     assert np.median(ratios) == pytest.approx(1, abs=0.15)
 
 
@@ -40,8 +42,8 @@ def test_outer_planes_cut_less_of_the_tumour(patients):
     patient = patients[patients["n_planes"] == 5].iloc[0]
     areas = []
     for index in range(5):
-        tissue, outline = patient_plane(patient, index, 50.0)
-        areas.append(core_from_polygon(outline, tissue.depth_mm, tissue.lateral_mm).sum())
+        drawn, outline = patient_plane(patient, index, 50.0)
+        areas.append(core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm).sum())
     assert areas[0] < areas[2] > areas[4]
 
 
@@ -58,15 +60,107 @@ def test_shares_sum_to_one_and_name_the_region_they_lie_in():
 def test_path_attenuation_is_the_integral_of_the_layers():
     z, x = np.arange(0, 40.25, 0.25), np.arange(0, 10, 0.5)
     layered = np.where(z[:, None] < 20, 0.5, 1.0) * np.ones(len(x))
-    tissue = Tissue(np.full(layered.shape, 100.0), np.zeros(layered.shape), layered, z, x)
-    _, _, path = tissue.at(np.array([10.0, 30.0]), np.array([5.0]))
+    made = Tissue(np.full(layered.shape, 100.0), np.zeros(layered.shape), layered, z, x)
+    _, _, path = made.at(np.array([10.0, 30.0]), np.array([5.0]))
     np.testing.assert_allclose(path[:, 0], [0.5, 0.5 * 2 + 1.0 * 1], atol=0.02)
 
 
 def test_attenuation_on_a_planes_pixels(patients):
-    tissue, _ = patient_plane(patients.iloc[0], 1, 50.0)
-    plane = RFPlane(np.zeros((2597, 64)), 40e6, 60 / 64)
-    local = tissue.attenuation_on(plane)
+    drawn, _ = patient_plane(patients.iloc[0], 1, 50.0)
+    plane = RFPlane(np.random.default_rng(0).standard_normal((2597, 64)), 40e6, 60 / 64)
+    local = drawn.attenuation_on(plane)
     assert local.shape == plane.samples.shape
-    assert local.min() >= tissue.attenuation_db_cm_mhz.min() - 1e-9
-    assert local.max() <= tissue.attenuation_db_cm_mhz.max() + 1e-9
+    assert local.min() >= drawn.attenuation_db_cm_mhz.min() - 1e-9
+    assert local.max() <= drawn.attenuation_db_cm_mhz.max() + 1e-9
+
+
+def test_bilinear_interpolation_against_scipy():
+    rng = np.random.default_rng(0)
+    z, x, to_z, to_x = np.arange(0, 5, 0.25), np.arange(0, 3, 0.5), rng.uniform(0, 4.75, 40), rng.uniform(0, 2.5, 30)
+    field = rng.standard_normal((len(z), len(x)))
+    expected = RegularGridInterpolator((z, x), field)(np.stack(np.meshgrid(to_z, to_x, indexing="ij"), axis=-1))
+    np.testing.assert_allclose(bilinear(field, z, x, to_z, to_x), expected, atol=1e-12)
+    np.testing.assert_allclose(bilinear(field, z, x, [-1.0, 9.0], x), field[[0, -1]], atol=1e-12)
+
+
+def outlines(patients, spiculated):
+    """The outlines of all planes, with the kind of outline set for every patient."""
+    for _, patient in patients.assign(spiculated=spiculated).iterrows():
+        for index in range(patient["n_planes"]):
+            yield patient, index, draw_outline(patient, index, np.random.default_rng([patient["tissue_seed"], index]))
+
+
+def area_mm2(outline):
+    """Area inside a polygon by the shoelace formula."""
+    x, z = outline.T
+    return abs(x @ np.roll(z, -1) - z @ np.roll(x, -1)) / 2
+
+
+def crosses_itself(outline):
+    """Whether any two sides of a closed polygon that are no neighbours meet, by the orientation of their ends."""
+    a, b = outline, np.roll(outline, -1, axis=0)
+
+    def side(p, q, r):
+        return np.sign(
+            (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
+        )
+
+    one, two = (a[:, None], b[:, None]), (a[None], b[None])
+    meet = (side(*one, two[0]) != side(*one, two[1])) & (side(*two, one[0]) != side(*two, one[1]))
+    apart = np.abs(np.subtract.outer(np.arange(len(a)), np.arange(len(a))))
+    return (meet & (apart > 1) & (apart < len(a) - 1)).any()
+
+
+def test_the_check_for_crossing_sides_sees_a_bow_tie():
+    assert crosses_itself(np.array([[0, 0], [1, 1], [1, 0], [0, 1]], float))
+
+
+@pytest.mark.parametrize("spiculated", [False, True])
+def test_outlines_do_not_cross_themselves(patients, spiculated):
+    assert not any(crosses_itself(outline) for _, _, outline in outlines(patients.head(8), spiculated))
+
+
+def test_round_outlines_have_the_area_of_their_ellipse(patients):
+    ratio = []
+    for patient, index, outline in outlines(patients, False):
+        offset = (index - (patient["n_planes"] - 1) / 2) / (patient["n_planes"] / 2 + 0.25)
+        ratio.append(area_mm2(outline) / (np.pi / 4 * patient["width_mm"] * patient["height_mm"] * (1 - offset**2)))
+    assert np.mean(ratio) == pytest.approx(1, abs=0.02)
+    assert max(np.abs(np.array(ratio) - 1)) < 0.2
+
+
+def test_spicules_are_narrow_points_of_some_millimetres_on_the_round_outline(patients):
+    raised = []
+    for (patient, _, smooth), (_, _, spiky) in zip(outlines(patients, False), outlines(patients, True), strict=True):
+        centre = patient[["centre_lateral_mm", "centre_depth_mm"]].to_numpy(float)
+        angle, round_mm = polar(smooth - centre)
+        spiky_angle, spiky_mm = polar(spiky - centre)
+        beyond_mm = spiky_mm - np.interp(spiky_angle, angle, round_mm, period=2 * np.pi)
+        peaks = (beyond_mm > np.roll(beyond_mm, 1)) & (beyond_mm >= np.roll(beyond_mm, -1)) & (beyond_mm > 1)
+        assert beyond_mm.min() > -0.2  # never inside the round outline; its corners are cut a little
+        assert beyond_mm.max() <= tissue.SPICULES["length_mm"][1] + 0.2
+        assert 4 <= peaks.sum() <= tissue.SPICULES["number"][1]
+        raised.append((beyond_mm > 1).mean())
+    assert np.mean(raised) < 0.4  # narrow: most of the border stays as it was
+
+
+def polar(positions):
+    """Angle, rising, and distance from the origin."""
+    angle = np.arctan2(positions[:, 1], positions[:, 0]) % (2 * np.pi)
+    order = np.argsort(angle)
+    return angle[order], np.hypot(*positions.T)[order]
+
+
+def test_spicules_change_the_outline_and_nothing_else_that_is_drawn(patients):
+    smooth, spiky = (patient_plane(patients.assign(spiculated=kind).iloc[0], 1, 50.0)[0] for kind in (False, True))
+    far = np.ix_(smooth.depth_mm > 46, smooth.lateral_mm < 4)  # background in both
+    np.testing.assert_allclose(smooth.esd_um[far], spiky.esd_um[far], rtol=1e-3)
+    assert (smooth.eac_db != spiky.eac_db).any()
+
+
+def test_the_table_of_parameters_holds_the_values_that_are_drawn_from():
+    table = parameter_table().set_index("parameter")
+    assert set(table["mark"]) <= {"read", "derived", "assumed"}
+    trait = study.TRAITS["core_esd_um"]
+    assert table.loc["ESD of the core / µm", "value"] == f"{trait.mean:g} ± {trait.sd:g}"
+    assert table.loc["thickness of the margin / mm", "value"] == f"{tissue.MARGIN_MM:g}.0"

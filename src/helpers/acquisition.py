@@ -1,6 +1,6 @@
 """Planes when asked for: simulated from a seed or read from files, the same to everything that follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,12 +30,16 @@ class Acquisition:
     reference: ReferencePhantom
     outline_mm: np.ndarray  # (n_points, 2) lateral and depth of the core's outline
     tissue: Tissue | None  # the truth, where there is one
+    other_outlines_mm: tuple[np.ndarray, ...] = ()  # of further tumours in the plane, which clip the margin
 
     def regions(self, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
         """Core and margin on the plane's pixels, two masks (n_samples, n_lines)."""
         rows = self.plane.depth_mm[::5]  # 0.1 mm; every sample would be finer than any outline
         core = core_from_polygon(self.outline_mm, rows, self.plane.lateral_mm)
-        margin = margin_of(core, rows, self.plane.lateral_mm, margin_mm)
+        others = np.zeros_like(core)
+        for outline_mm in self.other_outlines_mm:
+            others |= core_from_polygon(outline_mm, rows, self.plane.lateral_mm)
+        margin = margin_of(core, rows, self.plane.lateral_mm, margin_mm, others)
         n_samples = self.plane.samples.shape[0]
         return np.repeat(core, 5, axis=0)[:n_samples], np.repeat(margin, 5, axis=0)[:n_samples]
 
@@ -70,18 +74,47 @@ def read_listing(folder: str | Path) -> pd.DataFrame:
 
 
 def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
-    """Read one plane listed in ``planes.csv``, its outline and its reference phantom."""
+    """Read one plane listed in ``planes.csv``, its outlines and its reference phantom."""
     folder = Path(folder)
     plane = frame_of(read_rf(folder / row["rf_file"], float(row["line_pitch_mm"])), int(row["frame"]), row["rf_file"])
-    outline = pd.read_csv(folder / row["outline_file"])
     reference = recorded_phantom(
         str(folder / row["reference_file"]),
         float(row["reference_line_pitch_mm"]),
         float(row["reference_sound_speed_m_s"]),
         float(row["reference_attenuation_db_cm_mhz"]),
         str(folder / row["reference_backscatter_file"]) if row["reference_backscatter_file"] else None,
+        focus_of(row, "reference_focus_mm"),
     )
-    return Acquisition(plane, reference, outline[["lateral_mm", "depth_mm"]].to_numpy(), None)
+    others = [name.strip() for name in row.get("other_outline_files", "").split(";") if name.strip()]
+    return Acquisition(
+        replace(plane, focus_mm=focus_of(row, "focus_mm")),
+        reference,
+        read_outline(folder / row["outline_file"]),
+        None,
+        tuple(read_outline(folder / name) for name in others),
+    )
+
+
+def focus_of(row: pd.Series, column: str) -> float | None:
+    """Depth of the focus, mm, from a column of ``planes.csv`` that may be missing or empty."""
+    value = row.get(column, "")
+    try:
+        return float(value) if value != "" else None
+    except ValueError:
+        where = f"planes.csv, patient {row['patient']}, plane {row['plane']}"
+        raise ValueError(f"{where}: {column} = {value!r}, expected mm or nothing") from None
+
+
+def read_outline(path: Path) -> np.ndarray:
+    """Corners (n_points, 2) of an outline in lateral and depth mm.
+
+    Raises ``ValueError`` naming the file when a column is missing.
+    """
+    table = pd.read_csv(path)
+    missing = [name for name in ("lateral_mm", "depth_mm") if name not in table]
+    if missing:
+        raise ValueError(f"{path}: columns {missing} are missing, expected lateral_mm and depth_mm")
+    return table[["lateral_mm", "depth_mm"]].to_numpy()
 
 
 def frame_of(planes: list[RFPlane], frame: int, source: str) -> RFPlane:
@@ -98,9 +131,10 @@ def recorded_phantom(
     sound_speed_m_s: float,
     attenuation_db_cm_mhz: float,
     backscatter_path: str | None,
+    focus_mm: float | None = None,
 ) -> ReferencePhantom:
     """All frames of a phantom file; its backscatter from a table of ``frequency_mhz`` and ``bsc_per_cm_sr``."""
-    planes = read_rf(path, line_pitch_mm, sound_speed_m_s)
+    planes = [replace(plane, focus_mm=focus_mm) for plane in read_rf(path, line_pitch_mm, sound_speed_m_s)]
     if backscatter_path is None:
         return ReferencePhantom(planes, attenuation_db_cm_mhz)
     table = pd.read_csv(backscatter_path).sort_values("frequency_mhz")

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 def activated(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Sequential:
     """Return BN, ReLU and a convolution without bias: the order of pre-activation networks."""
     convolution = nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, bias=False)
-    return nn.Sequential(nn.BatchNorm2d(n_in), nn.ReLU(), convolution)
+    return nn.Sequential(nn.BatchNorm2d(n_in), nn.ReLU(inplace=True), convolution)
 
 
 class Unit(nn.Module):
@@ -22,7 +22,7 @@ class Unit(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int = 1) -> None:
         super().__init__()
         inside = n_out // 4
-        self.activate = nn.Sequential(nn.BatchNorm2d(n_in), nn.ReLU())
+        self.activate = nn.Sequential(nn.BatchNorm2d(n_in), nn.ReLU(inplace=True))
         self.first = nn.Conv2d(n_in, inside, 1, bias=False)
         self.rest = nn.Sequential(activated(inside, inside, 3, stride), activated(inside, n_out, 1))
         changes = stride > 1 or n_in != n_out
@@ -89,7 +89,7 @@ class ResidualAttentionNetwork(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1),
+            nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1),
         )  # fmt: skip
         stages, n_in = [], width
         for stage, n_modules in enumerate(attention):
@@ -101,7 +101,7 @@ class ResidualAttentionNetwork(nn.Module):
         self.channels = 2 * n_in
         tail = [Unit(n_in, self.channels, stride=2)]
         tail += [Unit(self.channels, self.channels) for _ in range(tail_units - 1)]
-        self.tail = nn.Sequential(*tail, nn.BatchNorm2d(self.channels), nn.ReLU())
+        self.tail = nn.Sequential(*tail, nn.BatchNorm2d(self.channels), nn.ReLU(inplace=True))
         initialise(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -253,23 +252,8 @@ def run_chapter(chapter: Path, parameters: Path, output: Path) -> int:
     return 0
 
 
-def run_stage(name: str, parameters: Path, output: Path) -> int:
-    """Let ``helpers.stages`` make one shared result and write down when and where; return the exit status."""
-    from helpers import stages
-
-    given = yaml.safe_load(parameters.read_text())
-    print(f"{name} ...", flush=True)
-    start = datetime.now(UTC)
-    getattr(stages, name)(load_settings(given["profile"]), given["artifacts"])
-    duration = (datetime.now(UTC) - start).total_seconds()
-    record = {"start_time": start.isoformat(), "duration": duration} | circumstances()
-    write_whole(output, lambda temporary: temporary.write_text(json.dumps(record)))
-    print(f"{name} done in {duration:.0f} s", flush=True)
-    return 0
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: ``resolve`` a run's parameters, ``run`` a chapter, make a shared ``stage``."""
+    """Run the command line: ``resolve`` a run's parameters, ``run`` a chapter."""
     parser = argparse.ArgumentParser(prog="python -m helpers.chapters", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("resolve", help="check the parameters of a run and write them down")
@@ -278,14 +262,9 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--artifacts", default="artifacts")
     two = commands.add_parser("run", help="execute one chapter")
     two.add_argument("chapter", type=Path)
-    three = commands.add_parser("stage", help="make one of the results that chapters share")
-    three.add_argument("stage", choices=["maps", "images", "models"])
-    for command in (two, three):
-        command.add_argument("--parameters", type=Path, required=True)
-        command.add_argument("--output", type=Path, required=True)
+    two.add_argument("--parameters", type=Path, required=True)
+    two.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    if options.command == "stage":
-        return run_stage(options.stage, options.parameters, options.output)
     try:
         if options.command == "run":
             return run_chapter(options.chapter, options.parameters, options.output)

@@ -1,4 +1,4 @@
-"""Tables, intervals and ROC curves. The positive class is the NON-responder everywhere.
+"""Table 2 and its intervals. The positive class is the NON-responder everywhere.
 
 >>> auc, low, high = auc_interval([True, True, False, False], [0.9, 0.4, 0.5, 0.1])
 """
@@ -8,26 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
-from scipy.stats import beta, binomtest, bootstrap, norm
+from scipy.stats import beta, bootstrap, norm
+from sklearn.metrics import log_loss
 
 from helpers.training import MODELS
-
-# Table 2 of Taleghamar et al. 2022 (Sci. Rep. 12:2244) as printed: proportions of 1, 95 % half-widths.
-PRINTED_TABLE_2 = pd.DataFrame(
-    [
-        [1, "ResNet", "core", 0.77, 0.15, 0.76, 0.78, 0.27, 0.80, 0.11, 0.825, 0.70, 0.77, 0.12],
-        [2, "ResNet", "core + margin", 0.86, 0.12, 0.90, 0.78, 0.17, 0.82, 0.11, 0.850, 0.70, 0.83, 0.10],
-        [3, "RAN", "core", 0.83, 0.13, 0.86, 0.78, 0.22, 0.80, 0.11, 0.800, 0.80, 0.82, 0.11],
-        [4, "RAN", "core + margin", 0.86, 0.12, 0.90, 0.78, 0.16, 0.88, 0.09, 0.925, 0.70, 0.86, 0.10],
-    ],
-    columns=[
-        "model", "features", "input",
-        "validation_accuracy", "validation_accuracy_half_width",
-        "validation_specificity", "validation_sensitivity", "validation_loss",
-        "test_accuracy", "test_accuracy_half_width", "test_specificity", "test_sensitivity",
-        "test_auc", "test_auc_half_width",
-    ],
-).set_index("model")  # fmt: skip
 
 HEADINGS = {
     "features": "Features",
@@ -133,18 +117,6 @@ def auc_interval(positive, score, level=0.95, scale="logit"):
     return float(auc), float(low), float(high)
 
 
-def auc_difference(positive, first_score, second_score, level=0.95):
-    """Return (difference, low, high, p_value) of two models' AUCs on the same patients (DeLong et al. 1988).
-
-    The p-value is NaN where both models order every pair of patients alike.
-    """
-    won = wins(*two_classes(positive, first_score)) - wins(*two_classes(positive, second_score))
-    difference, variance = delong(won)
-    error, z = np.sqrt(variance), norm.ppf((1 + level) / 2)
-    p_value = 2 * norm.sf(abs(difference) / error) if error > 0 else np.nan
-    return float(difference), float(difference - z * error), float(difference + z * error), float(p_value)
-
-
 def auc_bootstrap(positive, score, level=0.95, n_resamples=2000, seed=0):
     """Return the (low, high) percentile interval of the AUC, patients drawn anew within each class."""
     samples = two_classes(positive, score)
@@ -171,10 +143,18 @@ def proportion_interval(successes, total, level=0.95):
 
     Raises ``ValueError`` unless 0 <= successes <= total and total >= 1.
     """
-    if total < 1:
-        raise ValueError(f"{successes} of {total}: no proportion without a patient")
-    low, high = binomtest(int(successes), int(total)).proportion_ci(level, method="wilson")
+    if total < 1 or not 0 <= successes <= total:
+        raise ValueError(f"{successes} of {total}: expected a number of patients out of at least one")
+    low, high = wilson(successes, total, level)
     return successes / total, float(low), float(high)
+
+
+def wilson(successes, total, level=0.95):
+    """Return (low, high) of Wilson's score interval for arrays of counts, equation (2) of Brown et al. 2001."""
+    z, successes = norm.ppf((1 + level) / 2), np.asarray(successes, float)
+    centre = successes + z**2 / 2
+    half = z * np.sqrt(successes * (total - successes) / total + z**2 / 4)
+    return np.clip((centre - half) / (total + z**2), 0, 1), np.clip((centre + half) / (total + z**2), 0, 1)
 
 
 def no_information_rate(positive):
@@ -191,17 +171,8 @@ def confusion(positive, probability, threshold=0.5):
 
 
 def cross_entropy(positive, probability):
-    """Return the mean of -log p(true class), classes unweighted; probabilities are kept 1e-12 off 0 and 1."""
-    positive, probability = np.asarray(positive, bool), np.clip(probability, 1e-12, 1 - 1e-12)
-    return float(-np.log(np.where(positive, probability, 1 - probability)).mean())
-
-
-def roc_curve(positive, score):
-    """Return (false_positive_rate, true_positive_rate, threshold), one point per distinct score."""
-    positive_score, negative_score = two_classes(positive, score)
-    threshold = np.append(np.inf, np.unique(np.concatenate([positive_score, negative_score]))[::-1])
-    rate = [(part[None, :] >= threshold[:, None]).mean(1) for part in (negative_score, positive_score)]
-    return rate[0], rate[1], threshold
+    """Return the mean of -log p(true class), classes unweighted; a probability of 0 or 1 stays finite."""
+    return float(log_loss(np.asarray(positive, bool), np.asarray(probability, float), labels=[False, True]))
 
 
 def proportions(rows, level, threshold):
@@ -250,7 +221,7 @@ def table2(predictions, level=0.95, threshold=0.5):
 
 
 def readable(table):
-    """Return ``table2(...)`` or ``PRINTED_TABLE_2`` as text in the paper's columns, such as 80 (67-89)."""
+    """Return ``table2(...)`` or ``audit.printed_table2()`` as text in the paper's columns, such as 80 (67-89)."""
     return pd.DataFrame({heading: [cell(row, name) for _, row in table.iterrows()]
                          for name, heading in HEADINGS.items()}, index=table.index)  # fmt: skip
 

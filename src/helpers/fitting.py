@@ -2,29 +2,22 @@
 
 import json
 import os
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from helpers.artifacts import write_whole
 from helpers.images import augment
-from helpers.settings import Settings
+from helpers.settings import TRAINING, Settings
 
-# What a trained model depends on, besides the images and the patients.
-PARAMETERS = (
-    "image_px", "clip_percentile", "resnet_block", "resnet_layers", "resnet_width", "ran_width",
-    "ran_attention", "ran_trunk_units", "ran_tail_units", "hidden", "dropout", "seed", "epochs", "patience",
-    "head_epochs", "head_patience", "batch_size", "learning_rate", "class_weight", "optimizer", "max_shift",
-    "precision",
-)  # fmt: skip
 STAGES = ("feature", "predictive")
 
 
@@ -58,12 +51,13 @@ class Plan:
 
 def fit(
     network: nn.Module, training: Samples, validation: Samples, plan: Plan, settings: Settings,
-    checkpoint: Path | None = None,
+    checkpoint: Path | None = None, after_epoch: Callable[[dict], None] = lambda row: None,
 ) -> list[dict]:  # fmt: skip
     """Train in place, leave the weights of the best validation loss, return one row of curves per epoch.
 
     Every epoch draws its order, shifts and dropout from its own seed, so that a run resumed from a
-    checkpoint needs no memory of the random numbers before it.
+    checkpoint needs no memory of the random numbers before it. ``after_epoch`` is shown each new row;
+    what it raises ends the run. Raises ``ValueError`` when the loss is not finite.
     """
     optimizer = build_optimizer(network, settings)
     curves, best = restore(checkpoint, network, optimizer, settings)
@@ -81,6 +75,7 @@ def fit(
         curves.append(row | {"seconds": time.perf_counter() - start})
         if checkpoint is not None:
             keep(checkpoint, network, optimizer, curves, best, settings)
+        after_epoch(curves[-1])
     network.load_state_dict(best)
     network.eval()
     return curves
@@ -98,7 +93,7 @@ def train_epoch(
     for rows in order.tensor_split(max(1, len(order) // settings.batch_size)):
         batch = samples.inputs[rows]
         if plan.max_shift is not None:
-            batch = augment(batch, generator, plan.max_shift).contiguous(memory_format=torch.channels_last)
+            batch = augment(batch, generator, plan.max_shift)
         with mixed_precision(batch.device, plan.precision):
             logits = network(batch)
         loss = F.cross_entropy(logits.float(), samples.labels[rows], weight)
@@ -116,12 +111,10 @@ def validate(network: nn.Module, samples: Samples, class_weight: float, precisio
     with mixed_precision(samples.inputs.device, precision):
         logits = torch.cat([network(batch).float() for batch in samples.inputs.split(64)])
     loss = F.cross_entropy(logits, samples.labels, class_weights(class_weight, logits.device)).item()
-    table = pd.DataFrame({"probability": logits.softmax(1)[:, 1].cpu(), "positive": samples.labels.cpu()})
-    patients = table.groupby(samples.patient).mean()
-    return {
-        "validation_loss": loss,
-        "validation_auc": area_under_curve(patients["probability"].to_numpy(), patients["positive"].to_numpy() > 0.5),
-    }
+    first, of_patient = np.unique(samples.patient, return_index=True, return_inverse=True)[1:]
+    probability = np.bincount(of_patient, logits.softmax(1)[:, 1].cpu()) / np.bincount(of_patient)
+    auc = area_under_curve(probability, samples.labels.cpu().numpy()[first] == 1)
+    return {"validation_loss": loss, "validation_auc": auc}
 
 
 def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
@@ -153,9 +146,8 @@ def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.
 
 def check_same_settings(saved: dict, settings: Settings, where: Path) -> None:
     """Raise ``ValueError`` when a saved run was made with other values of a parameter that it depends on."""
-    now = json.loads(json.dumps(settings.only(*PARAMETERS)))
-    other = [f"{name} = {saved['settings'][name]!r}, now {now[name]!r}" for name in PARAMETERS
-             if saved["settings"][name] != now[name]]  # fmt: skip
+    then, now = saved["settings"], json.loads(json.dumps(settings.only(*TRAINING)))
+    other = [f"{name} = {then.get(name)!r}, now {now[name]!r}" for name in TRAINING if then.get(name) != now[name]]
     if other:
         raise ValueError(f"{where}: made with {'; '.join(other)}; choose another folder or delete it")
 
@@ -201,6 +193,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def device_name(device: torch.device) -> str:
+    """Return what a device is called: the name of the card, or the number and kind of processor cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} CPU cores ({platform.machine()})" if device.type == "cpu" else device.type
+
+
 def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
     """Return the context in which layers work in ``"bf16"``, or in ``"float32"`` unchanged."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -214,12 +213,15 @@ def reproducible(device: torch.device) -> Iterator[None]:
     the random state of the caller are put back.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
     try:
         with torch.random.fork_rng():
             yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = fill

@@ -190,13 +190,19 @@ def augment(batch: torch.Tensor, generator: torch.Generator, max_shift: float) -
 
 
 def flip_and_shift(batch: torch.Tensor, flip: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return images (B, C, n, n), flipped where ``flip`` (B,) is True, then moved by whole pixels (B,)."""
-    n = batch.shape[-1]
+    """Return images (B, C, n, n), flipped where ``flip`` (B,) is True, then moved by whole pixels (B,).
+
+    All pixels are picked at once, with their channels side by side, so the result lies channels last; a pixel
+    from beyond the edge is one zero pixel behind the last image.
+    """
+    size, n_channels, _, n = batch.shape
     pixel = torch.arange(n, device=batch.device)
     rows = pixel - down[:, None]  # (B, n): the row that lands on each row
     columns = pixel - right[:, None]
-    inside = ((rows >= 0) & (rows < n))[:, :, None] & ((columns >= 0) & (columns < n))[:, None, :]
+    outside = ((rows < 0) | (rows >= n))[:, :, None] | ((columns < 0) | (columns >= n))[:, None, :]
     columns = torch.where(flip[:, None], n - 1 - columns, columns)
-    moved = batch.gather(2, rows.clamp(0, n - 1)[:, None, :, None].expand_as(batch))
-    moved = moved.gather(3, columns.clamp(0, n - 1)[:, None, None, :].expand_as(batch))
-    return moved * inside[:, None]
+    first = torch.arange(0, size * n * n, n * n, device=batch.device)  # (B,): where each image begins
+    picked = (first[:, None] + n * rows)[:, :, None] + columns[:, None, :]  # (B, n, n)
+    picked.masked_fill_(outside, size * n * n)
+    pixels = torch.cat([batch.permute(0, 2, 3, 1).reshape(-1, n_channels), batch.new_zeros(1, n_channels)])
+    return pixels.index_select(0, picked.flatten()).view(size, n, n, n_channels).permute(0, 3, 1, 2)

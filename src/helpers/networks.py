@@ -46,7 +46,7 @@ class ResNet(nn.Module):
         return nn.Sequential(*units)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features = self.maxpool(F.relu(self.bn1(self.conv1(images))))  # (B, width, n/4, n/4)
+        features = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))  # (B, width, n/4, n/4)
         return self.layer4(self.layer3(self.layer2(self.layer1(features))))
 
 
@@ -99,7 +99,7 @@ def vector_shape(image_px: int, vector: str = "flatten") -> tuple[int, int]:
     The length is 256 at 32, 64, 128, 256 and 512 pixels, and as close below as whole maps come elsewhere.
     """
     if vector not in ("flatten", "pool"):
-        raise ValueError(f"vector {vector!r}: expected 'flatten' or 'pool'")
+        raise ValueError(f"vector = {vector!r}: expected 'flatten' or 'pool'")
     if image_px < STRIDE or image_px % STRIDE:
         raise ValueError(f"image_px = {image_px}: the networks halve an image five times; take a multiple of 32")
     n_pixels = (image_px // STRIDE) ** 2
@@ -125,18 +125,18 @@ def build_backbone(settings: Settings, backbone: str, in_channels: int = len(CHA
     )
 
 
-def build_feature_network(settings: Settings, backbone: str, vector: str = "flatten") -> FeatureNetwork:
-    """Return a feature network with fresh weights; seed torch before."""
+def build_feature_network(settings: Settings, backbone: str) -> FeatureNetwork:
+    """Return a feature network with fresh weights, its memory in the order channels last; seed torch before."""
     check_sizes(settings)
     network = FeatureNetwork(
-        build_backbone(settings, backbone), settings.image_px, settings.hidden, settings.dropout, vector
+        build_backbone(settings, backbone), settings.image_px, settings.hidden, settings.dropout, settings.vector
     )
     return network.to(memory_format=torch.channels_last)
 
 
 def check_sizes(settings: Settings) -> None:
     """Raise ``ValueError`` that names the parameter for sizes no network can be built with."""
-    vector_shape(settings.image_px)
+    vector_shape(settings.image_px, settings.vector)
     if settings.resnet_block not in BLOCKS:
         raise ValueError(f"resnet_block = {settings.resnet_block!r}: expected one of {sorted(BLOCKS)}")
     if len(settings.resnet_layers) != 4 or min(settings.resnet_layers) < 1:

@@ -29,6 +29,7 @@ class RFPlane:
     line_pitch_mm: float
     sound_speed_m_s: float = 1540.0
     source: str = "RF plane"  # named in error messages
+    focus_mm: float | None = None  # depth of the focus, where it is known
 
     def __post_init__(self):
         if np.ndim(self.samples) != 2:

@@ -26,6 +26,8 @@ class Settings:
     # parametric maps
     window_mm: float
     overlap: float
+    band_mhz: list
+    n_bins: int
     background_attenuation_db_cm_mhz: float
     tumour_attenuation_db_cm_mhz: float
     # regions
@@ -42,6 +44,7 @@ class Settings:
     ran_attention: list
     ran_trunk_units: int
     ran_tail_units: int
+    vector: str
     hidden: int
     dropout: float
     # training
@@ -57,6 +60,12 @@ class Settings:
     max_shift: float
     device: str
     precision: str
+    compile_network: bool
+    # search
+    search_trials: int
+    search_backbone_trials: int
+    search_epochs: int
+    search_storage: str
     # evaluation
     level: float
     # prediction difference analysis
@@ -65,6 +74,7 @@ class Settings:
     pda_batch_size: int
     # computing
     processes: int
+    models_per_gpu: int
 
     def only(self, *names: str) -> dict[str, Any]:
         """Return the named parameters as a dict, to key an artifact by what it depends on."""
@@ -72,6 +82,13 @@ class Settings:
         return {name: everything[name] for name in names}
 
 
+# What a trained model depends on, besides the images, the patients and the device.
+TRAINING = (
+    "image_px", "clip_percentile", "resnet_block", "resnet_layers", "resnet_width", "ran_width", "ran_attention",
+    "ran_trunk_units", "ran_tail_units", "vector", "hidden", "dropout", "seed", "epochs", "patience", "head_epochs",
+    "head_patience", "batch_size", "learning_rate", "class_weight", "optimizer", "max_shift", "precision",
+    "compile_network",
+)  # fmt: skip
 TYPES = {field.name: field.type for field in fields(Settings)}
 
 

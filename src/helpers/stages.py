@@ -1,12 +1,7 @@
 """The study's stages: each makes one artifact, named after what it depends on, or returns it at once if it is there."""
 
-import argparse
 import io
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,32 +9,43 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from helpers import acquisition, phantom, recovery, regions, rf, simulation, study, tissue, windows
+from helpers import (
+    acquisition,
+    form_factor,
+    normalisation,
+    phantom,
+    recovery,
+    regions,
+    rf,
+    simulation,
+    study,
+    tissue,
+    windows,
+)
 from helpers import maps as maps_
 from helpers.acquisition import Acquisition
 from helpers.artifacts import content_key, project_path, write_whole
 from helpers.maps import ParametricMaps, centre_mask, parametric_maps
+from helpers.parallel import in_processes
 from helpers.recovery import FIELDS, summarise
 from helpers.rf import b_mode_db
-from helpers.settings import Settings, load_settings
+from helpers.settings import TRAINING, Settings
 
 SIMULATED = "simulated"
 COHORT = ("cohort", "n_patients", "n_test", "n_validation", "cohort_seed", "effect")
 ACQUISITION = (*COHORT, "n_lines", "depth_cm", "n_reference_frames")
 MAPS = (
-    *ACQUISITION, "window_mm", "overlap", "margin_mm",
+    *ACQUISITION, "window_mm", "overlap", "band_mhz", "n_bins", "margin_mm",
     "background_attenuation_db_cm_mhz", "tumour_attenuation_db_cm_mhz",
 )  # fmt: skip
 IMAGES = (*MAPS, "image_px", "field_of_view_mm")
-MODELS = (
-    *IMAGES, "clip_percentile", "resnet_block", "resnet_layers", "resnet_width", "ran_width", "ran_attention",
-    "ran_trunk_units", "ran_tail_units", "hidden", "dropout", "seed", "epochs", "patience", "head_epochs",
-    "head_patience", "batch_size", "learning_rate", "class_weight", "optimizer", "max_shift", "device", "precision",
-)  # fmt: skip
+MODELS = (*IMAGES, *TRAINING, "device")
 COHORT_CODE = (study,)
-MAPS_CODE = (*COHORT_CODE, rf, phantom, windows, maps_, regions, tissue, simulation, acquisition, recovery)
+MAPS_CODE = (
+    *COHORT_CODE, rf, phantom, windows, normalisation, form_factor, maps_, regions, tissue, simulation, acquisition,
+    recovery,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +108,17 @@ def simulate(row: pd.Series, index: int, settings: Settings) -> Acquisition:
 def map_plane(acquired: Acquisition, settings: Settings, with_b_mode: bool = False) -> MappedPlane:
     """Map one plane over core and margin with the attenuation that the analysis assumes."""
     core, margin = acquired.regions(settings.margin_mm)
-    maps = parametric_maps(
-        acquired.plane, acquired.reference, core | margin, settings.window_mm, settings.overlap,
-        attenuation_db_cm_mhz=assumed_attenuation(core | margin, settings),
-    )  # fmt: skip
+    attenuation = assumed_attenuation(core | margin, settings)
+    maps = parametric_maps(acquired.plane, acquired.reference, core | margin, *fit_choices(settings, attenuation))
     masks = [centre_mask(mask, acquired.plane, maps) for mask in (core, margin)]
     b_mode = b_mode_db(acquired.plane) if with_b_mode else None
     return MappedPlane(maps, *masks, b_mode, acquired.plane.extent_mm)
+
+
+def fit_choices(settings: Settings, attenuation_db_cm_mhz: float | np.ndarray) -> tuple:
+    """Window, overlap, band, attenuation and bins in the order of ``parametric_maps``."""
+    band_mhz = tuple(settings.band_mhz) or None
+    return settings.window_mm, settings.overlap, band_mhz, attenuation_db_cm_mhz, settings.n_bins
 
 
 def assumed_attenuation(tumour: np.ndarray, settings: Settings) -> np.ndarray:
@@ -125,13 +135,18 @@ def plane(settings: Settings, artifacts: str | Path, patient: str, index: int) -
 def maps(settings: Settings, artifacts: str | Path) -> Path:
     """Map every plane of every patient; the folder with one HDF5 file a patient and ``summary.csv``."""
     patients = cohort(settings, artifacts)
-    folder = project_path(artifacts) / f"maps-{content_key(settings.only(*MAPS), *MAPS_CODE)}"
+    folder = maps_folder(settings, artifacts)
     summary = folder / "summary.csv"
     if not summary.exists():
         one = partial(map_patient, settings=settings, artifacts=project_path(artifacts), folder=folder)
         rows = pd.concat(in_processes(one, patients.index, settings.processes, "maps of patients"))
         write_whole(summary, lambda temporary: rows.to_csv(temporary, index=False))
     return folder
+
+
+def maps_folder(settings: Settings, artifacts: str | Path) -> Path:
+    """The folder of ``maps``, whether they are made or not."""
+    return project_path(artifacts) / f"maps-{content_key(settings.only(*MAPS), *MAPS_CODE)}"
 
 
 def map_patient(patient: str, settings: Settings, artifacts: Path, folder: Path) -> pd.DataFrame:
@@ -172,8 +187,7 @@ def check_plane(settings: Settings, artifacts: str | Path, patient: str) -> pd.D
     }
     rows = []
     for name, attenuation in given.items():
-        size = settings.window_mm, settings.overlap
-        found = parametric_maps(rf_plane, acquired.reference, None, *size, attenuation_db_cm_mhz=attenuation)
+        found = parametric_maps(rf_plane, acquired.reference, None, *fit_choices(settings, attenuation))
         masks = {"core": core, "margin": margin, "background": ~(core | margin)}
         masks = {region: centre_mask(mask, rf_plane, found) for region, mask in masks.items()}
         rows += [{"attenuation": name} | row for row in summarise(found, masks, acquired.tissue)]
@@ -235,48 +249,16 @@ def collect_images(patients: Iterable[str], folder: Path, settings: Settings):
 
 def models(settings: Settings, artifacts: str | Path):
     """The four trained models with their predictions, ``helpers.training.StudyResults``."""
+    from helpers import training
+
+    folder = models_folder(settings, artifacts)
+    return training.train_all(images(settings, artifacts), cohort(settings, artifacts), settings, folder)
+
+
+def models_folder(settings: Settings, artifacts: str | Path) -> Path:
+    """The folder of ``models``, whether they are trained or not."""
     from helpers import attention, fitting, networks, training
     from helpers import images as images_
 
     code = (*MAPS_CODE, images_, attention, networks, fitting, training)
-    key = content_key(settings.only(*MODELS), *code)
-    folder = project_path(artifacts) / f"models-{key}"
-    return training.train_all(images(settings, artifacts), cohort(settings, artifacts), settings, folder)
-
-
-def in_processes(work: Callable, items: Iterable, processes: int, label: str) -> list:
-    """Apply ``work`` to every item in parallel single-threaded processes, in order, with a progress bar."""
-    items = list(items)
-    if processes == 1:
-        return [work(item) for item in tqdm(items, desc=label)]
-    with one_thread(), ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        return list(tqdm(pool.map(work, items), total=len(items), desc=label))
-
-
-@contextmanager
-def one_thread():
-    """Let child processes start with one thread each, so that they do not fight for cores."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def main() -> None:
-    """Run the study without its pages: ``python -m helpers.stages --profile paper``."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--profile", default="laptop")
-    parser.add_argument("--artifacts", default="artifacts")
-    arguments = parser.parse_args()
-    print(models(load_settings(arguments.profile), arguments.artifacts).folder)
-
-
-if __name__ == "__main__":
-    main()
+    return project_path(artifacts) / f"models-{content_key(settings.only(*MODELS), *code)}"

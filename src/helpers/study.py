@@ -64,6 +64,7 @@ RELAPSE_YEARS = {
     False: (7.87, 0.92),
 }  # responder: Weibull scale, shape; fitted to I-SPY 1
 FOLLOW_UP_YEARS = (1.0, 10.0)
+SPICULATED = 19 / 141  # of malignant masses on ultrasound (Hong et al. 2005)
 
 
 def draw_patients(n_patients: int = 181, seed: int = 3, effect: str = "base") -> pd.DataFrame:
@@ -83,7 +84,8 @@ def draw_patients(n_patients: int = 181, seed: int = 3, effect: str = "base") ->
     patients["responder"] = patients["mr_score"] >= 3
     patients = patients.join(draw_tissue(resistance, EFFECTS[effect], rng))
     patients = patients.join(draw_clinic(patients, rng)).join(draw_geometry(patients, rng))
-    return patients.join(draw_survival(patients["responder"], rng))
+    patients = patients.join(draw_survival(patients["responder"], rng))
+    return patients.assign(spiculated=draw_spiculated(n_patients, seed))
 
 
 def patient_ids(n_patients: int) -> pd.Index:
@@ -155,6 +157,14 @@ def draw_geometry(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFr
         },
         index=patients.index,
     )
+
+
+def draw_spiculated(n_patients: int, seed: int) -> np.ndarray:
+    """Which outlines have spicules (n_patients,), independent of response, from a random stream of its own.
+
+    An assumption: where mammograms show spicules, complete responses are rarer (Savaridas et al. 2019).
+    """
+    return np.random.default_rng([seed, 2]).random(n_patients) < SPICULATED
 
 
 def draw_survival(responder: pd.Series, rng: np.random.Generator) -> pd.DataFrame:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter, KaplanMeierFitter
-from lifelines.statistics import logrank_test
+from lifelines.statistics import logrank_test, proportional_hazard_test
 from scipy.stats import norm
 
 LABELS = ("responders", "non-responders")
 COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito 2008: told apart with any colour vision
 UNDEFINED = (np.nan, np.nan)
+CONVERGED = {"precision": 1e-18, "r_precision": 1e-18}  # lifelines' own limits stop 1e-6 short of R's hazard ratio
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Comparison:
     p_value: float  # two-sided log-rank test
     hazard_ratio: float  # Cox model, one covariate
     hazard_ratio_interval: tuple[float, float]  # Wald, on the logarithm
+    proportional_p: float  # test of a hazard ratio that stays the same over the years
     n_patients: tuple[int, int]  # responders, non-responders
     n_events: tuple[int, int]
 
@@ -42,29 +44,71 @@ def checked(duration_years, event, *groups):
 def compare(duration_years, event, group, level=0.95):
     """Compare recurrence-free survival of two groups; ``group`` is True for a non-responder.
 
-    Log-rank test (Mantel 1966) and Cox's proportional hazards with Efron's ties, as in R's
-    ``survdiff`` and ``coxph``. What the data cannot tell is NaN: everything when one group is empty
-    or nobody has an event; the hazard ratio when one group has no event (its estimate would be 0
-    or infinity). Raises ``ValueError`` for lists of different lengths, NaN or negative durations.
+    Log-rank test (Mantel 1966), Cox's proportional hazards with Efron's ties, as in R's ``survdiff`` and
+    ``coxph``, and a test of their proportionality (Grambsch and Therneau 1994). What the data cannot tell is NaN:
+    everything when one group is empty or nobody has an event; the hazard ratio when its estimate would be 0 or
+    infinity. Raises ``ValueError`` for lists of different lengths, NaN or negative durations.
     """
     duration, event, group = checked(duration_years, event, group)
     n_patients = int(np.sum(~group)), int(np.sum(group))
     n_events = int(np.sum(event & ~group)), int(np.sum(event & group))
     if min(n_patients) == 0 or sum(n_events) == 0:
-        return Comparison(np.nan, np.nan, UNDEFINED, n_patients, n_events)
-    p_value = logrank_test(duration[group], duration[~group], event[group], event[~group]).p_value
-    ratio, interval = hazard_ratio(duration, event, group, level) if min(n_events) else (np.nan, UNDEFINED)
-    return Comparison(float(p_value), ratio, interval, n_patients, n_events)
+        return Comparison(np.nan, np.nan, UNDEFINED, np.nan, n_patients, n_events)
+    p_value = float(logrank_test(duration[group], duration[~group], event[group], event[~group]).p_value)
+    finite = ratio_is_finite(duration, event, group)
+    cox = cox_model(duration, event, group, level) if finite else (np.nan, UNDEFINED, np.nan)
+    return Comparison(p_value, *cox, n_patients, n_events)
 
 
-def hazard_ratio(duration, event, group, level=0.95):
-    """Return (ratio, (low, high)) of the True group against the False group by Cox's model."""
+def ratio_is_finite(duration, event, group):
+    """Return whether either group has an event while somebody of the other is still under observation."""
+    members = group, ~group
+    last = [duration[member].max() for member in members[::-1]]
+    return all((duration[member & event] <= end).any() for member, end in zip(members, last, strict=True))
+
+
+def cox_model(duration, event, group, level=0.95):
+    """Return (ratio, (low, high), proportional_p) of the True group against the False group by Cox's model."""
     frame = pd.DataFrame({"duration": duration, "event": event, "group": group.astype(float)})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # small groups: lifelines advises on variance, the interval already shows it
-        fit = CoxPHFitter(alpha=1 - level).fit(frame, "duration", "event")
+        fit = CoxPHFitter(alpha=1 - level).fit(frame, "duration", "event", fit_options=CONVERGED)
+        proportional = proportional_hazard_test(fit, frame, time_transform="km")
     low, high = np.exp(fit.confidence_intervals_.loc["group"])
-    return float(fit.hazard_ratios_["group"]), (float(low), float(high))
+    return float(fit.hazard_ratios_["group"]), (float(low), float(high)), float(proportional.p_value[0])
+
+
+def restricted_mean(duration_years, event, horizon_years):
+    """Return (mean, standard_error): years free of recurrence among the first ``horizon_years``.
+
+    The area under the Kaplan-Meier curve up to the horizon; Greenwood's variance as in R's ``survfit``. NaN when
+    the curve ends above zero before the horizon: nobody was followed that long.
+    """
+    duration, event = checked(duration_years, event)
+    last = duration.max()
+    if last < horizon_years and not event[duration == last].all():
+        return UNDEFINED
+    times = np.unique(duration[event & (duration < horizon_years)])
+    at_risk_ = at_risk(duration, times)
+    events = (event & (duration == times[:, None])).sum(1)
+    survival = np.concatenate([[1.0], np.cumprod(1 - events / at_risk_)])
+    areas = survival * np.diff(np.concatenate([[0.0], times, [horizon_years]]))
+    ahead = areas[::-1].cumsum()[::-1][1:]  # area under the curve from each time on
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(ahead > 0, ahead**2 * events / (at_risk_ * (at_risk_ - events)), 0.0)
+    return float(areas.sum()), float(np.sqrt(terms.sum()))
+
+
+def restricted_mean_difference(duration_years, event, group, horizon_years, level=0.95):
+    """Return (difference, low, high): years free of recurrence that the True group has less (-) or more (+)."""
+    duration, event, group = checked(duration_years, event, group)
+    if group.all() or not group.any():
+        return np.nan, *UNDEFINED
+    (one, error), (other, other_error) = (
+        restricted_mean(duration[member], event[member], horizon_years) for member in (group, ~group)
+    )
+    step = norm.ppf((1 + level) / 2) * np.hypot(error, other_error)
+    return one - other, one - other - step, one - other + step
 
 
 def fit_curve(duration, event, level=0.95, label="survival"):
@@ -91,8 +135,11 @@ def kaplan_meier(duration_years, event, level=0.95):
     ).rename_axis("years")
 
 
-def plot_groups(ax, duration_years, event, group, level=0.95, labels=LABELS):
-    """Draw both groups' curves with intervals, ticks where patients leave, and numbers at risk below."""
+def plot_groups(ax, duration_years, event, group, level=0.95, labels=LABELS, until_years=None):
+    """Draw both groups' curves with intervals, ticks where patients leave, and numbers at risk below.
+
+    The time axis ends at ``until_years``, or with the last patient.
+    """
     duration, event, group = checked(duration_years, event, group)
     for member, label, colour, style in zip((~group, group), labels, COLOURS, ("-", "--"), strict=True):
         if member.any():
@@ -101,7 +148,7 @@ def plot_groups(ax, duration_years, event, group, level=0.95, labels=LABELS):
                 ax=ax, color=colour, linestyle=style, show_censors=True, ci_alpha=0.15,
                 censor_styles={"ms": 6, "marker": "|"},
             )  # fmt: skip
-    ax.set(ylim=(0, 1.02), xlim=(0, duration.max()), xlabel="years", ylabel="recurrence-free")
+    ax.set(ylim=(0, 1.02), xlim=(0, until_years or duration.max()), xlabel="years", ylabel="recurrence-free")
     ax.legend(loc="lower left", framealpha=0.6)
     write_at_risk(ax, duration, (~group, group))
     return ax
@@ -130,3 +177,9 @@ def events_needed(hazard_ratio, share, level=0.95, power=0.8):
     """
     z = norm.ppf((1 + level) / 2) + norm.ppf(power)
     return float(z**2 / (share * (1 - share) * np.log(hazard_ratio) ** 2))
+
+
+def power(hazard_ratio, share, n_events, level=0.95):
+    """Return the power of a two-sided log-rank test with ``n_events`` events (Schoenfeld 1981)."""
+    shift = np.sqrt(n_events * share * (1 - share)) * abs(np.log(hazard_ratio))
+    return float(norm.cdf(shift - norm.ppf((1 + level) / 2)))

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from helpers.regions import core_from_polygon
 from helpers.rf import RFPlane
-from helpers.study import ATTENUATION_DB_CM_MHZ
+from helpers.study import ATTENUATION_DB_CM_MHZ, ATTENUATION_SD, BACKGROUND, SPICULATED, TRAITS
 
 GRID_MM = 0.25
 WIDTH_MM = 60.0
@@ -16,6 +16,7 @@ MARGIN_MM = 5.0  # the shell of tissue around the core that has properties of it
 EDGE_MM = 0.3  # softness of the borders between core, margin and background
 CORRELATION_MM = 3.0  # length of the smooth variation inside a region
 PLANE_SD = {"esd_um": 4.0, "eac_db": 1.0}  # from plane to plane of one tumour
+SPICULES = {"number": (7, 12), "length_mm": (2.0, 7.0), "base_mm": (1.5, 3.0)}  # of a spiculated outline in a plane
 FIELD_SD = {"esd_um": 8.0, "eac_db": 2.0}  # inside a plane; the core's EAC has the patient's own
 
 
@@ -31,13 +32,15 @@ class Tissue:
 
     def at(self, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """ESD, EAC and the one-way attenuation from the surface in dB/MHz, each (len(depth), len(lateral))."""
+        axes = self.depth_mm, self.lateral_mm, depth_mm, lateral_mm
+        return bilinear(self.esd_um, *axes), bilinear(self.eac_db, *axes), self.path_db_mhz(depth_mm, lateral_mm)
+
+    def path_db_mhz(self, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> np.ndarray:
+        """One-way attenuation from the surface, the integral of the local one, (len(depth), len(lateral)), dB/MHz."""
         step_cm = (self.depth_mm[1] - self.depth_mm[0]) / 10
         local = self.attenuation_db_cm_mhz
-        path_db_mhz = (
-            step_cm * (np.cumsum(local, axis=0) - local / 2 - local[:1] / 2) + local[:1] * self.depth_mm[0] / 10
-        )
-        fields = (self.esd_um, self.eac_db, path_db_mhz)
-        return tuple(bilinear(field, self.depth_mm, self.lateral_mm, depth_mm, lateral_mm) for field in fields)
+        path = step_cm * (np.cumsum(local, axis=0) - local / 2 - local[:1] / 2) + local[:1] * self.depth_mm[0] / 10
+        return bilinear(path, self.depth_mm, self.lateral_mm, depth_mm, lateral_mm)
 
     def attenuation_on(self, plane: RFPlane) -> np.ndarray:
         """Local attenuation at every pixel of a plane, (n_samples, n_lines), dB/cm/MHz."""
@@ -53,13 +56,16 @@ def bilinear(
     to_lateral_mm: np.ndarray,
 ) -> np.ndarray:
     """A field (n_z, n_x) linearly interpolated at the crossings of two other axes; the edge value beyond the grid."""
-    return interpolation(depth_mm, to_depth_mm) @ field @ interpolation(lateral_mm, to_lateral_mm).T
+    across = linear(np.asarray(field).T, lateral_mm, to_lateral_mm).T
+    return linear(np.ascontiguousarray(across), depth_mm, to_depth_mm)
 
 
-def interpolation(axis: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """Matrix (len(to), len(axis)) of linear interpolation on a regular axis."""
+def linear(values: np.ndarray, axis: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """Values (len(axis), n) on a regular axis linearly interpolated to other positions, (len(to), n)."""
     position = np.clip((np.asarray(to) - axis[0]) / (axis[1] - axis[0]), 0, len(axis) - 1)
-    return np.clip(1 - np.abs(position[:, None] - np.arange(len(axis))), 0, None)
+    below = np.minimum(position.astype(int), len(axis) - 2)
+    share = (position - below)[:, None]
+    return values[below] * (1 - share) + values[below + 1] * share
 
 
 def patient_plane(patient: pd.Series, index: int, depth_mm: float) -> tuple[Tissue, np.ndarray]:
@@ -81,6 +87,34 @@ def patient_plane(patient: pd.Series, index: int, depth_mm: float) -> tuple[Tiss
 
 
 def draw_outline(patient: pd.Series, index: int, rng: np.random.Generator) -> np.ndarray:
+    """Outline (n_points, 2) in lateral and depth mm: an irregular ellipse, with spicules where the patient has them.
+
+    Spicules come from a random stream of their own, so that the rest of the plane is the same with and without.
+    """
+    outline_mm = round_outline(patient, index, rng)
+    if not patient["spiculated"]:
+        return outline_mm
+    centre_mm = np.array([patient["centre_lateral_mm"], patient["centre_depth_mm"]])
+    own = np.random.default_rng([int(patient["tissue_seed"]), index, 2])
+    return centre_mm + with_spicules(outline_mm - centre_mm, own)
+
+
+def with_spicules(outline_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The outline (360, 2) around the origin with narrow pointed spicules; one radius per angle keeps it simple."""
+    own_angle = np.arctan2(*outline_mm.T[::-1]) % (2 * np.pi)
+    angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    round_mm = np.interp(angle, own_angle, np.hypot(*outline_mm.T), period=2 * np.pi)
+    n_spicules = rng.integers(*SPICULES["number"], endpoint=True)
+    tip = (np.arange(n_spicules) + rng.uniform(0.2, 0.8, n_spicules)) * 2 * np.pi / n_spicules
+    at_tip_mm = np.interp(tip, angle, round_mm, period=2 * np.pi)
+    length_mm = np.minimum(rng.uniform(*SPICULES["length_mm"], n_spicules), at_tip_mm)  # small outer planes
+    half_base_mm = rng.uniform(*SPICULES["base_mm"], n_spicules) / 2
+    away = np.abs((angle[:, None] - tip + np.pi) % (2 * np.pi) - np.pi) * at_tip_mm / half_base_mm
+    radius_mm = round_mm + (length_mm * np.clip(1 - away, 0, None)).max(axis=1)
+    return radius_mm[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def round_outline(patient: pd.Series, index: int, rng: np.random.Generator) -> np.ndarray:
     """Irregular ellipse (72, 2), mm, smaller in the outer planes."""
     n_planes = patient["n_planes"]
     offset = (index - (n_planes - 1) / 2) / (n_planes / 2 + 0.25)
@@ -112,3 +146,44 @@ def smooth_field(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray
     """Smooth random field of mean 0 and SD 1."""
     field = gaussian_filter(rng.standard_normal(shape), CORRELATION_MM / GRID_MM / np.sqrt(2), mode="wrap")
     return (field - field.mean()) / field.std()
+
+
+TADAYYON, ASSUMED = "Tadayyon et al. 2014", ("our choice", "assumed")
+SOURCES = {  # parameter: what it is, where its values are from, and how they were had from there
+    "core_esd_um": ("ESD of the core / µm", f"{TADAYYON}, text", "read"),
+    "core_eac_db": ("EAC of the core / dB", f"{TADAYYON}, figure 3f", "derived"),
+    "heterogeneity_db": ("SD of EAC inside the core / dB", *ASSUMED),
+    "margin_esd_um": ("ESD of the margin / µm", "between core and background", "assumed"),
+    "margin_eac_db": ("EAC of the margin / dB", "between core and background", "assumed"),
+    "background_esd_um": ("ESD of the background / µm", f"{TADAYYON}, text, normal breast", "read"),
+    "background_eac_db": ("EAC of the background / dB", f"{TADAYYON}, figure 3f, normal breast", "derived"),
+    "background": ("attenuation of the background / dB/cm/MHz", "near Nasief et al. 2015, breast fat 0.73", "assumed"),
+    "margin": ("attenuation of the margin / dB/cm/MHz", "as the core", "assumed"),
+    "core": ("attenuation of the core / dB/cm/MHz", f"{TADAYYON} assume the same", "assumed"),
+    "plane_esd_um": ("ESD, from plane to plane / µm", *ASSUMED),
+    "plane_eac_db": ("EAC, from plane to plane / dB", *ASSUMED),
+    "field_esd_um": ("ESD, inside a region / µm", *ASSUMED),
+    "field_eac_db": ("EAC, inside margin and background / dB", *ASSUMED),
+    "correlation_mm": ("length of that variation / mm", *ASSUMED),
+    "margin_mm": ("thickness of the margin / mm", "Tadayyon et al. 2017, figure 1", "read"),
+    "edge_mm": ("softness of the borders / mm", *ASSUMED),
+    "spiculated": ("patients with a spiculated outline / %", "Hong et al. 2005, 19 of 141 malignant masses", "derived"),
+    "length_mm": ("length of a spicule / mm", *ASSUMED),
+    "base_mm": ("width of a spicule at its base / mm", *ASSUMED),
+    "number": ("spicules in a plane", *ASSUMED),
+}
+
+
+def parameter_table() -> pd.DataFrame:
+    """What simulated tissue is drawn from: value (mean ± SD, or a range), source, and how it was had from there."""
+    means = {name: (trait.mean, trait.sd) for name, trait in TRAITS.items()} | BACKGROUND
+    means |= {region: (value, value * ATTENUATION_SD) for region, value in ATTENUATION_DB_CM_MHZ.items()}
+    values = {name: f"{mean:g} ± {sd:g}" for name, (mean, sd) in means.items()}
+    for prefix, spread in (("plane", PLANE_SD), ("field", FIELD_SD)):
+        values |= {f"{prefix}_{name}": f"± {sd:g}" for name, sd in spread.items()}
+    values |= {"correlation_mm": CORRELATION_MM, "margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}
+    values |= {"spiculated": f"{100 * SPICULATED:.0f}"} | {
+        n: f"{low:g} to {high:g}" for n, (low, high) in SPICULES.items()
+    }
+    rows = [(what, str(values[name]), source, mark) for name, (what, source, mark) in SOURCES.items()]
+    return pd.DataFrame(rows, columns=["parameter", "value", "source", "mark"])

@@ -2,9 +2,11 @@
 
 import json
 import multiprocessing
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,10 @@ from tqdm import tqdm
 
 from helpers.artifacts import write_whole
 from helpers.fitting import (
-    PARAMETERS,
     Plan,
     Samples,
     check_same_settings,
+    device_name,
     epoch_seed,
     fit,
     reproducible,
@@ -25,8 +27,6 @@ from helpers.fitting import (
 from helpers.images import ImageSet, Scaling, fit_scaling, scale
 from helpers.networks import PatientModel, PredictiveNetwork, build_feature_network, check_sizes
 from helpers.settings import Settings
-
-__all__ = ["MODELS", "PARAMETERS", "ModelSpec", "StudyResults", "train_all", "train_model"]
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,37 @@ class StudyResults:
 
 
 def train_all(images: ImageSet, patients: pd.DataFrame, settings: Settings, folder: str | Path) -> StudyResults:
-    """Train the four models, ``settings.processes`` at a time (one at a time on a GPU), and collect them.
+    """Train the four models and collect them; those that are finished in ``folder`` are not trained again."""
+    train_runs(images, patients, {Path(folder): settings})
+    return collect(Path(folder), settings)
 
-    Models that are finished in ``folder`` are not trained again.
+
+def train_runs(
+    images: ImageSet, patients: pd.DataFrame, runs: Mapping[Path, Settings], slugs: Iterable[str] = tuple(MODELS)
+) -> None:
+    """Train models of several settings, several seeds for one, each in its folder, in parallel processes.
+
+    On a CPU ``settings.processes`` at a time, one thread each, on a GPU ``settings.models_per_gpu``.
     """
-    check_inputs(images, patients, settings)
-    folder = Path(folder)
-    jobs = [(images, patients, slug, settings, folder) for slug in MODELS if not is_finished(folder / slug)]
-    on_cpu = resolve_device(settings.device).type == "cpu"
-    n_processes = min(settings.processes, len(jobs)) if on_cpu else 1
-    if n_processes > 1:
-        with ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn")) as pool:
+    for settings in runs.values():
+        check_inputs(images, patients, settings)
+    jobs = [(images, patients, slug, settings, folder) for folder, settings in runs.items()
+            for slug in slugs if not is_finished(folder / slug)]  # fmt: skip
+    n_processes = max([at_a_time(settings) for settings in runs.values()], default=1)
+    if min(n_processes, len(jobs)) > 1:
+        with ProcessPoolExecutor(min(n_processes, len(jobs)), multiprocessing.get_context("spawn")) as pool:
             running = [pool.submit(train_model, *job) for job in jobs]
             for model in tqdm(as_completed(running), total=len(running), desc="models trained"):
                 model.result()
     else:
         for job in tqdm(jobs, desc="models trained", disable=not jobs):
             train_model(*job)
-    return collect(folder, settings)
+
+
+def at_a_time(settings: Settings) -> int:
+    """Return how many models may train side by side on the device of the settings."""
+    on_cpu = resolve_device(settings.device).type == "cpu"
+    return settings.processes if on_cpu else settings.models_per_gpu
 
 
 def collect(folder: Path, settings: Settings) -> StudyResults:
@@ -99,31 +112,55 @@ def collect(folder: Path, settings: Settings) -> StudyResults:
 def train_model(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, folder: str | Path) -> Path:
     """Train one model in both stages and return its folder, at once if it is finished there.
 
-    Test patients take no part until the very last step, their prediction. A run that was stopped goes on
-    from its last whole epoch and ends with the same weights. Raises ``ValueError`` for inputs that cannot
-    be trained on, and when the folder holds a model of other settings.
+    Test patients take no part until the very last step, their prediction. A run that was stopped, in
+    whichever stage, goes on from its last whole epoch and ends with the same weights. Raises ``ValueError``
+    for inputs that cannot be trained on, and when the folder holds a model of other settings.
     """
     spec, folder = MODELS[slug], Path(folder) / slug
     if is_finished(folder):
         check_same_settings(json.loads((folder / "model.json").read_text()), settings, folder)
-        return folder
-    check_inputs(images, patients, settings)
-    device = resolve_device(settings.device)
-    with reproducible(device):
-        split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
-        scaling = fit_scaling(images, split == "train", spec.region, settings.clip_percentile)
-        training, validation = (
-            plane_samples(images.select(split == name), patients, scaling, spec.region, device)
-            for name in ("train", "validation")
-        )
-        model = untrained_model(settings, spec, scaling, device)
-        curves = fit(model.feature_network, training, validation, feature_plan(settings, spec), settings,
-                     checkpoint=folder / "checkpoint.pt")  # fmt: skip
-        training, validation = patient_samples(model, training), patient_samples(model, validation)
-        curves += fit(model.predictive_network, training, validation, predictive_plan(settings, spec), settings)
-        save_model(model, predict(model, images, patients), curves, slug, settings, folder)
-    (folder / "checkpoint.pt").unlink()
+    else:
+        check_inputs(images, patients, settings)
+        device = resolve_device(settings.device)
+        with reproducible(device):
+            training, validation, scaling = learning_planes(images, patients, settings, spec.region, device)
+            model = untrained_model(settings, spec, scaling, device)
+            if settings.compile_network:
+                model.feature_network.compile(dynamic=False)
+            plans = feature_plan(settings, spec), predictive_plan(settings, spec)
+            curves = fit_stage(model.feature_network, training, validation, plans[0], settings, folder)
+            training, validation = patient_samples(model, training), patient_samples(model, validation)
+            curves += fit_stage(model.predictive_network, training, validation, plans[1], settings, folder)
+            save_model(model, predict(model, images, patients), curves, slug, settings, folder)
+    for left in folder.glob("*checkpoint*"):  # half-written ones of a killed run too
+        left.unlink()
     return folder
+
+
+def learning_planes(
+    images: ImageSet, patients: pd.DataFrame, settings: Settings, region: str, device: torch.device
+) -> tuple[Samples, Samples, Scaling]:
+    """Return the planes of training and of validation patients, and the scaling that the former gave."""
+    split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
+    scaling = fit_scaling(images, split == "train", region, settings.clip_percentile)
+    training, validation = (
+        plane_samples(images.select(split == name), patients, scaling, region, device)
+        for name in ("train", "validation")
+    )
+    return training, validation, scaling
+
+
+def fit_stage(
+    network: torch.nn.Module, training: Samples, validation: Samples, plan: Plan, settings: Settings, folder: Path
+) -> list[dict]:
+    """Fit one stage with a checkpoint after every epoch; the main process shows the time left at most."""
+    hidden = multiprocessing.parent_process() is not None
+    label = f"{folder.name}, {plan.stage} network"
+    with tqdm(total=plan.epochs, desc=label, unit="epoch", leave=False, disable=hidden) as bar:
+        return fit(
+            network, training, validation, plan, settings, folder / f"{plan.stage}.checkpoint.pt",
+            lambda row: bar.update(row["epoch"] - bar.n),
+        )  # fmt: skip
 
 
 def untrained_model(settings: Settings, spec: ModelSpec, scaling: Scaling, device: torch.device | str) -> PatientModel:
@@ -195,7 +232,8 @@ def save_model(
         "lo": torch.from_numpy(model.scaling.lo),
         "hi": torch.from_numpy(model.scaling.hi),
     }
-    card = {"model": slug, **asdict(MODELS[slug]), "seconds": round(seconds, 2), "settings": asdict(settings)}
+    card = {"model": slug, **asdict(MODELS[slug]), "seconds": round(seconds, 2), "device": device_name(model.device),
+            "torch": torch.__version__, "settings": asdict(settings)}  # fmt: skip
     write_whole(folder / "weights.pt", lambda path: torch.save(weights, path))
     write_whole(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False))
     write_whole(folder / "curves.csv", lambda path: table.to_csv(path, index=False))
@@ -208,9 +246,10 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Patien
     if not is_finished(folder):
         raise FileNotFoundError(f"{folder}: no finished model (no model.json)")
     card = json.loads((folder / "model.json").read_text())
-    weights = torch.load(folder / "weights.pt", map_location=device, weights_only=True)
-    scaling = Scaling(weights["lo"].cpu().numpy(), weights["hi"].cpu().numpy())
-    model = untrained_model(Settings(**card["settings"]), MODELS[card["model"]], scaling, device)
+    weights = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+    scaling = Scaling(weights["lo"].numpy(), weights["hi"].numpy())
+    settings = SimpleNamespace(**card["settings"])  # of then: the package may have gained parameters since
+    model = untrained_model(settings, MODELS[card["model"]], scaling, device)
     model.feature_network.load_state_dict(weights["feature_network"])
     model.predictive_network.load_state_dict(weights["predictive_network"])
     return model
@@ -227,7 +266,7 @@ def check_inputs(images: ImageSet, patients: pd.DataFrame, settings: Settings) -
     for name, allowed in {"optimizer": ("adam", "sgd"), "precision": ("float32", "bf16")}.items():
         if getattr(settings, name) not in allowed:
             raise ValueError(f"{name} = {getattr(settings, name)!r}: expected one of {allowed}")
-    for name in ("epochs", "head_epochs", "patience", "head_patience", "batch_size", "seed"):
+    for name in ("epochs", "head_epochs", "patience", "head_patience", "batch_size", "seed", "models_per_gpu"):
         least = {"batch_size": 2, "seed": 0}.get(name, 1)  # batch norm needs two samples
         if getattr(settings, name) < least:
             raise ValueError(f"{name} = {getattr(settings, name)}: expected {least} or more")

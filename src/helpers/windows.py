@@ -10,6 +10,7 @@ import numpy as np
 from helpers.rf import RFPlane
 
 DB = 10 / np.log(10)
+STRIP = 32  # windows averaged at once: neighbours share most of their lines
 
 
 def step_mm(axis_mm: np.ndarray) -> float:
@@ -90,8 +91,16 @@ def gated_fourier(n_window: int, sampling_rate_hz: float, band_mhz: np.ndarray) 
 def line_power(
     plane: RFPlane, starts: tuple[int, ...], n_window: int, lines: slice, band_mhz: np.ndarray
 ) -> np.ndarray:
-    """Power of every Hanning-gated line, (n_z, n_bins, n_lines): |sum_t hann(t) rf(t) exp(-2 pi i f t)|^2."""
+    """Power of every Hanning-gated line, (n_z, n_bins, n_lines): |sum_t hann(t) rf(t) exp(-2 pi i f t)|^2.
+
+    Raises ``ValueError`` for lines that are constant: a dead element sends no echo.
+    """
     samples = np.ascontiguousarray(plane.samples[:, lines], dtype=np.float32)
+    dead = np.flatnonzero(samples.max(axis=0) == samples.min(axis=0)) + (lines.start or 0)
+    if dead.size:
+        raise ValueError(
+            f"{plane.source}: lines {dead[:8].tolist()} are constant ({dead.size} in all), expected echoes"
+        )
     kernel = gated_fourier(n_window, plane.sampling_rate_hz, band_mhz)
     power = np.empty((len(starts), len(band_mhz), samples.shape[1]), np.float32)
     for row, start in enumerate(starts):  # all windows of one depth in one product
@@ -103,7 +112,19 @@ def line_power(
 def window_power_db(plane: RFPlane, grid: Grid, band_mhz: np.ndarray) -> np.ndarray:
     """Mean power of the lines of every window, (n_z, n_bins, n_x), dB."""
     power = line_power(plane, grid.all_starts[grid.rows], grid.n_window, grid.lines, band_mhz)
-    return decibel(power @ grid.weights.T)
+    return decibel(mean_of_lines(power, grid.weights))
+
+
+def mean_of_lines(power: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean over the lines (n_z, n_bins, n_lines) of every window, (n_z, n_bins, n_x)."""
+    flat = power.reshape(-1, power.shape[-1])
+    mean = np.empty((len(flat), len(weights)), power.dtype)
+    for first in range(0, len(weights), STRIP):
+        strip = slice(first, first + STRIP)
+        touched = np.flatnonzero(weights[strip].any(axis=0))
+        lines = slice(touched[0], touched[-1] + 1)
+        mean[:, strip] = flat[:, lines] @ weights[strip, lines].T
+    return mean.reshape(*power.shape[:2], -1)
 
 
 def decibel(power: np.ndarray) -> np.ndarray:

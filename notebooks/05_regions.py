@@ -20,6 +20,7 @@
 # **You will learn**
 #
 # - how a margin of true millimetres is made on pixels that are not square
+# - where a margin ends: at the edge of the image, and at another tumour
 # - how maps look over the B-mode, for a responder and a non-responder
 # - how little a mean over the core or the margin alone says about response
 #
@@ -37,7 +38,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, regions, stages
+from helpers import acquisition, figures, regions, stages, study
 from helpers.evaluation import auc_interval
 from helpers.rf import b_mode_db
 from helpers.settings import load_settings
@@ -78,9 +79,67 @@ for ax in axes:
 pixel_mm2 = 5 * rf.sample_spacing_mm * rf.line_pitch_mm
 Markdown(
     f"Core {core.sum() * pixel_mm2:.0f} mm², margin {margin.sum() * pixel_mm2:.0f} mm². On this plane the margin "
-    f"{'is clipped' if (core | margin)[:, [0, -1]].any() or (core | margin)[[0, -1]].any() else 'stays clear'} by the edge of the image."
+    f"{'is clipped by' if (core | margin)[:, [0, -1]].any() or (core | margin)[[0, -1]].any() else 'stays clear of'} the edge of the image."
 )
 
+# %% [markdown]
+# Where the image ends, so does the margin. Where a second tumour lies in the plane, its core is no margin of the first:
+# it is left out, while tissue between the two is margin of both. The same rule in two made-up places:
+
+# %%
+angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+
+
+def placed(lateral_mm, centre_depth_mm, width_mm=18.0, height_mm=14.0):
+    """Core of an elliptic outline at a place of the plane."""
+    outline_mm = np.column_stack(
+        [lateral_mm + width_mm / 2 * np.cos(angle), centre_depth_mm + height_mm / 2 * np.sin(angle)]
+    )
+    return regions.core_from_polygon(outline_mm, depth_mm, rf.lateral_mm)
+
+
+cases = {
+    "clipped by the image": (placed(7.0, 20.0), None),
+    "clipped by another core": (placed(22.0, 20.0), placed(41.0, 23.0)),
+}
+
+# %% mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
+fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
+for ax, (name, (one, other)) in zip(axes, cases.items(), strict=True):
+    band = regions.margin_of(one, depth_mm, rf.lateral_mm, margin_mm, other)
+    ax.imshow(np.where(band, 1.0, np.nan), extent=rf.extent_mm, cmap="Oranges", vmin=0, vmax=2, aspect="equal")
+    figures.show_outline(ax, one, rf.extent_mm, colour="black")
+    if other is not None:
+        figures.show_outline(ax, other, rf.extent_mm, style=":", colour="black")
+    ax.set(title=name, xlabel="lateral / mm")
+_ = axes[0].set(ylabel="depth / mm")
+# %% [markdown]
+# ## Round and spiculated
+#
+# Some tumours grow into their surroundings in fine spikes, *spicules*. As many simulated patients have them as
+# malignant masses on ultrasound ([Hong et al. 2005](https://pubmed.ncbi.nlm.nih.gov/15788607/)). Where mammograms show
+# spicules, complete responses are rarer ([Savaridas et al. 2019](https://doi.org/10.1186/s40644-019-0251-3)). Here they
+# are drawn independently of response, so that no network can read the answer off the outline.
+
+# %%
+eight = study.draw_patients(8, seed=settings.cohort_seed)
+example = (eight["margin_eac_db"] - eight["core_eac_db"]).idxmax()  # whose core is the darkest beside its margin
+size = settings.n_lines, settings.depth_cm
+kinds = {
+    name: acquisition.simulated(eight.assign(spiculated=kind).loc[example], 2, *size, n_frames=1, seed=0)
+    for name, kind in (("round", False), ("spiculated", True))
+}
+
+# %% mystnb={"figure": {"name": "fig-spicules", "caption": "Simulated B-mode of one tumour drawn with a round and with a spiculated outline, core dashed, margin solid. All else is the same."}, "image": {"alt": "Two simulated B-mode images of one tumour; the first core has a smooth outline, the second one several narrow spikes; the margin follows both"}}
+fig, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
+for ax, (name, made) in zip(axes, kinds.items(), strict=True):
+    extent = made.plane.extent_mm
+    figures.show_b_mode(ax, b_mode_db(made.plane), extent)
+    core_, margin_ = made.regions(margin_mm)
+    figures.show_outline(ax, core_, extent)
+    figures.show_outline(ax, core_ | margin_, extent, style="-")
+    ax.set(title=name)
+_ = axes[1].set(ylabel="")
 # %% [markdown]
 # ## Overlays
 #
@@ -162,6 +221,6 @@ Markdown(aucs.to_markdown(index=False))
 #
 # ## Take-aways
 #
-# - Margins are made in millimetres and clipped by the image.
+# - Margins are made in millimetres and clipped by the image and by other cores.
 # - Colours are shared between patients, or they cannot be compared.
 # - Single means separate the groups poorly; combining them is the networks' task.

@@ -22,8 +22,9 @@
 # - how few non-responders are kept from being ignored, and what the loss of an ignorant model is
 # - how early stopping works, and how much of a learning curve is noise
 # - how a trained model gets from the planes of one tumour to one probability
+# - how to train at the paper's size, on other machines and with other seeds
 #
-# **Prerequisites**: [](05_images), [](06_networks). **Time**: 12 minutes to read; training takes minutes
+# **Prerequisites**: [](06_images), [](07_networks). **Time**: 12 minutes to read; training takes minutes
 # on a laptop the first time.
 
 # %% tags=["parameters"]
@@ -41,8 +42,11 @@ optimizer: str = "adam"  # adam or sgd
 max_shift: float = 0.3  # largest shift in augmentation, fraction of the image
 device: str = "auto"  # auto, cpu, cuda or mps
 precision: str = "float32"  # float32 or bf16
+compile_network: bool = False  # let torch.compile make the feature network faster (minutes first; pays on a GPU)
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -51,16 +55,19 @@ import torch
 from IPython.display import Markdown
 
 from helpers import figures, stages
+from helpers.artifacts import project_path
 from helpers.evaluation import auc_interval
 from helpers.images import scale
+from helpers.results import read as read_results
 from helpers.settings import load_settings
-from helpers.training import MODELS
+from helpers.training import MODELS, train_runs
 
 figures.use_book_style()
 settings = load_settings(
     profile, seed=seed, epochs=epochs, patience=patience, head_epochs=head_epochs,
     head_patience=head_patience, batch_size=batch_size, learning_rate=learning_rate,
     class_weight=class_weight, optimizer=optimizer, max_shift=max_shift, device=device, precision=precision,
+    compile_network=compile_network,
 )  # fmt: skip
 
 # %% [markdown]
@@ -107,7 +114,11 @@ Markdown(pd.DataFrame({"training took": durations}).rename_axis("model").to_mark
 # Every epoch draws its order, shifts and dropout from its own seed, a function of `seed`, the model and
 # the number of the epoch. So a run that was killed goes on from its last whole epoch and ends with the
 # same weights, to the last bit, as if nothing had happened. On a CPU each model trains on one thread,
-# several models side by side.
+# several models side by side. A finished model is trained again only when a parameter, the images or the
+# code that it depends on changes.
+#
+# `device` and `precision` choose the machine: a GPU holds all planes, and augments them there. On it some sums have no
+# fixed order, so two runs may differ in the last digits.
 #
 # ## Learning curves
 #
@@ -205,6 +216,28 @@ ax.set(yticks=range(len(rows)), yticklabels=[*planes_of_patient.plane, "mean"])
 _ = fig.colorbar(image)
 
 # %% [markdown]
+# ## The other reading of 256
+#
+# [](07_networks) left two readings of the paper's 256 numbers. Here is model 2 with both: few maps flattened, the
+# default, and 256 maps pooled.
+
+# %%
+slug, other = "resnet_core_margin", "pool" if settings.vector == "flatten" else "flatten"
+folder = results.folder.with_name(f"{results.folder.name}-{other}")
+train_runs(images, patients, {folder: replace(settings, vector=other)}, [slug])
+rows = {}
+for reading, model_folder in {settings.vector: results.folder, other: folder}.items():
+    told = pd.read_csv(model_folder / slug / "predictions.csv").query("split == 'validation'")
+    losses = pd.read_csv(model_folder / slug / "curves.csv").groupby("stage")["validation_loss"].min()
+    auc, low, high = auc_interval(~told["responder"].to_numpy(bool), told["probability"], settings.level)
+    rows[reading] = [*losses.round(3), f"{auc:.2f} ({low:.2f} to {high:.2f})"]
+names = ["validation loss, stage 1", "validation loss, stage 2", "AUC, validation patients"]
+Markdown(pd.DataFrame(rows, index=names).T.rename_axis("vector").to_markdown(disable_numparse=True))
+
+# %% [markdown]
+# One seed and few patients: unless the intervals part, this table does not choose between the readings, and
+# the default stays the one that the paper's words favour.
+#
 # ## Validation patients
 
 # %% mystnb={"figure": {"name": "fig-training-validation", "caption": "Simulated validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of simulated validation patients, responders and non-responders side by side"}}
@@ -233,6 +266,54 @@ Markdown(table.rename_axis("model").to_markdown())
 # seed. Another `seed` gives other initial weights and another order, and on this few patients another
 # ranking of the models may come of it.
 #
+# ## Further machines
+#
+# Several seeds of all four models, side by side, without the pages, into one small file:
+#
+# ```bash
+# python -m helpers.results --profile paper --seeds 1 2 3 4 5 --set "models_per_gpu=4"
+# ```
+#
+# On a cluster, patients, models and seeds are jobs of their own; `profiles/slurm` is an example to adapt:
+#
+# ```bash
+# python -m helpers.chapters resolve --profile paper
+# snakemake results --workflow-profile profiles/slurm --config run=artifacts/paper scatter=1 seeds=5
+# ```
+#
+# One model on several GPUs is another matter. It shares each batch of eight among them, so that batch normalisation
+# sees two or four planes, which is another network. Whoever has larger batches can put Lightning Fabric into
+# `helpers.fitting` with five lines. This variant was **not run** for this book:
+#
+# ```python
+# fabric = lightning.Fabric(devices=4, strategy="ddp", precision="bf16-mixed")
+# fabric.launch()
+# network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # statistics of the whole batch
+# network, optimizer = fabric.setup(network, optimizer)
+# rows = rows[fabric.global_rank :: fabric.world_size]  # in train_epoch: this device's share of the batch
+# fabric.backward(loss)  # in place of loss.backward()
+# ```
+#
+# ## At the paper's size
+
+# %%
+path = project_path("results/paper.json")
+if path.exists():
+    paper = read_results(path)
+    validation_auc = (
+        paper.predictions.query("split == 'validation'")
+        .groupby(["model", "seed"])[["responder", "probability"]]
+        .apply(lambda t: auc_interval(~t["responder"].to_numpy(bool), t["probability"])[0])
+    )
+    table = validation_auc.groupby("model", sort=False).agg(["mean", "std", "count"])
+    table["minutes"] = paper.runs.groupby("model")["seconds"].mean() / 60
+    table = table.rename(columns={"mean": "AUC, validation", "std": "SD over seeds", "count": "seeds"})
+    shown = f"{paper.runs['device'][0]}, {paper.provenance['finished']}:\n\n{table.round(2).to_markdown()}"
+else:
+    shown = "No run of the profile `paper` has been made: there is no file `results/paper.json`."
+Markdown(shown)
+
+# %% [markdown]
 # ## Exercises
 #
 # ````{exercise}

@@ -24,7 +24,7 @@
 # - how holes, outline and size of a tumour could give its response away, and how to check that they do
 #   not
 #
-# **Prerequisites**: [](03_maps), [](04_regions). **Time**: 12 minutes to read, seconds to run once the
+# **Prerequisites**: [](03_maps), [](05_regions). **Time**: 12 minutes to read, seconds to run once the
 # maps are there.
 
 # %% tags=["parameters"]
@@ -136,7 +136,7 @@ Markdown(pd.DataFrame(scale_table).T.round(2).reset_index(names=["region", "end"
 #
 # Outside the region an image has no value; the networks get 0 there. If the lowest tissue were scaled to
 # 0 as well, nobody could tell it from outside: not the network, and not the prediction difference
-# analysis of [](11_pda), which blanks patches with zeros. **Decision**: tissue is scaled to 0.1 … 1; 0
+# analysis of [](13_pda), which blanks patches with zeros. **Decision**: tissue is scaled to 0.1 … 1; 0
 # means outside, and nothing else. (The paper does not say what it put outside.)
 
 # %% mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the simulated training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Four histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
@@ -224,7 +224,7 @@ for ax, image in zip(axes, moved[:, 2], strict=True):
 #
 # ````{exercise}
 # :label: ex-images-holes
-# Fill the holes with zeros after scaling and train the four models of [](07_training) again. Which number
+# Fill the holes with zeros after scaling and train the four models of [](08_training) again. Which number
 # in the table above predicts whether the networks can gain from it?
 # ````
 #

@@ -24,7 +24,7 @@
 # - how an attention module weighs what its trunk sees
 # - which layer gives the 256 numbers, where the paper is silent, and what a forward pass costs
 #
-# **Prerequisites**: [](05_images). **Time**: 15 minutes to read, a few seconds to run.
+# **Prerequisites**: [](06_images). **Time**: 15 minutes to read, a few seconds to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
@@ -38,11 +38,13 @@ ran_width: int = 8  # channels of the stem; RAN-56 has 64
 ran_attention: list = [1, 1, 0]  # attention modules per stage; RAN-56 has [1, 1, 1]
 ran_trunk_units: int = 1  # residual units in a module's trunk; RAN-56 has 2
 ran_tail_units: int = 1  # residual units of the last stage; RAN-56 has 3
+vector: str = "flatten"  # how maps become 256 numbers: flatten (few maps, place kept) or pool (256 maps, averaged)
 hidden: int = 100  # neurons of the hidden fully connected layers
 dropout: float = 0.5  # dropout rate
 
 # %%
 import time
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -115,19 +117,41 @@ Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
 #
 # ## From maps to 256 numbers
 #
-# The paper flattens the last feature maps to 256 and does not name the layer. Both backbones halve an
-# image five times: 512 pixels become 16, and 16 × 16 = 256. **Decision**: a 1 × 1 convolution to *one*
-# map, flattened, fits these words best, and keeps the place of what was seen. For smaller images more
-# maps keep the length, $256 / (n/32)^2$ of them for $n$ pixels. The alternative, 256 maps pooled to one
-# number each, forgets the place; it is one argument away (`vector="pool"`).
+# The paper flattens the last feature maps to 256 and does not name the layer. Two readings give 256:
+#
+# - **flatten**: a 1 × 1 convolution to *one* map. Both backbones halve an image five times, 512 pixels become 16,
+#   and 16 × 16 = 256. An entry of the vector is a place in the image.
+# - **pool**: a 1 × 1 convolution to 256 maps, each averaged to one number. An entry is a kind of feature, seen
+#   anywhere.
+#
+# **Decision**: flatten is the default. It is the reading in which something *is* flattened, and it needs no size
+# that the paper does not give: 256 comes out of 512 pixels by itself. It also keeps core and margin apart. For
+# smaller images more maps keep the length, $256 / (n/32)^2$ of them for $n$ pixels. The parameter `vector` selects the
+# other reading; [](08_training) trains one model both ways.
 
 # %%
-sizes = {n: (n // 32, *vector_shape(n)) for n in (32, 64, 128, 256, 512)}
-Markdown(
-    pd.DataFrame(sizes, index=["edge of the last maps", "maps after the 1 × 1 convolution", "vector"])
-    .T.rename_axis("image, pixels")
-    .to_markdown()
-)
+sizes = {n: (n // 32, *vector_shape(n), vector_shape(n, "pool")[0]) for n in (32, 64, 128, 256, 512)}
+names = ["edge of the last maps", "maps to flatten", "length of the flattened vector", "maps to pool"]
+Markdown(pd.DataFrame(sizes, index=names).T.rename_axis("image, pixels").to_markdown())
+
+# %% [markdown]
+# What the readings cost at the paper's size, and how far the vector of a network with random weights moves
+# when the image moves by one field of the last maps, 32 pixels, relative to its length:
+
+# %%
+rows, small = {}, load_settings(profile, image_px=128)
+plane_px = torch.rand(1, 4, 96, 96, generator=torch.Generator().manual_seed(settings.seed))
+here, moved = (nn.functional.pad(plane_px, (left, 32 - left, 0, 32)) for left in (0, 32))
+for reading in ("flatten", "pool"):
+    with torch.device("meta"):
+        full = build_feature_network(load_settings("paper", vector=reading), "resnet")
+    torch.manual_seed(settings.seed)
+    untrained = build_feature_network(replace(small, vector=reading), "resnet").eval()
+    with torch.no_grad():
+        one, other = untrained.vectors(here), untrained.vectors(moved)
+    rows[reading] = f"{count_weights(full.to_vector):,}", f"{((other - one).norm() / one.norm()).item():.2f}"
+readings = pd.DataFrame(rows, index=["weights of the 1 × 1 convolution, ResNet-101", "change when the image moves"])
+Markdown(readings.T.rename_axis("reading").to_markdown(disable_numparse=True))
 
 # %% [markdown]
 # ## The networks of this profile
@@ -210,7 +234,7 @@ for ax, (name, values) in zip(axes.flat, panels.items(), strict=True):
 # Fully connected layers turn 256 numbers into two: 256 → hidden → 2, softmax, dropout after the first
 # layer (the 256 inputs) and the second (the hidden neurons). They appear twice. In stage 1 they hang on
 # the backbone and train it, plane by plane. In stage 2 a fresh pair, the **predictive network**, learns
-# on the mean vectors of whole tumours ([](07_training)).
+# on the mean vectors of whole tumours ([](08_training)).
 
 # %%
 print(networks["RAN"].head)
@@ -271,15 +295,14 @@ Markdown(
 #
 # ````{exercise}
 # :label: ex-networks-pool
-# Build the RAN with `vector="pool"`. How many weights does the 1 × 1 convolution have now? Which of the
-# two vectors changes when the image moves by one field of the last map?
+# How many weights has the 1 × 1 convolution in each reading, for a backbone that ends in $c$ channels? Why does the
+# flattened vector change more when the image moves, and what in training makes up for it?
 # ````
 #
 # ````{solution} ex-networks-pool
 # :class: dropdown
-# 256 maps from $c$ channels: $256 (c + 1)$ weights. The pooled vector hardly changes, a mean does not
-# know where its terms stood; the flattened one moves its entries. Augmentation by shifts teaches the head
-# to live with that.
+# One map at 512 pixels: $c + 1$ weights; 256 maps: $256 (c + 1)$. A mean does not know where its terms stood, the
+# flattened vector moves its entries. Augmentation by shifts teaches the head to live with that.
 # ````
 #
 # ## Take-aways

@@ -1,0 +1,312 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How sure is a map?
+#
+# A window holds a handful of independent echoes, so every number in a map is a guess with an error. The error can be
+# known: the phantom is uniform, and how its own windows scatter is how any window scatters.
+#
+# **You will learn**
+#
+# - what standard error a single window has, and how to check that the claim is true
+# - why the mean of a region is so much better, and how to give it an interval
+# - how a region's attenuation is estimated from its own echoes, and when that beats a guess
+# - which band of frequencies the phantom itself allows
+#
+# **Prerequisites**: [](03_maps). **Time**: 15 minutes to read, half a minute to run.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+patient: str = "P001"  # patient shown
+plane: int = 2  # image plane shown, counted from 0
+n_checked: int = 8  # patients whose attenuation is estimated
+n_seeds: int = 20  # simulations of the same tissue with new speckle
+overlap: float = 0.95  # overlap of neighbouring windows in the maps shown
+level: float = 0.95  # confidence level of all intervals
+
+# %%
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from scipy.stats import norm
+
+from helpers import acquisition, figures, regions, simulation, stages, tissue, uncertainty
+from helpers.attenuation import estimate_attenuation
+from helpers.form_factor import gaussian_bsc_db
+from helpers.maps import centre_mask, normalised_spectra, parametric_maps
+from helpers.normalisation import reference_band_mhz
+from helpers.settings import load_settings
+
+figures.use_book_style()
+settings = replace(load_settings(profile, overlap=overlap, level=level), cohort="simulated")
+acquired = stages.acquire(settings, artifacts, patient, plane)
+rf, reference = acquired.plane, acquired.reference
+core, margin = acquired.regions(settings.margin_mm)
+attenuation = acquired.tissue.attenuation_on(rf)
+
+# %% [markdown]
+# ## One window
+#
+# MBF, SS and SI are linear in the logarithm of the spectrum. Their standard error at a depth is simply the spread of the
+# phantom's windows at that depth: same lines, same beam, same gate. ESD and EAC are functions of the form factor's
+# slope $M$ and intercept $I$, and follow to first order:
+#
+# $$ \mathrm{d\,ESD} = \frac{\mathrm{ESD}}{2M}\, \mathrm{d}M , \qquad
+#    \mathrm{d\,EAC} = \mathrm{d}I - \frac{30}{\ln 10\, M}\, \mathrm{d}M . $$
+#
+# The **misfit** is the rms distance of the normalised spectrum from its line: where it is large, the line is a poor summary.
+
+# %%
+maps = parametric_maps(rf, reference, core | margin, *stages.fit_choices(settings, attenuation))
+errors = uncertainty.uncertainty(maps, rf, reference, core | margin, settings.window_mm, overlap, settings.n_bins)
+
+# %% mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
+shown = {
+    "MBF / dB": maps.mbf, "standard error of MBF / dB": errors.mbf, "misfit / dB": errors.misfit_db,
+    "ESD / µm": maps.esd_um, "standard error of ESD / µm": errors.esd_um,
+}  # fmt: skip
+fig, axes = plt.subplots(2, 3, figsize=(12, 6), sharex=True, sharey=True)
+axes[1, 2].remove()
+for ax, (label, values) in zip(axes.flat, shown.items(), strict=False):
+    figures.show_map(ax, values, maps.extent_mm, label)
+    figures.show_outline(ax, centre_mask(core, rf, maps), maps.extent_mm, colour="k")
+    ax.label_outer()
+
+# %% [markdown]
+# ### Is the claim true?
+#
+# In uniform tissue all windows have the same truth, so their errors, divided by the standard errors, should be
+# normal with spread 1.
+
+
+# %%
+def uniform(esd_um, eac_db, attenuation_db_cm_mhz):
+    """Tissue of one kind throughout."""
+    depth_mm, lateral_mm = np.arange(0, 10 * settings.depth_cm + 5, 5.0), np.arange(0, 65, 5.0)
+    shape = len(depth_mm), len(lateral_mm)
+    fields = [np.full(shape, value) for value in (esd_um, eac_db, attenuation_db_cm_mhz)]
+    return tissue.Tissue(*fields, depth_mm, lateral_mm)
+
+
+system = simulation.System(n_lines=settings.n_lines, depth_mm=10 * settings.depth_cm)
+phantoms = [acquisition.phantom_frames(system, settings.n_reference_frames, seed) for seed in range(4)]
+even = uniform(150.0, 12.0, 0.9)
+flat = simulation.simulate_plane(even, system, np.random.default_rng(1))
+flat_maps = parametric_maps(flat, phantoms[0], None, overlap=0.5, attenuation_db_cm_mhz=0.9)
+flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], overlap=0.5)
+flat_truth = simulation.true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
+
+# %% mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
+fig, axes = plt.subplots(1, 5, figsize=(12, 2.6), sharey=True)
+x = np.linspace(-4, 4, 100)
+standardised = {
+    name: ((getattr(flat_maps, name) - getattr(flat_truth, name)) / getattr(flat_errors, name)).ravel()
+    for name in uncertainty.FIELDS
+}
+for ax, (name, z) in zip(axes, standardised.items(), strict=True):
+    ax.hist(z, bins=np.linspace(-4, 4, 33), density=True, alpha=0.6)
+    ax.plot(x, norm.pdf(x), "k", linewidth=1)
+    ax.set(xlabel=figures.LABELS[name].split(" /")[0])
+_ = axes[0].set(ylabel="density")
+
+# %%
+Markdown(
+    "Spread of the standardised errors: "
+    + ", ".join(f"{figures.LABELS[name].split(' /')[0]} {np.nanstd(z):.2f}" for name, z in standardised.items())
+    + f". Windows without a real diameter: {100 * flat_maps.unphysical.mean():.2f} %."
+)
+
+# %% [markdown]
+# ## The spectrum of a region
+#
+# Averaged over the windows of a region, the backscatter coefficient itself comes into view. Only windows that lie whole in
+# the core are taken.
+
+# %%
+within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
+interior = within_mm > 0.75 * settings.window_mm
+f, _, bsc_db = normalised_spectra(
+    rf, reference, interior, settings.window_mm, 0.75, tuple(settings.band_mhz) or None, attenuation
+)
+grid_maps = parametric_maps(rf, reference, interior, settings.window_mm, 0.75, (f[0], f[-1]), attenuation)
+inside = np.isfinite(grid_maps.mbf)
+true_esd_um, true_eac_db, _ = acquired.tissue.at(grid_maps.depth_mm, grid_maps.lateral_mm)
+spectra_db = np.moveaxis(bsc_db, 1, 2)[inside]  # (windows, n_bins)
+true_db = gaussian_bsc_db(f, true_esd_um[inside][:, None], true_eac_db[inside][:, None], rf.sound_speed_m_s)
+
+# %% mystnb={"figure": {"name": "fig-uncertainty-bsc", "caption": "Simulated core: backscatter coefficient of its windows (half of them in the dark band, nine tenths in the light one), their mean, and the mean of the truth."}, "image": {"alt": "Backscatter coefficient against frequency: a wide band of single windows around a mean curve that lies on the true one"}}
+fig, ax = plt.subplots(figsize=(6.5, 3.5))
+for low, high, alpha in ((5, 95, 0.15), (25, 75, 0.3)):
+    ax.fill_between(f, *np.percentile(spectra_db, [low, high], axis=0), color="C0", alpha=alpha, linewidth=0)
+ax.plot(f, spectra_db.mean(axis=0), "C0o-", label="mean of the windows")
+ax.plot(f, true_db.mean(axis=0), "k--", label="truth")
+ax.legend()
+_ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
+
+# %%
+means = uncertainty.region_means(
+    rf, reference, interior, settings.window_mm, 0.75, (f[0], f[-1]), attenuation, level=level
+)
+truth = simulation.true_maps(acquired.tissue, grid_maps.depth_mm, grid_maps.lateral_mm, (f[0], f[-1]))
+means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
+Markdown(means.rename(index=figures.LABELS).round(2).to_markdown())
+
+# %% [markdown]
+# The error of a sum over windows is the speckle's autocovariance, taken from the phantom, summed over all pairs
+# of windows; neighbours share most of their echoes, which is why a thousand windows are not a thousand measurements.
+# The phantom's own error comes on top, since all windows at one depth were divided by the same reference.
+
+# %%
+single = np.nanmean(errors.mbf[centre_mask(interior, rf, maps)])
+as_many = (single / means.loc["mbf", "standard_error"]) ** 2
+Markdown(
+    f"In this core {inside.sum():,} windows, 0.5 mm apart, bring the standard error of MBF from {single:.2f} to "
+    f"{means.loc['mbf', 'standard_error']:.2f} dB: they are worth {as_many:.0f} independent ones."
+)
+
+# %% [markdown]
+# ## Twenty times the same tissue
+#
+# Uniform tissue, new speckle each time, four phantoms in turn: a region of 28 × 20 mm at 25 mm depth.
+
+# %%
+kinds = {"small, dense": (80.0, 15.0, 0.6), "middle": (110.0, 15.0, 1.0), "large, sparse": (150.0, 12.0, 0.8)}
+rows = []
+for kind, (esd_um, eac_db, alpha) in kinds.items():
+    even = uniform(esd_um, eac_db, alpha)
+    true = simulation.true_maps(even, np.array([25.0]), np.array([30.0]))
+    true = {name: getattr(true, name)[0, 0] for name in uncertainty.FIELDS}
+    for seed in range(n_seeds):
+        echo = simulation.simulate_plane(even, system, np.random.default_rng([seed, int(esd_um)]))
+        region = ((echo.lateral_mm - 30) / 14) ** 2 + ((echo.depth_mm[:, None] - 25) / 10) ** 2 < 1
+        scan = echo, phantoms[seed % 4], region
+        table = uncertainty.region_means(*scan, attenuation_db_cm_mhz=alpha, level=level)
+        rows += [{"kind": kind, "name": name, "truth": true[name]} | dict(row) for name, row in table.iterrows()]
+        found = estimate_attenuation(*scan, level=level)
+        rows.append({"kind": kind, "name": "attenuation", "truth": alpha} | vars(found))
+seeds = pd.DataFrame(rows)
+seeds["error"] = seeds["value"] - seeds["truth"]
+seeds["covered"] = seeds["truth"].between(seeds["low"], seeds["high"])
+
+# %% mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four columns of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
+labels = {name: figures.LABELS[name] for name in ("mbf", "esd_um", "eac_db")} | {
+    "attenuation": "attenuation / dB/cm/MHz"
+}
+shown = seeds[seeds["kind"] == "middle"]
+fig, axes = plt.subplots(1, 4, figsize=(12, 3.8), sharey=True)
+for ax, (name, label) in zip(axes, labels.items(), strict=True):
+    one = shown[shown["name"] == name].reset_index()
+    colours = np.where(one["covered"], "C0", "C3")
+    ax.hlines(one.index, one["low"], one["high"], colors=colours)
+    ax.scatter(one["value"], one.index, c=colours, s=12)
+    ax.axvline(one["truth"].iloc[0], color="k", linewidth=0.8)
+    ax.set(xlabel=label, yticks=[])
+
+# %%
+grouped = seeds.groupby(["kind", "name"], sort=False)
+summary = pd.DataFrame({
+    "truth": grouped["truth"].first(), "mean error": grouped["error"].mean(), "SD over seeds": grouped["error"].std(),
+    "mean standard error": grouped["standard_error"].mean(), "intervals that cover": grouped["covered"].mean(),
+}).round(3).reset_index()  # fmt: skip
+summary["name"] = summary["name"].replace(figures.LABELS | labels)
+Markdown(summary.to_markdown(index=False))
+
+# %%
+Markdown(
+    f"Of all {len(seeds)} intervals {100 * seeds['covered'].mean():.1f} % cover the truth; {100 * level:.0f} % were promised."
+)
+
+# %% [markdown]
+# ## Attenuation from the region itself
+#
+# Where the scatterers stay the same, attenuation alone tilts the spectrum with depth: $\mathrm{d\,SS}/\mathrm{d}z =
+# -2\alpha$ (the spectral difference method, {cite:p}`kuc1984`). The tilt is fitted within each column of windows: the path
+# above, different for every column under a round border, cancels. Its interval comes from leaving out one strip of
+# columns after the other.
+#
+# In the cohort the size of scatterers varies inside a core, and where it happens to change with depth the estimate
+# takes that for attenuation.
+
+# %%
+rows = []
+for name in stages.cohort(settings, artifacts).index[:n_checked]:
+    index = int(stages.cohort(settings, artifacts).loc[name, "n_planes"]) // 2
+    one = stages.acquire(settings, artifacts, name, index)
+    own_core, _ = one.regions(settings.margin_mm)
+    away_mm = regions.distance_outside_mm(~own_core, one.plane.depth_mm, one.plane.lateral_mm)
+    found = estimate_attenuation(one.plane, one.reference, away_mm > 0.75 * settings.window_mm, level=level)
+    true = one.tissue.attenuation_on(one.plane)[own_core].mean()
+    rows.append({"patient": name, "truth": true} | vars(found) | {"assumed": settings.tumour_attenuation_db_cm_mhz})
+estimates = pd.DataFrame(rows)
+Markdown(estimates.round(2).to_markdown(index=False))
+
+# %%
+off = {name: np.sqrt(((estimates[name] - estimates["truth"]) ** 2).mean()) for name in ("value", "assumed")}
+better = "estimate" if off["value"] < off["assumed"] else "assumption"
+Markdown(
+    f"Rms error of the estimate from one plane: {off['value']:.2f} dB/cm/MHz; of the assumed value: {off['assumed']:.2f}. "
+    f"In this cohort, whose patients differ little in attenuation, the {better} is the better guess; where nothing "
+    "is known about the tissue the estimate at least says how far it can be trusted."
+)
+
+# %% [markdown]
+# ## The band that the phantom allows
+#
+# The fits use a fixed band. `band_mhz=[]` asks for the band in which the phantom's own mean spectrum stays within 6 dB of
+# its peak. It moves down and narrows with depth, as attenuation takes the high frequencies.
+
+# %% mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "Simulated phantom: its -6 dB band at every depth. Dashed: the fixed band of the study."}, "image": {"alt": "Lower and upper end of the phantom's minus 6 dB band against depth, both falling with depth, with two dashed lines of the fixed band"}}
+n_window = round(settings.window_mm / rf.sample_spacing_mm)
+starts = np.arange(0, rf.samples.shape[0] - n_window, n_window)
+bands = np.array([reference_band_mhz(reference, (int(start),), n_window) for start in starts])
+fig, ax = plt.subplots(figsize=(6.5, 3))
+ax.fill_between((starts + n_window / 2) * rf.sample_spacing_mm, *bands.T, alpha=0.4, label="-6 dB band of the phantom")
+[ax.axhline(edge, color="k", linestyle="--", linewidth=0.8) for edge in settings.band_mhz]
+ax.legend()
+_ = ax.set(xlabel="depth / mm", ylabel="frequency / MHz")
+
+# %% [markdown]
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-uncertainty-frames
+# Rerun with a phantom of two frames (`make book SET="n_reference_frames=2"`). Which standard errors grow: the windows' or
+# the regions'?
+# ````
+#
+# ````{solution} ex-uncertainty-frames
+# :class: dropdown
+# The regions'. A window's error is dominated by its own speckle; a region averages that away, but not the error of
+# the reference that all its windows share.
+# ````
+#
+# ````{exercise}
+# :label: ex-uncertainty-small
+# Why is ESD so uncertain for scatterers of 80 µm, although MBF is not?
+# ````
+#
+# ````{solution} ex-uncertainty-small
+# :class: dropdown
+# $ka$ is small: the form factor hardly bends the spectrum, $M$ is near 0, and
+# $\mathrm{d\,ESD} \propto \mathrm{ESD}/M \propto 1/\mathrm{ESD}$.
+# ````
+#
+# ## Take-aways
+#
+# - The phantom tells the error of every window; a claim of error can be checked and should be.
+# - Regions are known far better than windows, but not by the square root of their number of windows.
+# - Attenuation can be estimated where the region is deep and even; its interval says when it cannot.

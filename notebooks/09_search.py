@@ -1,0 +1,244 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Hyperparameters
+#
+# The paper searched for its hyperparameters on about thirty validation patients. This page repeats the
+# search in the paper's ranges, and then asks what such a search can know.
+#
+# **You will learn**
+#
+# - how to search the predictive network in seconds, and when the feature network has to be trained anew
+# - which parameters mattered, as far as the validation patients show it
+# - how much of the best validation figure is luck, and how to measure that without touching a test patient
+#
+# **Prerequisites**: [](08_training), [](11_roc). **Time**: 12 minutes to read, about a minute to run after
+# the models are trained.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+model: str = "ran_core_margin"  # model searched: resnet_core, resnet_core_margin, ran_core or ran_core_margin
+search_trials: int = 30  # configurations of the predictive network tried on stored vectors
+search_backbone_trials: int = 0  # configurations for which the feature network is trained too; each takes minutes
+search_epochs: int = 8  # epochs of the feature network in such a trial
+search_storage: str = ""  # URL of the database that trials are shared through; empty: a file in the artifacts
+n_seeds: int = 8  # seeds with which one configuration is trained
+n_splits: int = 500  # ways to halve the validation patients
+
+# %%
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Markdown
+
+from helpers import figures, search, stages
+from helpers.evaluation import auc_interval
+from helpers.settings import load_settings
+from helpers.training import MODELS
+
+figures.use_book_style()
+settings = load_settings(
+    profile, search_trials=search_trials, search_backbone_trials=search_backbone_trials,
+    search_epochs=search_epochs, search_storage=search_storage,
+)  # fmt: skip
+
+# %% [markdown]
+# ## What is searched
+#
+# The paper names six parameters and their ranges: dropout 0.3 to 0.7, hidden neurons 50 to 300, learning
+# rate 10⁻⁵ to 10⁻¹, weight $C$ of a non-responder 1 to 10, batch 4 to 16, and Adam or SGD. It does not say
+# how it searched. Here Optuna proposes {cite:p}`akiba2019`: ten configurations at random, then such as
+# resemble the better ones.
+#
+# **Decision**: the search is about the predictive network. It reads the 256-vectors that a trained feature
+# network gives, so they are computed once and a trial takes about a second. Dropout, hidden neurons and $C$
+# belong to the head alone. Learning rate, batch and optimiser shape the feature network too; for these a
+# second search trains it anew, a few epochs each (`search_backbone_trials`), and gives up a trial that falls
+# below the median of the earlier ones.
+#
+# A trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
+# would call the smallest $C$ the best. The first trial is the paper's own choice.
+
+# %%
+patients, images = stages.cohort(settings, artifacts), stages.images(settings, artifacts)
+results = stages.models(settings, artifacts)
+study = search.search_head(results, images, patients, settings, model)
+trials = pd.DataFrame(
+    [{"trial": trial.number, "AUC": trial.value, **trial.params} for trial in study.trials if trial.value is not None]
+)
+shown = pd.concat([trials.iloc[[0]], trials.sort_values("AUC", ascending=False).iloc[:4]]).drop_duplicates("trial")
+shown.insert(0, "", ["the paper's choice" if trial == 0 else "" for trial in shown["trial"]])
+shown = shown.rename(columns=lambda name: name.replace("_", " "))
+Markdown(shown.to_markdown(index=False, floatfmt=".2g"))
+
+# %% mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
+positive = ~patients.loc[sorted(patients.index[patients["split"] == "validation"]), "responder"].to_numpy(bool)
+probability = search.kept_probabilities(study)  # (trials, validation patients)
+_, low, high = auc_interval(positive, probability[0], settings.level)
+fig, ax = plt.subplots(figsize=(8, 3.2))
+ax.axhspan(low, high, color="0.9", label=f"{settings.level:.0%} interval of the first trial")
+ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
+ax.step(trials["trial"], trials["AUC"].cummax(), where="post", label="best so far")
+ax.xaxis.get_major_locator().set_params(integer=True)
+ax.legend(loc="lower right")
+_ = ax.set(xlabel="trial", ylabel="AUC, validation patients", ylim=(-0.03, 1.03))
+
+# %%
+n_positive = positive.sum()
+inside = trials["AUC"].between(low, high).mean()
+Markdown(
+    f"{len(positive)} validation patients, {n_positive} of them non-responders: one pair of patients is "
+    f"{1 / (n_positive * (len(positive) - n_positive)):.3f} of AUC, one non-responder {1 / n_positive:.2f} of "
+    f"sensitivity. The best of {len(trials)} trials has {trials['AUC'].max():.2f}, the paper's choice "
+    f"{trials['AUC'][0]:.2f} with an interval from {low:.2f} to {high:.2f}, in which {inside:.0%} of all trials lie."
+)
+
+# %% [markdown]
+# ## Which parameters mattered
+#
+# Functional analysis of variance {cite:p}`hutter2014` fits a forest of trees to the trials and splits the variance of the AUC
+# among the parameters. It explains differences between trials, and knows nothing of their noise: a parameter can
+# look important because luck struck twice.
+
+# %% mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, simulated patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of six hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
+share = search.importances(study, settings.seed)
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
+left.barh([name.replace("_", " ") for name in share.index[::-1]], share[::-1])
+left.set(xlabel="share of the variance", xlim=(0, 1))
+sns.scatterplot(trials, x="learning_rate", y="AUC", hue="optimizer", hue_order=["adam", "sgd"], ax=right)
+right.axvline(1e-4, ls=":", color="0.4")
+_ = right.set(xscale="log", xlabel="learning rate (dotted: the paper's)", ylabel="AUC, validation patients")
+
+# %% [markdown]
+# ## What a difference is worth
+#
+# Three things move a validation AUC. **Other patients**: the same model, judged on validation patients drawn
+# anew from the same ones (bootstrap, within each class). **Another seed**: the same configuration, trained
+# with other initial weights, order and dropout. **Another configuration**: what the search is after. Only
+# if the third is larger than the first two can a search see it.
+
+# %%
+vectors = search.stored_vectors(results, images, patients, settings, model)
+paper = replace(settings, **search.PAPER)
+seeds = [search.fit_head(vectors, replace(paper, seed=seed), MODELS[model]) for seed in range(1, n_seeds + 1)]
+causes = {
+    "other patients": search.resampled_aucs(probability[0], positive, 400, settings.seed),
+    "another seed": search.aucs(np.array(seeds), positive),
+    "another configuration": trials["AUC"].to_numpy(),
+}
+spread = pd.DataFrame({"standard deviation of the AUC": {name: values.std() for name, values in causes.items()}})
+Markdown(spread.rename_axis("cause").to_markdown(floatfmt=".3f"))
+
+# %% mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the simulated cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
+fig, ax = plt.subplots(figsize=(8, 2.8))
+table = pd.concat([pd.DataFrame({"AUC": values, "cause": name}) for name, values in causes.items()])
+sns.stripplot(table, x="AUC", y="cause", hue="cause", size=3, alpha=0.5, legend=False, ax=ax)
+ax.axvline(trials["AUC"][0], ls=":", color="0.4")
+_ = ax.set(xlabel="AUC, validation patients (dotted: the first trial)", ylabel="", xlim=(-0.03, 1.03))
+
+# %% [markdown]
+# The seeds above are those of the head. The feature network below it stays; another seed of that moves the
+# AUC further ([](08_training)).
+#
+# ## The winner's luck
+#
+# The best of many is chosen partly because luck favoured it on these very patients. To see how much, let
+# one half of the validation patients choose the winner and ask the other half about it, many times. No
+# training is needed: each trial keeps what it said of each patient. On the other half the winner meets
+# patients that did not choose it, though they too had a say in when each head stopped learning, so even that is
+# flattering.
+
+# %%
+halves = search.winners(probability, positive, n_splits, settings.seed)
+mean = halves.mean()
+told = (
+    f"Over {n_splits} ways to halve the patients, the best of {len(probability)} trials has a mean AUC of "
+    f"**{mean['chosen']:.2f}** where it was chosen and **{mean['other']:.2f}** on the other half, where a trial taken "
+    f"at random has {mean['any']:.2f}. Being chosen flattered it by {mean['chosen'] - mean['other']:.2f}; the choice "
+    f"was worth {mean['other'] - mean['any']:+.2f}."
+)
+Markdown(told if mean.notna().all() else "This profile has too few validation patients to halve them.")
+
+# %% mystnb={"figure": {"name": "fig-search-winner", "caption": "The best trial by one half of the simulated validation patients: its AUC on that half, on the other half, and the mean of all trials on the other half, for many ways to halve them. Black: means."}, "image": {"alt": "Three strips of points of AUC with their means: the winner where it was chosen, the winner on the other half, and any trial on the other half"}}
+names = {"chosen": "winner, where chosen", "other": "winner, other half", "any": "any trial, other half"}
+fig, ax = plt.subplots(figsize=(8, 2.6))
+sns.stripplot(halves.rename(columns=names), orient="h", size=2, alpha=0.4, jitter=0.25, ax=ax)
+ax.plot(mean, range(len(mean)), "|", color="black", ms=24, mew=2)
+_ = ax.set(xlabel="AUC, half of the validation patients", xlim=(-0.03, 1.03))
+
+# %% [markdown]
+# ## The backbone
+#
+# A trial of the backbone trains the feature network with another learning rate, batch and optimiser. It is
+# judged after every epoch by the validation patients' mean probability.
+
+# %%
+backbone = search.search_backbone(results, images, patients, settings, model)
+rows = [
+    {"trial": trial.number, "end": trial.state.name.lower(), "epochs": len(trial.intermediate_values),
+     "last AUC": [np.nan, *trial.intermediate_values.values()][-1], **trial.params}
+    for trial in backbone.trials
+]  # fmt: skip
+none = "In this profile no trial of the backbone was asked for (`search_backbone_trials` is 0)."
+Markdown(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".2g") if rows else none)
+
+# %% [markdown]
+# ## Many workers, one study
+#
+# Trials are kept in a file in the artifacts, or, with `search_storage`, in a database. Whoever opens the
+# same study adds to it: other processes, other machines, or tomorrow's run. Each worker has a number, from
+# which its proposals are drawn, so one worker repeats itself exactly and two do not repeat each other. On a
+# cluster, workers are jobs:
+#
+# ```bash
+# snakemake search --workflow-profile profiles/slurm --config run=artifacts/paper scatter=1 workers=8
+# ```
+#
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-search-noise
+# Thirty trials that are all alike, each with a true AUC of 0.75, are judged on 9 non-responders and 22
+# responders. What AUC does the best of them show? Simulate it with normal scores, independent between trials.
+# ````
+#
+# ````{solution} ex-search-noise
+# :class: dropdown
+# With scores `rng.normal(0.954 * positive, 1)`, since $\Phi(0.954 / \sqrt 2) = 0.75$, and `search.aucs`, the
+# best of thirty shows about 0.92. Trials on the same vectors are not independent, so a real search is flattered
+# less; the order of magnitude stays.
+# ````
+#
+# ````{exercise}
+# :label: ex-search-one-se
+# The "one standard error" rule takes, among all trials within one standard error of the best, the simplest.
+# Which would you call the simplest here, and does the rule spare the paper's choice?
+# ````
+#
+# ````{solution} ex-search-one-se
+# :class: dropdown
+# Fewer hidden neurons and more dropout give the simpler head. The standard error is the spread over other
+# patients in the table above; subtract it from the best AUC and compare it with the first trial's.
+# ````
+#
+# ## Take-aways
+#
+# - Search what is cheap on stored vectors; train the backbone only for what changes it.
+# - Compare the spread between configurations with the spread over patients and seeds before believing a
+#   winner. Where they are of one size, take what was fixed beforehand.
+# - A winner's validation figure is not an estimate. The paper {cite:p}`taleghamar2022` prints such figures
+#   beside its test figures; only the latter count, and they count once.

@@ -1,0 +1,328 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # ROC curves and thresholds
+#
+# A model gives a probability; a decision needs a threshold. The ROC curve shows all thresholds at once, for each of
+# the four models, as in Figure 4 of the paper {cite}`taleghamar2022`. Which one to use depends on whether the
+# probability can be believed, and on what a wrong call costs.
+#
+# **You will learn**
+#
+# - how a ROC curve is drawn, patient by patient, and why its area counts won pairs;
+# - what moving the threshold does, by moving it;
+# - what the curve hides: the share of false alarms among the alarms, and whether 70 % means 70 %;
+# - at which thresholds a model is worth more than treating everybody alike.
+#
+# **You need** the chapter on Table 2.
+# **Time** 25 minutes to read; the chapter runs in seconds once the models are trained.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+level: float = 0.95  # confidence level of all intervals
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from helpers import audit, calibration, evaluation, roc, stages
+from helpers.figures import use_book_style
+from helpers.settings import load_settings
+from helpers.training import MODELS
+
+use_book_style()
+settings = load_settings(profile, level=level)
+predictions = stages.models(settings, artifacts).predictions.astype({"responder": bool})
+whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
+
+# %% [markdown]
+# ## One curve, by hand
+#
+# Sort the patients by their probability of non-response, highest first, and walk down the list with the
+# threshold. Each non-responder that falls above it is one step up, each responder one step to the right. Two
+# coordinates follow:
+#
+# - true positive rate = sensitivity = share of non-responders above the threshold,
+# - false positive rate = 1 - specificity = share of responders above it.
+
+# %%
+slug = list(MODELS)[-1]
+rows = predictions[(predictions.model == slug) & (predictions.split == "test")]
+walk = rows.sort_values("probability", ascending=False)
+walk["sensitivity"] = (~walk.responder).cumsum() / (~walk.responder).sum()
+walk["false positive rate"] = walk.responder.cumsum() / walk.responder.sum()
+Markdown(f"First steps of {MODELS[slug].title}, {whose.lower()} test patients:\n\n"
+         + walk[["patient", "responder", "probability", "sensitivity", "false positive rate"]]
+         .head(8).to_markdown(index=False, floatfmt=".3f"))  # fmt: skip
+
+# %% [markdown]
+# `roc.roc_curve` does the same for all distinct scores at once, tied patients in one step. The area
+# under the steps is the share of won pairs: each responder's step to the right adds a column whose height
+# counts the non-responders already passed, those that beat this responder.
+
+# %%
+false_positive, true_positive, threshold = roc.roc_curve(~rows.responder, rows.probability)
+area = np.trapezoid(true_positive, false_positive)
+auc, low, high = evaluation.auc_interval(~rows.responder, rows.probability, level)
+Markdown(f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; difference {abs(area - auc):.1e}.")
+
+# %% [markdown]
+# The curve of a small test set is a staircase, and its steps are patients.
+
+# %%
+n_positive, n_negative = (~rows.responder).sum(), rows.responder.sum()
+Markdown(
+    f"Here one non-responder is a step of {1 / n_positive:.1%} in sensitivity and can move the AUC by up to "
+    f"{1 / n_positive:.3f}; one responder is {1 / n_negative:.1%} in specificity. In the paper's test set, 10 "
+    f"against 40, these are {1 / 10:.0%} and {1 / 40:.1%}, and its four AUCs span "
+    f"{np.ptp(audit.printed_table2().test_auc):.2f}: less than one non-responder can move."
+)
+
+# %% [markdown]
+# ## Four models, two sets
+#
+# The dot marks the operating point at 0.5. The band belongs to the test curve: at each threshold both rates have a
+# Wilson interval, the classes are independent, and the rectangle of the two intervals holds the true point with the
+# stated level (Pepe 2003). The band is what all rectangles cover. The validation patients chose when training
+# stopped, so their curves are no evidence; they are drawn because the paper draws them.
+
+# %% mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for validation and test patients, after Figure 4 of the paper (simulated unless a recorded cohort was given), with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
+figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.4), sharex=True, sharey=True)
+for ax, (name, spec), letter in zip(axes.flat, MODELS.items(), "ABCD", strict=True):
+    of_model = predictions[predictions.model == name]
+    for split, colour in [("validation", "C1"), ("test", "C0")]:
+        part = of_model[of_model.split == split]
+        roc.draw(ax, ~part.responder, part.probability, colour, split, level, with_band=split == "test")
+    ax.plot([0, 1], [0, 1], ":", color="0.6")
+    ax.set(title=f"{letter}  {spec.title}", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    ax.legend(loc="lower right", fontsize=9)
+figure.supxlabel("1 - specificity (responders called non-responders)")
+figure.supylabel("sensitivity (non-responders found)")
+plt.show()
+
+# %% [markdown]
+# ## Move the threshold
+#
+# Drag the slider, or move it with the arrow keys. Each patient is a mark at her probability; who stands at or to the
+# right of the line is called a non-responder. Watch what a few non-responders do to the intervals. The positive
+# predictive value is the share of true alarms among the alarms.
+
+# %%
+test = predictions[predictions.split == "test"]
+HTML(roc.interactive(
+    {spec.title: (~part.responder, part.probability)
+     for name, spec in MODELS.items() for part in [test[test.model == name]]},
+    level=level, whose=f"{whose} test patients",
+))  # fmt: skip
+
+# %% [markdown]
+# A threshold found by looking at these patients is a threshold fitted to them. To *use* one, choose it on other
+# patients first.
+#
+# ## Precision and recall
+#
+# With few non-responders a small false positive rate is still many false alarms. Recall is another name for
+# sensitivity, precision for the positive predictive value; guessing has the precision of the share of
+# non-responders. Unlike the ROC curve, this one changes when non-responders become rarer.
+
+# %% mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the test patients (simulated unless a recorded cohort was given), with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
+figure, ax = plt.subplots(figsize=(6.5, 4))
+for number, (name, spec) in enumerate(MODELS.items()):
+    part = test[test.model == name]
+    precision, recall, average = roc.precision_recall(~part.responder, part.probability)
+    ax.step(recall, precision, where="post", color=f"C{number}", label=f"{spec.title}: {average:.2f}")
+ax.axhline((~rows.responder).mean(), color="0.6", ls=":")
+ax.set(xlabel="recall (non-responders found)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
+ax.legend(fontsize=9)
+plt.show()
+
+# %% [markdown]
+# ## Does 70 % mean 70 %?
+#
+# A curve may rise well while its dot sits in a corner: the *order* of the probabilities is then good and
+# their *level* is not. Weighting non-responders $C : 1$ in the loss does exactly that, it lifts all
+# probabilities. If $p$ is the probability without weights, a perfectly trained weighted model says
+#
+# $$ q = \frac{C p}{C p + 1 - p} , \qquad p = \frac{q}{q + C (1 - q)} , $$
+#
+# so calling non-responders at $q \ge 0.5$ means calling them at $p \ge 1 / (1 + C)$. `calibration.unweighted` turns
+# $q$ into $p$. A model is **calibrated** if, among patients given 30 %, three in ten do not respond. Sort the patients,
+# cut the list into five groups, and compare.
+
+# %%
+test = test.assign(unweighted=calibration.unweighted(test.probability, settings.class_weight))
+sources = {"as the model says it": "probability", "class weight undone": "unweighted"}
+
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the test patients (simulated unless a recorded cohort was given): share of non-responders in five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
+figure, axes = plt.subplots(1, 4, figsize=(12, 3.6), sharey=True)
+for ax, (name, spec) in zip(axes, MODELS.items(), strict=True):
+    part = test[test.model == name]
+    for (label, column), marker, colour in zip(sources.items(), "os", ("C0", "C1"), strict=True):
+        groups = calibration.reliability(~part.responder, part[column], 5, level)
+        ax.vlines(groups.predicted, groups.low, groups.high, color=colour, alpha=0.5)
+        ax.plot(groups.predicted, groups.observed, marker, color=colour, label=label)
+    ax.plot([0, 1], [0, 1], ":", color="0.6")
+    ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), xlabel="predicted", aspect="equal")
+axes[0].set_ylabel("non-responders found")
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=10)
+plt.show()
+
+# %% [markdown]
+# Three numbers sum it up. The **Brier score** is the mean squared error of the probability; to beat it, a model must do
+# better than giving everybody the same share of non-responders. The **intercept** says by how much the
+# log-odds are too low (+) or too high (-) on the whole. The **slope** is 1 when the spread of the predictions is right,
+# below 1 when they are too extreme, and 0 when they say nothing.
+
+
+# %%
+def with_interval(three):
+    """Return (value, low, high) as text."""
+    return "cannot be estimated" if np.isnan(three[0]) else "{:.2f} ({:.2f} to {:.2f})".format(*three)
+
+
+summary = []
+for name, spec in MODELS.items():
+    part = test[test.model == name]
+    for label, column in sources.items():
+        line = calibration.calibration_line(~part.responder, part[column], level)
+        score = calibration.brier(~part.responder, part[column], level)
+        texts = [
+            with_interval(three) for three in (score, line.loc["intercept"].to_list(), line.loc["slope"].to_list())
+        ]
+        summary.append((spec.title, label, *texts))
+share = (~rows.responder).mean()
+Markdown(
+    f"{whose} test patients; C = {settings.class_weight:g}. Everybody given the share of non-responders, {share:.0%}, "
+    f"scores a Brier of {share * (1 - share):.2f}.\n\n"
+    + pd.DataFrame(summary, columns=["model", "probability", "Brier", "intercept", "slope"]).to_markdown(index=False)
+)
+
+# %% [markdown]
+# Five groups of ten patients are what fifty allow, and the intervals show how little that says: a test set of this
+# size can find a calibration that is badly wrong, not confirm one that is right. The slope needs a model that does not
+# separate the classes and that separates them a little; otherwise it cannot be estimated.
+#
+# ## Is the model worth using?
+#
+# Suppose that a patient called a non-responder is offered another treatment. Wrongly offered, it harms; rightly
+# offered, it helps. Whoever acts from a probability of $t$ on says that one right offer is worth $(1 - t) / t$ wrong
+# ones. In that currency the **net benefit** per patient is
+#
+# $$ \frac{\text{rightly called}}{n} - \frac{\text{wrongly called}}{n} \cdot \frac{t}{1 - t} $$
+#
+# (Vickers and Elkin 2006). Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A model is
+# useful at the thresholds where it lies above both. The threshold is one of the probability, so it is taken
+# with the class weight undone.
+
+# %%
+thresholds = np.linspace(0.02, 0.6, 59)
+benefit = {
+    name: calibration.net_benefit(~part.responder, part.unweighted, thresholds, level)
+    for name in MODELS
+    for part in [test[test.model == name]]
+}
+
+# %% mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the test patients (simulated unless a recorded cohort was given). Left: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. Right: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "Left: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. Right: the gain of the last model around zero with a wide band."}}
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+for name, spec in MODELS.items():
+    left.plot(benefit[name].model, label=spec.title)
+last = benefit[slug]
+left.plot(last.everybody, color="0.3", ls="--", label="everybody")
+left.plot(last.nobody, color="0.3", ls=":", label="nobody")
+left.set(ylabel="net benefit per patient", ylim=(-0.12, None), xlabel="threshold")
+left.legend(fontsize=9)
+right.plot(last.gain, color="C3")
+right.fill_between(thresholds, last.low, last.high, color="C3", alpha=0.15, lw=0)
+right.axhline(0, color="0.3", ls=":")
+right.set(ylabel=f"gain of {MODELS[slug].title}", xlabel="threshold")
+plt.show()
+
+# %%
+useful, sure = last.index[last.gain > 0], last.index[last.low > 0]
+span = (
+    f"at {len(useful)} of {len(last)} thresholds, {useful.min():.2f} to {useful.max():.2f}"
+    if len(useful)
+    else "nowhere"
+)
+Markdown(
+    f"{MODELS[slug].title} is worth more than both simple rules {span}; its whole interval lies above zero at "
+    f"{len(sure)} of {len(last)}."
+)
+
+# %% [markdown]
+# ## Decisions taken here
+#
+# - The ROC curves join their points by straight lines, so that the area is the share of won pairs with ties as
+#   one half. No curve is smoothed: the steps are the patients.
+# - The band holds each point of the curve with the stated level, not all of them at once.
+# - The class weight is undone by formula, which needs no further patients. Whether that is enough, the reliability
+#   figure has to show; the four models are not calibrated anew.
+# - Calibration is judged in groups of equal size, with Wilson intervals.
+#
+# ## Exercises
+#
+# ````{exercise} Averaging models
+# :label: ex-ensemble
+#
+# Average the probabilities of the four models for each test patient. Is the AUC of the average above that of
+# each model, and is the difference to the best one clear?
+# ````
+#
+# ````{solution} ex-ensemble
+# :class: dropdown
+#
+# ```python
+# from helpers.comparison import auc_difference
+#
+# wide = test.pivot(index="patient", columns="model", values="probability")
+# positive = ~test.groupby("patient").responder.first().loc[wide.index]
+# {slug: auc_difference(positive, wide.mean(axis=1), wide[slug], level) for slug in wide}
+# ```
+#
+# Averaging removes part of the chance in training, not the chance in the choice of test patients. Picking the
+# best of the four *after* seeing the test set and comparing with it favours that model.
+# ````
+#
+# ````{exercise} Turning the question round
+# :label: ex-turn
+#
+# Make the responder the positive class. Which numbers change: AUC, its interval, sensitivity, the shape of
+# the curve, precision and recall?
+# ````
+#
+# ````{solution} ex-turn
+# :class: dropdown
+#
+# ```python
+# evaluation.auc_interval(rows.responder, 1 - rows.probability, level)
+# evaluation.auc_interval(~rows.responder, rows.probability, level)
+# roc.precision_recall(rows.responder, 1 - rows.probability)[2]
+# ```
+#
+# The AUC and its interval stay: each pair is won or lost as before. Sensitivity and specificity swap, and the
+# curve is mirrored at the falling diagonal. Precision and recall become quite different ones, and look much better:
+# most patients respond.
+# ````
+#
+# ## Take-aways
+#
+# - The AUC judges the order of patients; the dot judges the threshold; calibration judges the number itself.
+# - A weighted loss mainly moves the dot, not the order. Undo the weight before reading a probability as one.
+# - Choose a threshold from what errors cost, before seeing the test patients.
+# - A model that orders patients well may still be worth nothing at the threshold where one would act.
+#
+# **References** {cite}`taleghamar2022,delong1988,hanley1982`; band after Pepe (2003), calibration after Cox (1958),
+# score after Brier (1950), net benefit after Vickers and Elkin (2006).

@@ -1,0 +1,405 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How many patients?
+#
+# Four networks, one cohort, fifty test patients: Table 2. Would another cohort give the same table? Would
+# something simpler do as well? And how many patients would the study have needed? On simulated patients these
+# questions have answers: we draw the study again, and judge it on patients that no study could have had.
+#
+# **You will learn**
+#
+# - what hand-made features and a logistic regression reach on the same patients
+# - how far apart the same experiment ends when cohort and initial weights are drawn anew
+# - how the AUC grows with the number of patients learned from, and what else makes it grow
+#
+# **Prerequisites**: [](08_training), [](10_evaluation). **Time**: 20 minutes to read, half a minute to run. The
+# runs of the experiment took hours once; the page reads what they predicted.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+level: float = 0.95  # confidence level of all intervals
+results_file: str = "results/experiment.json"  # what `python -m helpers.experiment` wrote
+rerun_cohorts: int = 0  # cohorts of an experiment made anew, here and now, instead of reading that file
+rerun_new: int = 60  # new patients to judge that experiment on
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from helpers import baseline, evaluation, experiment, figures, patients, stages
+from helpers.artifacts import project_path
+from helpers.settings import load_settings
+from helpers.training import MODELS
+
+figures.use_book_style()
+settings = load_settings(profile, level=level)
+cohort = stages.cohort(settings, artifacts)
+images = stages.images(settings, artifacts)
+
+# %% [markdown]
+# ## The fifth row
+#
+# Before networks, the same group described each map by a few numbers and gave them to a simple classifier
+# {cite:p}`tadayyon2017,sannachi2023`. Ours: of each of the five maps, in core and in margin, the mean, the standard
+# deviation and four numbers of **texture** (contrast, correlation, energy and homogeneity of the grey-level
+# co-occurrence matrix, {cite:p}`haralick1973`), and the core against the margin; averaged over the planes
+# of a tumour. A **logistic regression** with a ridge penalty learns from the same training patients as the
+# networks. The strength of the penalty is chosen by cross-validation among these patients alone.
+#
+# **Decision**: features come from the images the networks see, not from the maps. On a grid twenty times finer than
+# the window, neighbouring pixels share 95 % of their echoes, and texture would measure the overlap.
+
+# %%
+summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
+scored = baseline.scores(images, cohort, summary, settings.effect)
+regressions = baseline.predictions(scored, cohort)
+networks = stages.models(settings, artifacts).predictions
+rows = {patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
+        for model, group in pd.concat([networks, regressions]).groupby("model", sort=False)}  # fmt: skip
+table = pd.DataFrame.from_dict(rows, orient="index")
+shown = {name: heading for name, heading in evaluation.HEADINGS.items() if name in table}
+readable = {heading: [evaluation.cell(row, name) for _, row in table.iterrows()] for name, heading in shown.items()}
+Markdown(
+    "Table 2 of the simulated cohort, with two rows more.\n\n"
+    + pd.DataFrame(readable, index=table.index).to_markdown(disable_numparse=True)
+)
+
+# %% [markdown]
+# ## What else predicts?
+#
+# A score is worth its AUC only if nothing trivial has the same. Beside the regression stand: the **oracle**, which
+# knows the true tissue; the **size** of the tumour; its **outline** (size, shape, place and number of
+# planes, with a regression of their own); and the share of windows where the fit gave nothing **physical**. The last
+# three should say nothing, because the cohort was drawn so ([](01_study)).
+
+# %%
+others = baseline.table(scored, cohort, level)
+of_networks = networks.pivot(index="patient", columns="model", values="probability")
+both = pd.concat([baseline.table(of_networks[list(MODELS)].rename(columns=patients.TITLES), cohort, level), others])
+text = {split: [f"{row[f'{split}_auc']:.2f} ({row[f'{split}_low']:.2f}–{row[f'{split}_high']:.2f})"
+                for _, row in both.iterrows()] for split in ("validation", "test")}  # fmt: skip
+Markdown("AUC, simulated cohort.\n\n" + pd.DataFrame(text, index=both.index).to_markdown())
+
+# %% mystnb={"figure": {"name": "fig-patients-alone", "caption": "Simulated cohort, test patients: AUC and interval of the networks, of the regressions, of what should carry no information, and of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network, regression, oracle and for tumour size, outline and unphysical fits alone"}}
+fig, ax = plt.subplots(figsize=(8, 4.6))
+place = np.arange(len(both))
+errors = [both["test_auc"] - both["test_low"], both["test_high"] - both["test_auc"]]
+ax.errorbar(both["test_auc"], place, xerr=errors, fmt="ko", capsize=3)
+ax.axvline(0.5, ls=":", color="C3")
+ax.set(yticks=place, yticklabels=both.index, xlabel="AUC, test patients", xlim=(0, 1.02))
+ax.invert_yaxis()
+
+# %%
+learned = cohort["split"].isin(["train", "validation"]).sum()
+best = others.loc[list(baseline.TITLES.values()), "test_auc"].max()
+ahead = [spec.title for slug, spec in MODELS.items() if both.loc[spec.title, "test_auc"] > best]
+Markdown(
+    f"With {learned} patients to learn from, the better of the two regressions reaches a test AUC of {best:.2f}. "
+    f"Networks above it: {'; '.join(ahead) or 'none'}. But these are {(cohort['split'] == 'test').sum()} patients, "
+    f"and the intervals overlap widely."
+)
+
+# %% [markdown]
+# ## The study, drawn again
+#
+# So we repeat the study, several times: cohorts whose seeds were fixed before any of them was drawn, each with its
+# own tissue, echoes, split and initial weights. Each trains the four networks and the two regressions, and judges
+# them twice: on its own test patients, and on **new patients** of the same population, the same ones for all. The
+# new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort.
+
+# %%
+if rerun_cohorts:
+    bench = experiment.bench_of(settings, artifacts, rerun_cohorts, rerun_new)
+    source = experiment.conduct(bench, experiment.PARTS, bench.folder / "experiment.json")
+else:
+    source = project_path(results_file)
+provenance, runs = patients.read(source)
+judged = patients.judged(runs, level)
+minutes = judged["seconds"].sum() / 60
+Markdown(
+    f"{len(runs)} runs, made on {provenance['finished'][:10]} by `{provenance['command']}` on {provenance['device']} "
+    f"({minutes:.0f} processor minutes of training; torch {provenance['versions']['torch']}, commit "
+    f"{provenance['commit']}). Cohort seeds: {', '.join(map(str, provenance['cohort_seeds']))}; image size "
+    f"{provenance['settings']['image_px']} px; {provenance['n_new']} new patients. Every AUC below is computed "
+    f"here from the predictions of these runs."
+)
+
+# %% [markdown]
+# All runs, none left out: AUC on the test patients, then on the new ones.
+
+
+# %%
+def all_runs(part):
+    """Table of one part's runs, a row per cohort: AUC on its test patients / on the new patients."""
+    rows = patients.of(judged, part)
+    cell = [f"{test:.2f} / {new:.2f}" for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)]
+    wide = rows.assign(cell=cell, title=rows["model"].map(patients.TITLES)).pivot(
+        index="cohort", columns="title", values="cell"
+    )
+    return wide[[title for title in patients.TITLES.values() if title in wide]].to_markdown()
+
+
+Markdown(all_runs("signal"))
+
+# %% mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, left, and on the same new patients, right. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
+models = [model for model in patients.TITLES if model in set(patients.of(judged, "signal")["model"])]
+fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, sharex=True)
+sizes = {split: len(patients.of(runs, "signal")[split].iloc[0]) for split in ("test", "new")}
+for ax, split in zip(axes, sizes, strict=True):
+    for place, model in enumerate(models):
+        aucs = patients.of(judged, "signal", model)[f"{split}_auc"]
+        ax.plot(aucs, np.full(len(aucs), place), "o", color="C0", alpha=0.6)
+        ax.plot([aucs.mean()], [place], "k|", ms=18)
+    ax.axvline(0.5, ls=":", color="C3")
+    ax.set(title=f"{sizes[split]} {split} patients", xlabel="AUC")
+axes[0].set(yticks=range(len(models)), yticklabels=[patients.TITLES[model] for model in models])
+axes[0].invert_yaxis()
+
+# %%
+own, new = (judged.loc[judged["part"] == "signal"].groupby("model")[f"{split}_auc"].std() for split in ("test", "new"))
+nets = patients.of(judged, "signal")
+nets = nets[nets["model"].isin(list(MODELS))]
+first = {split: nets.loc[nets.groupby("cohort")[f"{split}_auc"].idxmax(), "model"].map(patients.TITLES)
+         for split in ("test", "new")}  # fmt: skip
+Markdown(
+    f"From cohort to cohort the AUC of one network scatters by {own[list(MODELS)].mean():.3f} (SD) on its own test "
+    f"patients, and by {new[list(MODELS)].mean():.3f} on the new ones. The oracle, which learns nothing, scatters by "
+    f"{own['oracle_core_margin']:.3f} on the test patients: that much is the draw of the patients alone.\n\n"
+    f"The best of the four networks, cohort by cohort, was on the test patients {', '.join(first['test'])}; on the new "
+    f"ones {', '.join(first['new'])}."
+)
+
+# %% [markdown]
+# ## How much of the signal is found?
+#
+# The oracle's lead over chance is all there is to find. A network's **share** of it is (mean AUC − 0.5) / (mean AUC of
+# the oracle − 0.5), means over cohorts, on the new patients. Beforehand we asked for half of it with core and margin, and
+# a third with the core alone.
+
+# %%
+shares = patients.recovered(runs)
+aim = np.where(shares.index.str.endswith("_core_margin"), 0.5, 0.33)
+table = pd.DataFrame({
+    "AUC, test (SD)": [f"{r.test_mean:.3f} ({r.test_std:.3f})" for r in shares.itertuples()],
+    "AUC, new (SD)": [f"{r.new_mean:.3f} ({r.new_std:.3f})" for r in shares.itertuples()],
+    "oracle, new": shares["new_oracle"].round(3),
+    "share": shares["share"].round(2),
+    "asked for": aim,
+    "reached": np.where(shares["share"] >= aim, "yes", "no"),
+}).rename(index=patients.TITLES)  # fmt: skip
+Markdown("Simulated cohorts.\n\n" + table.to_markdown())
+
+# %% [markdown]
+# The regression on the core comes near, or over, the oracle of the core. How can it? The oracle knows the core's traits and
+# nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What do the
+# core's features tell of the margin's EAC, beyond what the core's EAC tells? And what is left when one window's
+# width is cut off the border?
+
+# %%
+told = "This takes the known tissue of a simulated cohort."
+if "margin_eac_db" in cohort:
+    core_features = {
+        "whole core": baseline.map_features(images, "core"),
+        "without the border": baseline.map_features(baseline.shrink_core(images, settings.window_mm), "core"),
+    }
+    seen = {name: baseline.seen_of_margin(table, cohort) for name, table in core_features.items()}
+    told = "Correlation with the margin's EAC beyond the core's, cross-validated, simulated cohort: " + "; ".join(
+        f"{name} {correlation:.2f}" for name, correlation in seen.items()
+    )
+Markdown(told + ".")
+
+# %% [markdown]
+# So "core" and "core + margin" are not as separate as their names, and in real tumours cannot be: the border
+# is drawn by hand, and a window is as wide as the doubt about where it runs.
+#
+# ## Without a signal
+#
+# The same with responses shuffled, in each cohort and among the new patients. In a simulated cohort without effect
+# tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without signal, and it
+# needs no new echoes. Whoever trains and judges honestly must end at 0.5.
+
+# %%
+Markdown(all_runs("no signal"))
+
+# %%
+none = patients.of(judged, "no signal")
+means = none.groupby("model", sort=False)[["test_auc", "new_auc"]].mean().rename(index=patients.TITLES)
+low, high = none["test_auc"].min(), none["test_auc"].max()
+worst = (means - 0.5).abs().max().max()
+Markdown(
+    means.round(3).rename(columns={"test_auc": "mean AUC, test", "new_auc": "mean AUC, new"}).to_markdown()
+    + f"\n\nThe largest distance of a mean from 0.5 is {worst:.3f}. Yet single test sets without any signal "
+    f"gave AUCs from {low:.2f} to {high:.2f}: one of them, published alone, would look like a finding."
+)
+
+# %% [markdown]
+# ## Several seeds
+#
+# Same patients, same split, other initial weights and another order of batches. This is the simulated cohort of the other
+# chapters, with five seeds: mean ± SD (range).
+
+# %%
+seeds = patients.over_seeds(patients.predictions_of(patients.of(runs, "seeds")), level)
+spread = patients.mean_and_sd(seeds, ["accuracy", "specificity", "sensitivity", "auc"])
+single = seeds.xs(1, level="seed").rename(index=patients.TITLES)
+spread.insert(0, "AUC, seed 1", single["auc"].round(2))
+Markdown("Test patients of the simulated cohort.\n\n" + spread.rename(columns={"auc": "AUC"}).to_markdown())
+
+# %% [markdown]
+# ## How many patients would it take?
+#
+# Learning patients are drawn from all cohorts together, a quarter of them for validation as before, and every model is
+# judged on the new patients. The interval holds two errors, as in studies of several readers
+# {cite:p}`obuchowski1995`: the draw of those a model learned from, and the draw of those it is judged on.
+
+# %% mystnb={"figure": {"name": "fig-patients-curve", "caption": "Simulated patients: mean AUC on the new patients against the number of patients learned from, with intervals. Dashed: the oracle. Dotted: the size of the study."}, "image": {"alt": "Curves of the area under the curve rising with the number of learning patients on a logarithmic axis, for two networks and a regression, below the dashed line of the oracle"}}
+curve = patients.curve(runs, level)
+oracle = patients.mean_auc(patients.of(runs, "signal", "oracle_core_margin")[:1])[0]
+fig, ax = plt.subplots(figsize=(8, 4.6))
+for number, (model, rows) in enumerate(curve.groupby("model")):
+    x = rows["size"] * 1.03 ** (number - 1)  # side by side
+    errors = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
+    ax.errorbar(x, rows["auc"], yerr=errors, fmt="o-", capsize=3, label=patients.TITLES[model])
+ax.axhline(oracle, ls="--", color="0.3", label="oracle")
+study_size = patients.of(runs, "signal")["size"].iloc[0]
+ax.axvline(study_size, ls=":", color="0.5")
+sizes = sorted(curve["size"].unique())
+ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="patients learned from", ylabel="AUC, new patients")
+ax.minorticks_off()
+_ = ax.legend()
+
+# %%
+wide = curve.pivot(index="size", columns="model", values="auc").rename(columns=patients.TITLES)
+text = curve.assign(cell=[f"{r.auc:.3f} ({r.low:.3f}–{r.high:.3f}), {r.draws}" for r in curve.itertuples()])
+text = text.pivot(index="size", columns="model", values="cell").rename(columns=patients.TITLES)
+Markdown("AUC on the new simulated patients (interval), number of draws:\n\n" + text.to_markdown())
+
+# %%
+simple = patients.TITLES["regression_core_margin"]
+target = wide.loc[study_size, simple]
+
+
+def enough(title):
+    """Sentence: from which size on a network is at least as good as the regression at the study's size."""
+    reached = wide.index[wide[title] >= target]
+    where = (
+        f"from {reached.min()} patients on" if len(reached) else f"at none of the sizes tried, up to {wide.index.max()}"
+    )
+    return f"{title}: {where}"
+
+
+networks_tried = [title for title in wide if title != simple]
+ahead = {size: [title for title in networks_tried if row[title] > row[simple]] for size, row in wide.iterrows()}
+Markdown(
+    f"The regression reaches {target:.3f} with {study_size} patients. A network reaches as much: "
+    f"{'; '.join(enough(title) for title in networks_tried)}. Networks ahead of the regression at equal size: "
+    f"{'; '.join(f'{size}: ' + (', '.join(names) or 'none') for size, names in ahead.items())}."
+)
+
+# %% [markdown]
+# ## What could turn it round?
+#
+# Four attempts that need no more patients of the study, each judged on the new patients:
+#
+# - **more dropout**, 0.7 instead of 0.5;
+# - **pre-training**: the feature network first learns to read the five tissue traits of *other* simulated patients off
+#   their planes, which the simulation knows; then it learns response from the study's own patients;
+# - **averages**: of network and regression, and of the four networks;
+# - **ensembles over seeds**: the mean probability of five networks that differ in nothing but their seed.
+#
+# The gain is over the plain network of the same cohorts; the last column is the lead over the regression.
+
+# %%
+tried = patients.attempts(runs, level).dropna(subset="auc")
+
+
+def with_interval(name, sign=""):
+    """Column of text: value (low to high)."""
+    columns = zip(*(tried[column] for column in (name, f"{name}_low", f"{name}_high")), strict=True)
+    return [f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})" for value, low, high in columns]
+
+
+Markdown(pd.DataFrame({
+    "model": tried["model"], "attempt": tried["attempt"], "AUC": with_interval("auc"),
+    "gain": with_interval("gain", "+"), "against regression": with_interval("behind_regression", "+"),
+}).to_markdown(index=False))  # fmt: skip
+
+# %% mystnb={"figure": {"name": "fig-patients-attempts", "caption": "Simulated patients: difference in AUC on the new patients between each attempt and the regression on the same learning patients, with intervals. Right of zero, the attempt is better."}, "image": {"alt": "Horizontal error bars of the difference in area under the curve between each attempt and the regression, with a vertical line at zero"}}
+fig, ax = plt.subplots(figsize=(9, 4.2))
+place = np.arange(len(tried))
+value, low, high = (tried[f"behind_regression{end}"] for end in ("", "_low", "_high"))
+ax.errorbar(value, place, xerr=[value - low, high - value], fmt="ko", capsize=3)
+ax.axvline(0, ls=":", color="C3")
+ax.set(yticks=place, yticklabels=tried["model"] + ": " + tried["attempt"], xlabel="AUC minus that of the regression")
+ax.invert_yaxis()
+
+# %%
+ensembles = patients.seed_ensembles(runs, level)
+columns = {
+    "one seed: mean (range)": [f"{r.single_mean:.3f} ({r.single_low:.3f}–{r.single_high:.3f})" for r in ensembles.itertuples()],
+    "mean probability of the seeds": [f"{r.ensemble:.3f} ({r.ensemble_low:.3f}–{r.ensemble_high:.3f})" for r in ensembles.itertuples()],
+}  # fmt: skip
+Markdown(
+    "Ensembles over seeds, networks of the cohort of the other chapters, AUC on the new patients:\n\n"
+    + pd.DataFrame(columns, index=[patients.TITLES[model] for model in ensembles.index]).to_markdown()
+)
+
+# %% [markdown]
+# ## What follows
+#
+# None of this says that networks are useless. It says what *this* amount of signal, in *these* maps, needs: the
+# simulated traits are means and spreads of regions, which is what hand-made features measure. Real tumours may hold
+# patterns that nobody thought of as a feature; then a network has something to find that the regression cannot.
+# What the study's size allows is another question, and its answer holds for both.
+#
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-patients-spread
+# Take the SD of one network's AUC over cohorts, on its own test patients and on the new ones. Which part of the first is
+# due to the test set being small? Compare with DeLong's standard error of one run.
+# ````
+#
+# ````{solution} ex-patients-spread
+# :class: dropdown
+# ```python
+# rows = patients.of(judged, "signal", "ran_core_margin")
+# rows[["test_auc", "new_auc"]].std(), (rows["test_high"] - rows["test_low"]) / 4
+# ```
+# On the new patients, the same for all, only the learning differs. On the test patients learning and test set differ:
+# the variances add up, and the second is about the square of DeLong's standard error.
+# ````
+#
+# ````{exercise}
+# :label: ex-patients-rerun
+# Run the experiment yourself, small: `-p rerun_cohorts 1 -p profile smoke`. Why are its AUCs so far from the ones above?
+# ````
+#
+# ````{solution} ex-patients-rerun
+# :class: dropdown
+# The smoke profile has a handful of training patients, a coarse grid, tiny networks and two epochs: it shows that
+# everything runs. With `profile laptop` the same command repeats the experiment of this page with fewer cohorts, in
+# an hour or so per cohort on two processor cores.
+# ````
+#
+# ## Take-aways
+#
+# - Beside every network belongs the simplest model that sees the same patients.
+# - One cohort, one split and one seed give one number out of a wide distribution; repeat what can be repeated.
+# - More patients help more than more seeds, and new patients judge better than a second look at the old ones.
+#
+# **References** {cite}`taleghamar2022,tadayyon2017,sannachi2023,haralick1973,obuchowski1995`.

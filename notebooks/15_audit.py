@@ -1,0 +1,420 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # An audit of the printed figures
+#
+# The patients of the paper are private, its figures are not. Many of them can be computed from one another: a percentage
+# of 40 patients is a whole number of patients, an interval follows from a formula, training and test patients make up all
+# patients. This chapter computes every figure of {cite:t}`taleghamar2022` for which that is possible and gives a verdict on
+# each. It uses no simulated patient, except where it asks what chance alone would do.
+#
+# **You will learn**
+#
+# - how far whole numbers can be read back from printed percentages;
+# - what the printed intervals are, and what they should be;
+# - what a study with 50 test patients can show, in accuracy, AUC and survival.
+#
+# **You need** the chapters on Table 2, ROC and survival.
+# **Time** 25 minutes to read, seconds to run.
+
+# %% tags=["parameters"]
+artifacts: str = "artifacts"  # folder of computed results; this chapter needs none
+profile: str = "laptop"  # profile of the study; the paper's figures do not depend on it
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from scipy.stats import norm
+
+from helpers import audit, chance, evaluation, survival
+from helpers.figures import use_book_style
+
+use_book_style()
+
+# %% [markdown]
+# What was printed is kept as text, digit by digit, with its place: `src/helpers/printed.csv`. A figure is **reproduced**
+# if the computed value rounds to it. All the rest is computed below.
+
+# %%
+Markdown(audit.PRINTED[audit.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])].to_markdown(index=False))
+
+# %% [markdown]
+# ## Who is in the study
+
+# %%
+checked = {"patients": audit.patients()}
+Markdown(checked["patients"].to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## Table 1: means
+#
+# Mean and standard deviation of all patients follow from those of its two parts.
+
+# %%
+checked["means"] = audit.pooled_means()
+Markdown(checked["means"].to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## Table 1: percentages, and of how many patients
+#
+# A percentage of patients is a whole number of patients over a whole number. Where the printed one cannot be had from all
+# patients of a column, it refers to fewer, because a value is missing for some. Which numbers of patients can give *all*
+# percentages of one variable? Where categories exclude one another, their counts must add up as well.
+
+# %%
+strict, lenient = audit.table1_denominators(), audit.table1_denominators(cut=True)
+n_training, n_test = (int(audit.printed("Methods", "patients", group)) for group in ("training", "test"))
+positive = audit.printed("Table 1", "Molecular: ER+", "test")
+
+
+def listed(numbers):
+    """Return a list of numbers as text, the largest five of a long one."""
+    return "none" if not numbers else ", ".join(map(str, numbers[-5:])) + (" (and smaller)" if len(numbers) > 5 else "")
+
+
+Markdown(
+    f"{positive} % of the {n_test} test patients, as printed for ER+, would be {float(positive) * n_test / 100:.1f} patients. "
+    "Numbers of patients that give every rounded percentage of a variable, and in brackets those that come in when digits may have been "
+    "cut off instead of rounded.\n\n"
+    + pd.DataFrame({
+        group: [f"{listed(strict.loc[row, group])} ({listed(lenient.loc[row, group])})" for row in strict.index]
+        for group in ("all", "training", "test")
+    }, index=strict.index).to_markdown()
+)  # fmt: skip
+
+# %% [markdown]
+# Training and test patients are all patients. So there must be a pair of numbers, one for each, whose counts also give the
+# percentages printed for all.
+
+# %%
+told = {True: audit.REPRODUCED, False: "not reproduced: the columns do not add up"}
+verdicts = {
+    row: audit.CUT if lenient.adds_up[row] and not strict.adds_up[row] else told[bool(strict.adds_up[row])]
+    for row in strict.index
+}
+checked["shares"] = audit.findings(
+    {
+        "place": "Table 1",
+        "figure": f"{row}: counts of training + test = all",
+        "printed": "3 columns",
+        "recomputed": ", ".join(f"{a} + {b}" for a, b in (strict.adds_up[row] or lenient.adds_up[row])[-1:])
+        or "no pair",
+        "verdict": verdict,
+    }
+    for row, verdict in verdicts.items()
+)
+Markdown(checked["shares"].to_markdown(index=False, disable_numparse=True))
+
+# %%
+grades = {
+    row: [100 * (float(whole) - float(other)) / (float(one) - float(other)) for whole, one, other in [
+        [audit.printed("Table 1", row, group) for group in ("all", "training", "test")]
+    ]][0]
+    for row in ("Grade: I", "Grade: II", "Grade: III")
+}  # fmt: skip
+molecular = lenient.loc["Molecular"]
+Markdown(
+    "For the **grades** no pair exists. The percentage of all patients is a mean of the other two, so each row says how many of "
+    "the graded patients were training patients: "
+    + ", ".join(f"{share:.0f} % by {row.replace('Grade:', 'grade')}" for row, share in grades.items())
+    + f". One number was expected, near {100 * n_training / (n_training + n_test):.0f} %.\n\nFor the **receptors** the columns point to "
+    f"{listed(molecular['training'])} training and {listed(molecular['test'])} test patients, together "
+    f"{molecular['training'][-1] + molecular['test'][-1]}, and to {listed(molecular['all'])} in all: "
+    "one patient more or less."
+)
+
+# %% [markdown]
+# None of this touches the paper's conclusions. It says that some patients have no grade or receptor status on record, that the
+# number of them is not printed, and that a table made by hand is easily off by one.
+#
+# ## Table 2: the test patients
+#
+# Three rates of one model are three fractions with whole numerators. Search all ways to split 50 patients into
+# responders and non-responders, and all numbers of right calls.
+
+# %%
+splits = audit.splits_behind("test", n_test)
+checked["test"] = audit.rates_and_widths("test", *splits[0])
+Markdown(
+    f"Splits of {n_test} patients that give all four models' rates: {splits}: the test set is determined, and so is every "
+    "confusion matrix.\n\n" + checked["test"].to_markdown(index=False, disable_numparse=True)
+)
+
+# %% [markdown]
+# The half-widths are Wald's, $1.96 \sqrt{p (1 - p) / 50}$. Wilson's intervals for the same counts:
+
+# %%
+right = audit.against_no_information()
+wilson = [evaluation.proportion_interval(k, n_test)[1:] for k in right.right]
+shown = right.assign(wald=[f"± {100 * audit.wald(p, n_test):.1f} %" for p in right.accuracy])
+shown["wilson"] = [f"{100 * low:.0f} to {100 * high:.0f} %" for low, high in wilson]
+Markdown(shown[["right", "accuracy", "wald", "wilson"]].to_markdown(floatfmt=".2f"))
+
+# %% [markdown]
+# ## Table 2: 30 or 31 validation patients?
+#
+# The text says 31. The same search over numbers of patients, first strictly, then allowing digits to be cut off:
+
+# %%
+sizes = range(25, 37)
+fits = pd.DataFrame({
+    "rounded": [audit.splits_behind("validation", n) for n in sizes],
+    "rounded or cut off": [audit.splits_behind("validation", n, cut=True) for n in sizes],
+}, index=pd.Index(sizes, name="patients"))  # fmt: skip
+fits["half-widths"] = [
+    sum(audit.verdict(100 * audit.wald(float(audit.printed("Table 2", str(m), "validation_accuracy")) / 100, n),
+                      audit.printed("Table 2", str(m), "validation_accuracy", "plus_minus")) == audit.REPRODUCED
+        for m in range(1, 5))
+    for n in sizes
+]  # fmt: skip
+Markdown(
+    "Splits (responders, non-responders) that give the rates of all four models, and how many of the four half-widths fit:\n\n"
+    + fits.map(lambda found: found if isinstance(found, int) else ", ".join(map(str, found)) or "none").to_markdown()
+)
+
+# %%
+checked["validation"] = audit.rates_and_widths("validation", *audit.VALIDATION, cut=True)
+said = int(audit.printed("Methods", "patients", "validation"))
+checked["size"] = audit.findings([
+    audit.finding("Methods", "validation patients behind Table 2", str(said), sum(audit.VALIDATION), 0)
+])  # fmt: skip
+Markdown(
+    f"No split of {said} fits. {sum(audit.VALIDATION)} patients, {audit.VALIDATION[0]} responders and {audit.VALIDATION[1]} "
+    "non-responders, fit all rates and all half-widths, if one accuracy that two models share was cut off:\n\n"
+    + checked["validation"].to_markdown(index=False, disable_numparse=True)
+)
+
+# %% [markdown]
+# ## Table 2: the interval of the AUC
+#
+# The printed half-widths are compared with two formulas: that of a proportion of 50 patients, and that of
+# {cite:t}`hanley1982` for an AUC of 10 against 40.
+
+# %%
+checked["auc"] = audit.auc_widths()
+Markdown(checked["auc"].to_markdown(index=False, disable_numparse=True))
+
+# %%
+aucs = audit.printed_table2().test_auc
+ratio = np.mean([norm.ppf(0.975) * audit.hanley_mcneil(a, 10, 40) / audit.wald(a, 50) for a in aucs])
+covered = [chance.coverage_as_proportion(a) for a in aucs]
+logit = [evaluation.coverage(a, 10, 40) for a in aucs]
+Markdown(
+    f"The printed half-widths are those of a proportion. Hanley and McNeil's are {ratio:.2f} times as wide. In 4,000 simulated "
+    f"studies for each printed AUC, an interval of the printed kind holds the truth in {min(covered):.0%} to "
+    f"{max(covered):.0%}, not in 95 %; DeLong's on the logit scale in "
+    f"{min(logit):.0%} to {max(logit):.0%}."
+)
+
+# %% [markdown]
+# AUC and loss themselves cannot be computed without the patients' probabilities. They can be bounded: the curve passes through
+# the operating point, and a wrong call costs at least $\ln 2$.
+
+# %%
+checked["bounds"] = audit.bounds()
+Markdown(checked["bounds"].to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## Does the accuracy beat knowing nothing?
+
+# %%
+checked["accuracy"] = audit.findings(
+    {
+        "place": f"Table 2, model {model}, test",
+        "figure": "accuracy against always answering 'responder'",
+        "printed": f"{100 * row.accuracy:.0f} %",
+        "recomputed": f"{100 * row.no_information:.0f} %, p = {row.p:.2f}",
+        "verdict": ("higher" if row.accuracy > row.no_information else "not higher")
+        + (", clearly" if row.p < 0.05 else ", not clearly"),
+    }
+    for model, row in right.iterrows()
+)
+Markdown(checked["accuracy"].to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## Is one model better than another?
+#
+# The paper names the attention network with margin the best. It prints no test. In accuracy, the smallest p-value that
+# McNemar's test could give follows from the counts alone: it is reached if the better model is right wherever the worse one is.
+
+# %%
+best = right.right.max() - right.right
+least = {model: chance.least_mcnemar(int(more)) for model, more in best.items() if more}
+Markdown(
+    "Model 4 against "
+    + "; ".join(f"model {model}: {best[model]} patients, p at least {p:.3f}" for model, p in least.items())
+    + ". Whatever the overlap, the best of these p-values is "
+    + f"{min(least.values()):.3f}: no difference in accuracy is clear."
+)
+
+# %% [markdown]
+# In AUC it depends on how alike the models score the same patients. Suppose the true AUCs were the lowest and the highest
+# of the printed ones. How often would DeLong's paired test see it?
+
+# %%
+correlations = np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9])
+sizes = {"10 against 40": (10, 40), "20 against 80": (20, 80), "50 against 200": (50, 200)}
+power = pd.DataFrame(
+    {
+        name: [chance.auc_power(aucs.min(), aucs.max(), r, *n, n_studies=1000) for r in correlations]
+        for name, n in sizes.items()
+    },
+    index=pd.Index(correlations, name="correlation of the scores"),
+)
+Markdown(f"Power for AUCs of {aucs.min()} and {aucs.max()}, by test patients:\n\n" + power.to_markdown(floatfmt=".2f"))
+
+# %% mystnb={"figure": {"name": "fig-luck", "caption": "Simulated studies: AUC found in 4,000 studies with 10 non-responders and 40 responders, when the true AUC is the lowest and the highest printed test AUC."}, "image": {"alt": "Two broad, strongly overlapping histograms of the AUC found in simulated studies, one around 0.77 and one around 0.86."}}
+figure, ax = plt.subplots(figsize=(6.5, 3.2))
+generator = np.random.default_rng(0)
+found = {}
+for truth, colour in [(aucs.min(), "C1"), (aucs.max(), "C0")]:
+    positive_score = np.sqrt(2) * norm.ppf(truth) + generator.standard_normal((4000, 10))
+    found[truth] = evaluation.wins(positive_score, generator.standard_normal((4000, 40))).mean((1, 2))
+    ax.hist(found[truth], bins=np.arange(0.4, 1.01, 0.02), color=colour, alpha=0.6, label=f"true AUC {truth}")
+ax.set(xlabel="AUC found in one study", ylabel="studies")
+ax.legend(loc="upper left")
+plt.show()
+
+# %%
+worse, better = found.values()
+Markdown(
+    f"The standard deviation of the AUC over simulated studies is {worse.std():.3f} at the lower and {better.std():.3f} at the "
+    f"higher of the two. In {np.mean(worse >= better):.0%} of pairs of studies, each with its own patients, the worse model looks "
+    "at least as good as the better one."
+)
+
+# %% [markdown]
+# ## Survival
+#
+# The paper prints five log-rank results and no hazard ratio, and does not say which patients its Figure 5 shows; we take it
+# for the test patients, the only ones no model had learned from. Five comparisons at once, corrected by Bonferroni:
+
+# %%
+rows = ("truth", "model 4", "model 3")
+p_values = {row: float(audit.printed("Figure 5", row, "log-rank p")) for row in rows}
+checked["survival"] = audit.findings(
+    {
+        "place": "Figure 5",
+        "figure": f"log-rank p, {row}, times five comparisons",
+        "printed": audit.printed("Figure 5", row, "log-rank p"),
+        "recomputed": f"{min(1, 5 * p):.2f}",
+        "verdict": "stays below 0.05"
+        if 5 * p < 0.05
+        else "does not stay below 0.05"
+        if p < 0.05
+        else "above 0.05 either way",
+    }
+    for row, p in p_values.items()
+)
+Markdown(checked["survival"].to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# The number of recurrences is not printed either. Turned round, Schoenfeld's formula says which hazard ratio stands behind a
+# p-value, for any number of them, and which power the test has. One fifth of the patients are non-responders.
+
+# %%
+events = np.array([10, 15, 20, 25, 30, 40, 60])
+table = pd.DataFrame({
+    **{f"ratio behind p = {p}": [chance.ratio_behind(p, n, 0.2) for n in events] for p in p_values.values()},
+    **{f"power at ratio {r:g}": [survival.power(r, 0.2, n) for n in events] for r in (1.5, 2, 3)},
+}, index=pd.Index(events, name="recurrences"))  # fmt: skip
+Markdown(table.to_markdown(floatfmt=".2f"))
+
+# %% [markdown]
+# And by simulation: 50 patients as in the test set, recurrences as in the simulated cohort of this book (fitted to
+# {cite:t}`esserman2012`), grouped by the truth and by calls with the confusion matrix of model 4.
+
+# %%
+kept, right_calls = audit.confusions(*audit.printed_rates("test")[3], *splits[0])[0]
+n_events, by_truth, by_calls = chance.log_rank_studies(kept, right_calls)
+Markdown(
+    f"With {n_events.mean():.0f} recurrences on average, the log-rank test finds p < 0.05 between the true groups in "
+    f"**{np.mean(by_truth < 0.05):.0%}** of 4,000 simulated studies and between the predicted groups in "
+    f"**{np.mean(by_calls < 0.05):.0%}**; both in {np.mean((by_truth < 0.05) & (by_calls < 0.05)):.0%}. The predicted groups have "
+    f"the smaller p-value in {np.mean(by_calls < by_truth):.0%}."
+)
+
+# %% mystnb={"figure": {"name": "fig-power-survival", "caption": "Simulated studies of 50 patients: distribution of the log-rank p-value between true and between predicted groups. Dotted: the printed p-values of the truth and of model 4."}, "image": {"alt": "Two rising curves of the share of simulated studies below a p-value, both far below 1 at the two dotted lines of the printed values."}}
+figure, ax = plt.subplots(figsize=(6.5, 3.4))
+for p, name, row, colour in [(by_truth, "true groups", "truth", "C0"), (by_calls, "predicted groups", "model 4", "C1")]:
+    ax.plot(np.sort(p), np.linspace(0, 1, p.size), color=colour, label=name)
+    ax.axvline(p_values[row], color=colour, ls=":")
+ax.set(xscale="log", xlim=(1e-4, 1), ylim=(0, 1), xlabel="log-rank p", ylabel="share of studies below")
+ax.legend(loc="upper left")
+plt.show()
+
+# %% [markdown]
+# ## All verdicts
+
+# %%
+everything = pd.concat(checked.values(), ignore_index=True)
+kinds = everything.verdict.str.split(":").str[0].value_counts()
+Markdown(
+    "\n".join(f"- **{count}** {kind}" for kind, count in kinds.items())
+    + "\n\nWhat was not simply reproduced:\n\n"
+    + everything[~everything.verdict.isin([audit.REPRODUCED, "possible"])].to_markdown(
+        index=False, disable_numparse=True
+    )
+)
+
+# %% [markdown]
+# The rates of Table 2 hold together to the last patient. What does not hold is the precision they are printed with: the
+# intervals of the AUC are too short, the best accuracy is not clearly above knowing nothing, and neither the ranking of the
+# models nor the survival of the predicted groups is settled by 50 patients. Audited figures say nothing about figures that cannot
+# be audited: whether the split came before every choice, or how often the test patients were looked at.
+#
+# ## Exercises
+#
+# ````{exercise} Another denominator
+# :label: ex-audit-denominator
+#
+# A paper prints 42.9 %, 28.6 % and 28.6 % of "about 60 patients". How many can there have been?
+# ````
+#
+# ````{solution} ex-audit-denominator
+# :class: dropdown
+#
+# ```python
+# audit.denominators(["42.9", "28.6", "28.6"], 70)
+# ```
+#
+# Multiples of seven, and a few large numbers that come near: percentages with one decimal pin down small denominators, not
+# large ones.
+# ````
+#
+# ````{exercise} How many patients would have done?
+# :label: ex-audit-power
+#
+# How many recurrences does a log-rank test need to find, with a power of 80 %, the hazard ratio of 2.2 that
+# published responders and non-responders differ by? How many patients is that, if a third of them recur?
+# ````
+#
+# ````{solution} ex-audit-power
+# :class: dropdown
+#
+# ```python
+# n_events = survival.events_needed(2.2, 0.2)
+# n_events, 3 * n_events
+# ```
+# ````
+#
+# ## Take-aways
+#
+# - Printed percentages of few patients are whole numbers in disguise. Check your own before somebody else does.
+# - Ask of every interval which formula gave it, and of every denominator how many values were missing.
+# - "Not significant" and "significant" at 50 patients are both weak words.
+#
+# **References** {cite}`taleghamar2022,hanley1982,delong1988,esserman2012`; power after Schoenfeld (1981), paired counts after
+# McNemar (1947).

@@ -1,0 +1,451 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What can go wrong
+#
+# Every mistake on this page has been published. Each is made here on purpose, on patients who carry **no signal**,
+# or a known one, beside the honest way. Where there is nothing to find, an honest AUC is 0.5 on average, and
+# whatever stands above it is the mistake.
+#
+# **You will learn**
+#
+# - how planes, features, epochs, thresholds and configurations leak the answer, and by how much
+# - what size, holes and accuracy say that is not about tissue
+# - what a wrong attenuation, another phantom and another scanner do to maps and to a model
+#
+# **Prerequisites**: [](10_evaluation), [](14_patients). **Time**: 20 minutes to read, a minute or two to run.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+level: float = 0.95  # confidence level of all intervals
+repeats: int = 20  # shuffled cohorts per experiment
+n_scans: int = 30  # further simulated patients who are scanned for the sections on attenuation and holes
+
+# %%
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from helpers import baseline, chance, evaluation, figures, pitfalls, scanners, stages, study
+from helpers.images import fit_scaling, scale
+from helpers.settings import load_settings
+
+figures.use_book_style()
+settings = load_settings(profile, level=level)
+patients = stages.cohort(settings, artifacts)
+images = stages.images(settings, artifacts)
+planes = baseline.plane_features(images)  # one row per plane
+features = planes.groupby(images.patient).mean()  # one row per patient
+
+# %% [markdown]
+# The tables are the hand-made features of [](14_patients). Before each experiment the responses of the simulated cohort
+# are **shuffled** among its patients: features are as they were, and nothing predicts the new responses. Each experiment
+# is repeated with other shuffles; intervals are of the mean over them.
+
+
+# %%
+def pair(table, **names):
+    """Markdown table of mean and interval over repetitions."""
+    rows = pitfalls.mean_interval(table, level)
+    cell = [f"{r.mean:.3f} ({r.low:.3f}–{r.high:.3f})" for r in rows.itertuples(index=False)]
+    return pd.DataFrame({names.get("heading", "mean AUC"): cell}, index=rows.index).to_markdown()
+
+
+# %% [markdown]
+# ## Planes of one patient on both sides
+#
+# Each tumour has several planes, and they look alike. Split the *planes* at random, and most test planes have sisters in
+# the training set. A nearest-neighbour rule finds them and repeats their label. Nothing about response is
+# learned; the patient is recognised.
+
+# %%
+leak = pitfalls.repeated(lambda rng: pitfalls.split_of_planes(planes, images.patient, rng), repeats)
+Markdown("Simulated cohort, responses shuffled.\n\n" + pair(leak))
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "Simulated cohort without signal: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
+fig, ax = plt.subplots(figsize=(5, 3.6))
+ax.plot([0, 1], leak[["planes split", "patients split"]].T, "o-", color="0.6", mfc="C0", mec="C0")
+ax.axhline(0.5, ls=":", color="C3")
+_ = ax.set(xticks=[0, 1], xticklabels=["planes split", "patients split"], xlim=(-0.4, 1.4), ylabel="AUC")
+
+# %% [markdown]
+# ## Fitted on all patients
+#
+# Scaling uses means and SDs of all patients, the test patients too: a leak in principle. Choosing the ten features that
+# differ most between the classes, on all patients, and then cross-validating the rest: a leak in earnest
+# {cite:p}`ambroise2002`. The more columns, the worse; we add a thousand columns of random numbers.
+
+# %%
+fitted = pitfalls.repeated(lambda rng: pitfalls.fitted_on_all(features, rng), repeats)
+Markdown("Simulated cohort, responses shuffled, cross-validated by patient.\n\n" + pair(fitted))
+
+# %% [markdown]
+# Scaling does next to nothing here, since it never sees a response. It is done inside the training patients all the same: it
+# costs nothing, and nobody has to argue about it. The choice of features sees the responses, and that is
+# enough to find signal in random numbers.
+#
+# ## The epoch and the threshold, chosen on the test set
+#
+# A network is trained epoch by epoch. Reporting the epoch with the best *test* AUC picks the luckiest of many looks. The
+# threshold is another free choice: the one that suits these test patients best is never the one that would have
+# been fixed beforehand.
+
+# %%
+epoch = pitfalls.repeated(lambda rng: pitfalls.choice_of_epoch(features, rng), repeats)
+Markdown("Test AUC, simulated cohort, responses shuffled.\n\n" + pair(epoch))
+
+# %%
+test = patients["split"] == "test"
+n_positive = int((~patients.loc[test, "responder"]).sum())
+n_negative = int(test.sum()) - n_positive
+threshold = pitfalls.repeated(lambda rng: pitfalls.choice_of_threshold(n_positive, n_negative, rng), 50 * repeats)
+Markdown(
+    f"Scores without any signal, {n_positive} non-responders against {n_negative} responders.\n\n"
+    + pair(threshold, heading="mean")
+)
+
+# %% [markdown]
+# ## The best of many configurations
+#
+# Thirty validation patients choose among configurations. Each configuration here is a regression with its own ten features
+# and penalty, and none can predict anything. The winner's validation AUC grows with the number tried; on the test patients
+# it is worth what it always was.
+
+# %%
+found = [pitfalls.configurations(features, np.random.default_rng([1, number])) for number in range(repeats)]
+n_configurations = len(found[0]["test"])
+best = pitfalls.best_of(found, [n for n in (1, 3, 10, 30, 100) if n <= n_configurations])
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-best", "caption": "Simulated cohort without signal: AUC of the winning configuration on the validation patients that chose it, and on test patients, against the number of configurations tried. Mean over shuffled cohorts and its interval; dotted: chance."}, "image": {"alt": "Two curves over the number of configurations tried on a logarithmic axis: validation area under the curve climbs well above one half, test area stays at one half"}}
+fig, ax = plt.subplots(figsize=(6.5, 3.8))
+for name, colour in {"validation": "C3", "test": "C0"}.items():
+    rows = pitfalls.mean_interval(best.pivot(index="study", columns="tried", values=name), level)
+    errors = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+    ax.errorbar(rows.index, rows["mean"], yerr=errors, fmt="o-", capsize=3, color=colour, label=name)
+ax.axhline(0.5, ls=":", color="0.4")
+ax.set(xscale="log", xlabel="configurations tried", ylabel="AUC of the winner")
+ax.set(xticks=best["tried"].unique(), xticklabels=best["tried"].unique())
+ax.minorticks_off()
+_ = ax.legend()
+
+# %% [markdown]
+# ## Fifty patients or three hundred
+#
+# Two models whose true AUCs are 0.78 and 0.83, on the same patients: which one comes out on top? Their scores are drawn from
+# normal distributions, so the truth is known.
+
+# %%
+truth = {"worse": 0.78, "better": 0.83}
+groups = {"50 patients": (10, 40), "300 patients": (71, 229)}
+drawn = {name: pitfalls.two_models(*truth.values(), *counts) for name, counts in groups.items()}
+rows = {
+    name: {
+        "non-responders": groups[name][0],
+        "95 of 100 AUCs of the better": "{:.2f}–{:.2f}".format(*np.percentile(aucs[:, 1], [2.5, 97.5])),
+        "the worse one wins or ties": f"{np.mean(aucs[:, 0] >= aucs[:, 1]):.0%}",
+    }
+    for name, aucs in drawn.items()
+}
+Markdown(pd.DataFrame.from_dict(rows, orient="index").to_markdown())
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-fifty", "caption": "Simulated studies of two models with true AUCs 0.78 and 0.83 (dashed): what 50 and what 300 test patients say of each."}, "image": {"alt": "Two panels of overlapping histograms of the area under the curve of two models; with 50 patients the histograms overlap widely, with 300 much less"}}
+fig, axes = plt.subplots(1, 2, figsize=(10, 3.4), sharex=True)
+for ax, (name, aucs) in zip(axes, drawn.items(), strict=True):
+    for column, (which, value) in enumerate(truth.items()):
+        ax.hist(aucs[:, column], bins=np.arange(0.45, 1.01, 0.02), alpha=0.6, color=f"C{column}", label=which)
+        ax.axvline(value, ls="--", color=f"C{column}")
+    ax.set(title=name, xlabel="AUC found")
+axes[0].set_ylabel("studies")
+_ = axes[0].legend()
+
+# %% [markdown]
+# ## Size that carries the label
+#
+# Now non-responders get **larger tumours**, by half an SD of the logarithm of the area, and nothing else. Tissue knows
+# nothing. What does each way of reading the images find?
+#
+# - the **outline** alone: the honest name of this signal
+# - means and SDs of the **whole picture**, zeros outside included, as a network sees it: looks like tissue
+# - means and SDs **inside** core and margin
+# - all hand-made features, **texture** included
+
+# %%
+area = baseline.mask_features(images)
+scaling = fit_scaling(images, (patients.loc[images.patient, "split"] == "train").to_numpy(), "core_margin", 1.0)
+scaled = scale(images, scaling)
+picture = np.concatenate([scaled.mean((2, 3)), scaled.std((2, 3))], axis=1)
+tables = {
+    "outline": area,
+    "whole picture": pd.DataFrame(picture).groupby(images.patient).mean(),
+    "inside, means and SDs": features[[name for name in features if name.endswith((" mean", " SD"))]],
+    "inside, with texture": features,
+}
+size = pitfalls.repeated(
+    lambda rng: pitfalls.read_off(tables, pitfalls.label_of_size(area["core area"], rng), rng), repeats
+)
+Markdown("Simulated cohort, response tied to size alone.\n\n" + pair(size))
+
+# %% [markdown]
+# Texture need not be free of size either: a small region has few pairs of pixels. So the outline alone belongs beside
+# every result, as in [](14_patients). The cohort of this book keeps size independent of response.
+#
+# ## Holes that carry the label
+#
+# Where the spectrum rises too steeply for any diameter, the fit gives nothing, and the map has a hole. Holes depend on
+# the truth: small scatterers make more of them. We scan patients with scatterers from 55 to 110 µm in the core, the
+# smaller half "non-responders" (on a coarser grid and with fewer lines, to save time), and look at **nothing but the
+# share of holes**.
+
+# %%
+coarse = replace(
+    settings, overlap=min(settings.overlap, 0.75), n_lines=min(settings.n_lines, 128), n_reference_frames=2
+)
+further = study.draw_patients(max(n_scans, 8), seed=settings.cohort_seed + 1, effect="none")
+small = scanners.small_scatterers(further, 55.0, 110.0)
+holes = pd.DataFrame(
+    {name: scanners.core_medians(one, coarse) for name, one in scanners.central_scans(small, coarse).items()}
+).T
+alone = evaluation.auc_interval(~small["responder"], holes["unphysical"], level)
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter; the share falls from above ten per cent to near zero as diameter grows"}}
+fig, ax = plt.subplots(figsize=(6, 3.4))
+for responder, name in ((False, "non-responders"), (True, "responders")):
+    of_class = small["responder"] == responder
+    ax.plot(small.loc[of_class, "core_esd_um"], holes.loc[of_class, "unphysical"], "o", label=name)
+ax.set(xlabel="true core ESD / µm", ylabel="share of holes")
+_ = ax.legend()
+
+# %%
+usual = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
+Markdown(
+    f"Among these patients the share of holes alone has an AUC of {alone[0]:.2f} ({alone[1]:.2f}–{alone[2]:.2f}). A "
+    f"network that sees holes as zeros can learn them instead of the tissue, and on a scanner with other noise they "
+    f"are elsewhere. The book fills them with the region's median. In its own cohort, whose scatterers are as large as "
+    f"published ones, {100 * baseline.unphysical_share(usual).mean():.4f} % of the windows are holes."
+)
+
+# %% [markdown]
+# ## An interval that does not hold
+#
+# The textbook interval of a proportion (Wald), put around an AUC as if that were a share of 50 patients. An interval of
+# 95 % should hold the truth in 95 of 100 studies.
+
+# %%
+aucs = [0.7, 0.8, 0.86, 0.9]
+coverage = pd.DataFrame({
+    "Wald, as if a proportion of 50": [chance.coverage_as_proportion(auc, level=level) for auc in aucs],
+    "DeLong on the logit scale": [evaluation.coverage(auc, 10, 40, level=level) for auc in aucs],
+}, index=pd.Index(aucs, name="true AUC"))  # fmt: skip
+Markdown("Share of simulated studies (10 against 40) whose interval holds the true AUC:\n\n"
+         + coverage.to_markdown(floatfmt=".3f"))  # fmt: skip
+
+# %% [markdown]
+# ## Accuracy where most patients respond
+#
+# Call some of the test patients non-responders at random, knowing nothing. Accuracy rises the fewer one calls, up to the
+# share of responders; balanced accuracy and AUC stay where they belong.
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-accuracy", "caption": "Expected accuracy of calling simulated test patients non-responders at random, against how many are called. Accuracy rewards calling nobody; balanced accuracy does not."}, "image": {"alt": "A falling line of accuracy and a flat line of balanced accuracy at one half, against the number of patients called non-responders"}}
+calls = pitfalls.accuracy_by_calls(n_positive, n_negative).set_index("called")
+fig, ax = plt.subplots(figsize=(6, 3.2))
+calls.plot(ax=ax)
+_ = ax.set(xlabel="patients called non-responders", ylabel="expected", ylim=(0, 1))
+
+# %% [markdown]
+# ## Attenuation assumed wrong
+#
+# All maps are corrected for an attenuation that nobody measured. Each of these simulated patients is mapped with the
+# attenuation right on average, and with one that is off everywhere.
+
+# %%
+scans = scanners.central_scans(further, coarse)
+errors = [-0.3, -0.1, 0.0, 0.1]
+mapped = scanners.wrong_attenuation(scans, coarse, errors)
+shift = mapped.groupby("error_db_cm_mhz")[list(scanners.MAPS)].mean()
+shift = (shift - shift.loc[0.0]).rename(columns=scanners.MAPS).rename_axis("error / dB/cm/MHz")
+spread = [f"{study.TRAITS[name].sd:g}" for name in ("core_esd_um", "core_eac_db")]
+Markdown(
+    f"Mean shift of the core's median, {len(scans)} simulated patients. For comparison, patients differ by "
+    f"{spread[0]} µm in ESD and {spread[1]} dB in EAC (SD).\n\n" + shift.round(2).to_markdown()
+)
+
+# %% [markdown]
+# A shift that is the same for all would do no harm. But it grows with **depth**, as the path does.
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-depth", "caption": "Simulated patients: by how much the core's median ESD is off when the attenuation is assumed wrong, against the depth of the tumour's centre, with straight lines."}, "image": {"alt": "Scatter plot of the error of scatterer diameter against tumour depth for three errors of the assumed attenuation; the error grows with depth along straight lines"}}
+by_patient = mapped.pivot(index="patient", columns="error_db_cm_mhz").loc[further.index]
+depth_mm = further["centre_depth_mm"]
+off = {name: by_patient[name].sub(by_patient[name][0.0], axis=0) for name in ("esd_um", "eac_db")}
+lines = {(name, error): np.polyfit(depth_mm, off[name][error], 1) for name in off for error in errors}
+fig, ax = plt.subplots(figsize=(8.5, 3.6))
+for number, error in enumerate(error for error in errors if error):
+    ax.plot(depth_mm, off["esd_um"][error], "o", color=f"C{number}", label=f"{error:+.1f} dB/cm/MHz")
+    ends = np.array([depth_mm.min(), depth_mm.max()])
+    ax.plot(ends, np.polyval(lines["esd_um", error], ends), color=f"C{number}")
+ax.set(xlabel="depth of the centre / mm", ylabel="error of ESD / µm")
+_ = fig.legend(title="attenuation off by", loc="outside right center")
+
+# %% [markdown]
+# Now let the deeper half of 2,000 patients be "non-responders"; their tissue does not differ. What their maps would show is
+# their true value plus the line's error at their depth.
+
+# %%
+many = study.draw_patients(2000, seed=settings.cohort_seed + 2, effect="none")
+deeper = many["centre_depth_mm"] > many["centre_depth_mm"].median()
+rows = {}
+for (name, error), line in lines.items():
+    measured = many[f"core_{name}"] + np.polyval(line, many["centre_depth_mm"])
+    three = evaluation.auc_interval(deeper, measured, level)
+    rows.setdefault(f"{error:+.1f}", {})[f"{name[:3].upper()} alone"] = "{:.2f} ({:.2f}–{:.2f})".format(*three)
+Markdown(
+    "AUC of the core for depth, 2,000 simulated patients without any difference in tissue:\n\n"
+    + pd.DataFrame.from_dict(rows, orient="index").rename_axis("error / dB/cm/MHz").to_markdown()
+)
+
+# %% [markdown]
+# ## Another phantom
+#
+# The phantom is the ruler. What if something is believed of it that is not so?
+
+# %%
+wrong = scanners.wrong_phantom(next(iter(scans.values())), coarse)
+columns = {**scanners.MAPS, "unphysical": "holes"}
+Markdown("Core medians of one simulated plane.\n\n" + wrong.rename(columns=columns).round(2).to_markdown())
+
+# %% [markdown]
+# Half the beads is half the backscatter: 3 dB in EAC, nothing in ESD, and nothing in MBF, which is relative to whatever
+# phantom was used. That is why values in dB relative to a phantom cannot be compared between groups with different ones.
+#
+# ## Another scanner
+#
+# The regression of [](14_patients), trained on the study's scanner, reads the central plane of each test patient, scanned
+# anew on the coarser grid by four scanners: the study's; one with more electronic noise; one with a lower centre frequency and its own phantom
+# measurement; and the latter with the phantom measurement of the study's scanner.
+
+# %%
+ways = {
+    "the study's": ({}, True),
+    "noise −50 dB instead of −100 dB": ({"noise_db": -50.0}, True),
+    "2.5–6.5 MHz, own phantom": ({"band_mhz": (2.5, 6.5)}, True),
+    "2.5–6.5 MHz, the study's phantom": ({"band_mhz": (2.5, 6.5)}, False),
+}
+seen = {name: scanners.other_scanner(patients[test], coarse, *way) for name, way in ways.items()}
+model = baseline.fit_regression(features, patients)
+score = pd.DataFrame({
+    name: model.predict_proba(baseline.map_features(images_)[features.columns])[:, 1]
+    for name, (images_, _) in seen.items()
+}, index=patients.index[test].sort_values())  # fmt: skip
+
+# %%
+lost = ~patients.loc[score.index, "responder"]
+medians = pd.DataFrame({name: table[list(scanners.MAPS)].mean() for name, (_, table) in seen.items()}).T
+medians = medians.rename(columns=scanners.MAPS).round(1)
+medians["AUC"] = ["{:.2f} ({:.2f}–{:.2f})".format(*evaluation.auc_interval(lost, score[name], level)) for name in score]
+medians["called non-responders"] = [f"{np.mean(score[name] >= 0.5):.0%}" for name in score]
+Markdown(f"{len(score)} simulated test patients, one plane each.\n\n" + medians.to_markdown())
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they stay level for an own phantom and jump where noise or a foreign phantom enters"}}
+fig, ax = plt.subplots(figsize=(9, 3.8))
+for name, row in score.iterrows():
+    ax.plot(row.to_numpy(), color="C3" if lost[name] else "C0", alpha=0.5, lw=1)
+ax.axhline(0.5, ls=":", color="0.4")
+labels = [name.replace(", ", ",\n").replace(" instead", "\ninstead") for name in score]
+_ = ax.set(xticks=range(score.shape[1]), xticklabels=labels, ylabel="probability of a non-responder", ylim=(0, 1))
+
+# %% [markdown]
+# Another centre frequency does no harm as long as the phantom went through the same scanner: that is what a phantom is
+# for. It cannot take noise out, since tissue attenuates more than the phantom and noise weighs more in its echoes; and
+# one scanner's phantom cannot stand in for another's. Compare the columns: ranks may survive a common shift, and the
+# AUC with them; the calls at a fixed threshold do not.
+#
+# ## All together
+
+# %%
+together = pd.DataFrame(
+    [
+        ("planes of one patient on both sides", leak, "planes split", "patients split"),
+        ("features chosen on all patients", fitted, "chosen on all", "chosen on training"),
+        ("scaled on all patients", fitted, "scaled on all", "scaled on training"),
+        ("epoch chosen on the test set", epoch, "best on test", "best on validation"),
+        (
+            "threshold chosen on the test set (balanced accuracy)",
+            threshold,
+            "balanced, chosen on test",
+            "balanced, fixed",
+        ),
+        ("size, called tissue", size, "whole picture", "inside, means and SDs"),
+    ],
+    columns=["mistake", "table", "inflated", "honest"],
+)
+last = best[best["tried"] == best["tried"].max()]
+together.loc[len(together)] = [f"best of {last['tried'].iloc[0]} configurations", last, "validation", "test"]
+
+# %% mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "Simulated cohort, no signal in the tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
+fig, ax = plt.subplots(figsize=(9, 4))
+for place, row in enumerate(together.itertuples()):
+    for column, colour in ((row.inflated, "C3"), (row.honest, "C0")):
+        mean, low, high = pitfalls.mean_interval(row.table[[column]], level).iloc[0]
+        ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, color=colour)
+ax.axvline(0.5, ls=":", color="0.4")
+ax.set(yticks=range(len(together)), yticklabels=together["mistake"], xlabel="AUC, or balanced accuracy")
+ax.invert_yaxis()
+
+# %% [markdown]
+# ## Exercises
+#
+# ````{exercise}
+# :label: ex-pitfalls-planes
+# In the first experiment, what does the leak depend on? Average the planes of each patient first (`features` instead of
+# `planes`), and repeat it.
+# ````
+#
+# ````{solution} ex-pitfalls-planes
+# :class: dropdown
+# ```python
+# alone = pitfalls.repeated(
+#     lambda rng: pitfalls.split_of_planes(features, features.index.to_numpy(), rng), repeats
+# )
+# pitfalls.mean_interval(alone)
+# ```
+# With one row per patient there are no sisters, and both splits are the same: the leak needs several rows of one
+# patient, and a model flexible enough to recognise her.
+# ````
+#
+# ````{exercise}
+# :label: ex-pitfalls-random
+# How many random columns does it take until ten chosen features "predict" with an AUC above 0.8?
+# ````
+#
+# ````{solution} ex-pitfalls-random
+# :class: dropdown
+# ```python
+# for n_random in (0, 100, 1000, 10_000):
+#     table = pitfalls.repeated(lambda rng: pitfalls.fitted_on_all(features, rng, n_random=n_random), 5)
+#     print(n_random, table["chosen on all"].mean())
+# ```
+# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With this many patients a few
+# thousand columns do it, which is what radiomics tables have.
+# ````
+#
+# ## Take-aways
+#
+# - Split by patient, before anything else; choose everything inside the training patients.
+# - Ask of every result what the outline, the holes and the majority class reach alone.
+# - A phantom corrects for the scanner it was measured on, not for noise and not for a wrong attenuation.
+# - The cheapest check of a whole pipeline is to shuffle the responses and run it again.
+#
+# **References** {cite}`ambroise2002,delong1988,yao1990,collins2024`.

@@ -1,0 +1,127 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Reporting checklists
+#
+# A study that leaves out how patients were split, or how many events it had, cannot be judged. Two checklists ask for
+# what a reader needs: TRIPOD+AI for prediction models {cite}`collins2024`, CLAIM for artificial intelligence in imaging
+# {cite}`tejani2024`. Here both are filled in for this book, each item with the chapter that answers it.
+#
+# **You will learn**
+#
+# - what the two checklists ask, in short words;
+# - where this book answers it, and what it does not answer;
+# - what the printed paper leaves open by the same lists.
+#
+# **You need** nothing beforehand; the page is meant for looking things up.
+# **Time** 10 minutes to read; seconds to run once the models are trained.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
+artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+level: float = 0.95  # confidence level of all intervals
+
+# %%
+import pandas as pd
+from IPython.display import Markdown
+
+from helpers import reporting, stages
+from helpers.artifacts import project_path
+from helpers.chapters import CHAPTERS
+from helpers.settings import load_settings
+
+settings = load_settings(profile, level=level)
+patients = stages.cohort(settings, artifacts)
+predictions = stages.models(settings, artifacts).predictions
+
+# %% [markdown]
+# The answers that are numbers come from this run:
+
+# %%
+known = reporting.facts(patients, predictions, settings)
+pages = {path.stem[3:]: f"{path.stem}.ipynb" for path in project_path("notebooks").glob(CHAPTERS)}
+pages |= {name: f"../{name}.md" for name in ("index", "data", "glossary", "provenance")}
+Markdown(pd.Series(known, name="value").rename_axis("fact").to_markdown(disable_numparse=True))
+
+# %% [markdown]
+# ## TRIPOD+AI
+#
+# 27 items, some of them in parts. The wording is ours and shorter than the original, which should be at hand when a real
+# study is reported.
+
+# %%
+tripod = reporting.filled("tripod_ai", known, pages)
+Markdown(tripod.to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## CLAIM, 2024
+#
+# 44 items for studies of artificial intelligence in medical imaging.
+
+# %%
+claim = reporting.filled("claim", known, pages)
+Markdown(claim.to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# ## What stays open
+
+# %%
+both = pd.concat([tripod.assign(list="TRIPOD+AI"), claim.assign(list="CLAIM")])
+opening = both.answer.str.startswith(
+    ("None", "Not ", "Nothing", "No protocol", "One source only", known["simulated_only"])
+)
+Markdown(
+    f"Of {len(both)} items, {int(opening.sum())} are answered by a no, or do not apply:\n\n"
+    + both.loc[opening, ["list", "item", "asks", "answer"]].to_markdown(index=False, disable_numparse=True)
+)
+
+# %% [markdown]
+# A filled checklist says that something was reported, not that it was done well. A study with leaking patients, or a threshold
+# chosen on the test set, can tick every box. That is what the audit and the experiments are for.
+#
+# ## Exercises
+#
+# ````{exercise} The paper by the same list
+# :label: ex-reporting-paper
+#
+# Take the paper {cite}`taleghamar2022` and TRIPOD+AI items 8c, 11, 15, 21 and 23a. Which does it answer?
+# ````
+#
+# ````{solution} ex-reporting-paper
+# :class: dropdown
+#
+# 8c: the pathologist was blinded to the study's results. 11: the text names no missing data, though the denominators of its
+# Table 1 do (see the audit). 15: no threshold is named. 21: patients are counted, recurrences are not. 23a: yes for accuracy and
+# AUC, with intervals that are too short; no for sensitivity, specificity and survival.
+# ````
+#
+# ````{exercise} Your own cohort
+# :label: ex-reporting-own
+#
+# Run the book on a recorded cohort. Which answers change by themselves, and which must you write?
+# ````
+#
+# ````{solution} ex-reporting-own
+# :class: dropdown
+#
+# Numbers, performance and the word "simulated" change. Dates, setting, eligibility, ethics, raters and de-identification are asked
+# of whoever recorded the cohort; they stand in `src/helpers/tripod_ai.csv` and `src/helpers/claim.csv` as `{simulated_only}`.
+# ````
+#
+# ## Take-aways
+#
+# - Fill the list before the study, not after it: most items cannot be answered later.
+# - "Not done" is an answer. An empty field is not.
+# - A link to the place is worth more than a tick.
+#
+# **References** {cite}`collins2024,tejani2024,mongan2020`

@@ -1,0 +1,106 @@
+"""Jobs: a piece made alone is the piece that its stage would have made."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers import chapters, jobs, stages
+from helpers.training import MODELS
+
+ROOT = Path(__file__).parents[1]
+SMALL = (
+    "n_patients=12 n_test=4 n_validation=4 n_lines=64 n_reference_frames=1 overlap=0.5 epochs=1 head_epochs=2 "
+    "processes=1 device=cpu search_trials=3"
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small run, resolved: its folder."""
+    artifacts = tmp_path_factory.mktemp("artifacts")
+    return chapters.resolve("smoke", f"{SMALL} artifacts={artifacts}", artifacts)
+
+
+@pytest.fixture(scope="module")
+def parameters(run):
+    return run / "parameters" / "stages.yml"
+
+
+def do(parameters, *words):
+    jobs.main([*words, "--parameters", str(parameters), "--output", str(parameters.parent / "done.json")])
+
+
+def test_stages_find_the_pieces_that_jobs_have_made(parameters, monkeypatch):
+    settings, artifacts = jobs.read(parameters)
+    patients = jobs.names_of_patients(parameters)
+    for patient in patients:
+        do(parameters, "patient", patient)
+    monkeypatch.setattr(stages, "acquire", lambda *_: pytest.fail("mapped again"))
+    do(parameters, "stage", "maps")
+    assert stages.maps_folder(settings, artifacts) == stages.maps(settings, artifacts)
+    for model in MODELS:
+        do(parameters, "model", model)
+    from helpers import training
+
+    monkeypatch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
+    assert stages.models_folder(settings, artifacts) == stages.models(settings, artifacts).folder
+
+
+def test_another_seed_has_a_folder_of_its_own(parameters):
+    settings, artifacts = jobs.read(parameters)
+    do(parameters, "model", "resnet_core", "--seed", "7")
+    other = stages.models_folder(jobs.replace(settings, seed=7), artifacts)
+    assert (other / "resnet_core" / "model.json").exists()
+    assert other != stages.models_folder(settings, artifacts)
+
+
+def test_workers_of_a_search_fill_one_study(parameters):
+    for worker in ("0", "1"):
+        do(parameters, "trials", "resnet_core", "--worker", worker)
+    assert len(list(Path(jobs.read(parameters)[1]).glob("search/*.journal"))) == 1
+
+
+def dry(run, words, *config):
+    """What Snakemake would do, by rule: jobs."""
+    command = [sys.executable, "-m", "snakemake", *words, "--dry-run", "--nolock", "--config", f"run={run}", *config]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = (done.stdout + done.stderr).split("Job stats:")[1].split("total")[0].splitlines()[3:]
+    return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    artifacts = tmp_path_factory.mktemp("untouched")
+    return chapters.resolve("smoke", f"{SMALL} artifacts={artifacts}", artifacts)
+
+
+def test_on_one_machine_a_stage_is_one_job(untouched):
+    planned = dry(untouched, [f"{untouched}/stages/models.json", "--cores", "2"])
+    assert planned == {"stage": 3}
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_with_a_cluster_profile_patients_models_seeds_and_trials_are_jobs(untouched, profile):
+    given = yaml.safe_load((ROOT / "profiles" / profile / "config.yaml").read_text())
+    words = ["results", "search", "--workflow-profile", f"profiles/{profile}"]
+    if given["executor"] == "slurm":  # the plugin is the cluster's: plan with the local executor in its place
+        words += ["--executor", "local", "--cores", "2"]
+    planned = dry(untouched, words, "scatter=1", "seeds=2", "workers=3")
+    assert planned == {"patient": 12, "stage": 3, "model": 8, "results": 1, "trials": 12, "search": 1}
+
+
+@pytest.mark.slow
+def test_the_local_profile_runs_all_of_it(tmp_path):
+    run = chapters.resolve("smoke", f"{SMALL} artifacts={tmp_path}", tmp_path)
+    command = [sys.executable, "-m", "snakemake", "search", f"{run}/stages/models/ran_core-2.json", "--nolock",
+               "--workflow-profile", "profiles/local", "--config", f"run={run}", "scatter=1", "workers=2"]  # fmt: skip
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert len(list(run.glob("stages/maps/*.json"))) == 12
+    assert len(list(run.glob("stages/models/*.json"))) == 5
+    assert len(list(run.glob("stages/trials/*.json"))) == 8
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,91 @@
+"""Results of several seeds in one small file, and the study from the package alone."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from tiny import PROFILES, SMOKE, study
+
+from helpers import results
+from helpers.settings import load_settings
+from helpers.training import train_all
+
+ROOT = Path(__file__).parents[1]
+NOT_NEEDED = ("papermill", "jupytext", "nbformat", "nbclient", "IPython", "lifelines", "snakemake", "optuna", "captum",
+              "matplotlib", "seaborn", "sklearn", "tabulate")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Two seeds of the tiny study, trained and collected without its stages."""
+    folder, parts = tmp_path_factory.mktemp("seeds"), []
+    for seed in (1, 2):
+        settings = replace(SMOKE, epochs=1, head_epochs=2, processes=1, seed=seed)
+        parts.append((seed, train_all(*study(), settings, folder / str(seed))))
+    runs = pd.DataFrame([{"model": slug, "seed": seed, "seconds": part.seconds(slug), "device": "a card", "torch": "2"}
+                         for seed, part in parts for slug in part.predictions["model"].unique()])  # fmt: skip
+    return results.SavedResults(
+        pd.concat([part.predictions for _, part in parts], ignore_index=True),
+        pd.concat([part.curves.assign(seed=seed) for seed, part in parts], ignore_index=True),
+        runs, {"commit": "abc", "settings": asdict(SMOKE)},
+    )  # fmt: skip
+
+
+def test_results_come_back_from_their_file(saved, tmp_path):
+    again = results.read(results.write(saved, tmp_path / "paper.json"))
+    keys = ["model", "seed", "patient"]
+    one, other = (part.predictions.sort_values(keys).reset_index(drop=True) for part in (saved, again))
+    pd.testing.assert_frame_equal(one, other, atol=1e-4, check_dtype=False)
+    keys = ["model", "seed", "stage", "epoch"]
+    one, other = (part.curves.sort_values(keys).reset_index(drop=True) for part in (saved, again))
+    pd.testing.assert_frame_equal(one, other[list(one)], atol=1e-4)
+    pd.testing.assert_frame_equal(saved.runs, again.runs)
+    assert again.provenance == saved.provenance
+
+
+def test_the_file_is_strict_json_also_where_an_auc_is_missing(saved, tmp_path):
+    curves = saved.curves.assign(validation_auc=float("nan"))
+    path = results.write(replace(saved, curves=curves), tmp_path / "paper.json")
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    json.loads(path.read_text(), parse_constant=refuse)
+    assert results.read(path).curves["validation_auc"].isna().all()
+
+
+def test_another_file_is_one_clear_error(tmp_path):
+    (tmp_path / "other.json").write_text('{"runs": []}')
+    with pytest.raises(ValueError, match=r"other\.json: \['provenance', 'patients'\] are missing"):
+        results.read(tmp_path / "other.json")
+
+
+ALONE = """
+import sys
+sys.modules |= dict.fromkeys(sys.argv[1].split(","))  # None: whoever imports it is told that there is none
+from helpers import results
+results.main(sys.argv[2:])
+"""
+
+
+def test_the_package_alone_makes_the_results_of_two_seeds(tmp_path):
+    """As on a machine with a GPU and without what pages, search and statistics need."""
+    settings = load_settings(
+        PROFILES / "smoke.yml", n_patients=12, n_test=4, n_validation=4, overlap=0.5, epochs=1, head_epochs=2,
+        processes=1, device="cpu", n_lines=64, n_reference_frames=1,
+    )  # fmt: skip
+    (tmp_path / "tiny.yml").write_text(yaml.safe_dump(asdict(settings)))
+    arguments = f"--profile {tmp_path}/tiny.yml --artifacts {tmp_path}/artifacts --seeds 3 4 --output {tmp_path}/r.json"
+    command = [sys.executable, "-c", ALONE, ",".join(NOT_NEEDED), *arguments.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = results.read(tmp_path / "r.json")
+    assert len(found.runs) == 8
+    assert set(found.predictions["seed"]) == {3, 4}
+    assert len(found.predictions) == 8 * 12
+    assert set(found.provenance) >= {"finished", "commit", "device", "versions", "settings"}

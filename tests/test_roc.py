@@ -1,0 +1,188 @@
+"""The interactive curve is checked as text everywhere, and in Chromium with the network cut where there is one."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scipy.stats import norm
+from test_evaluation import FIRST, POSITIVE, SECOND
+
+from helpers import evaluation, roc
+
+CURVES = {"RAN, core": (POSITIVE, FIRST), "RAN, core + margin": (POSITIVE, SECOND)}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def test_curve_by_hand():
+    x, y, threshold = roc.roc_curve([1, 0, 1, 0], [0.9, 0.6, 0.6, 0.1])
+    assert x.tolist() == [0, 0, 0.5, 1]
+    assert y.tolist() == [0, 0.5, 1, 1]
+    assert threshold.tolist() == [np.inf, 0.9, 0.6, 0.1]
+
+
+def test_area_is_the_share_of_won_pairs():
+    x, y, _ = roc.roc_curve(POSITIVE, FIRST)
+    assert np.trapezoid(y, x) == pytest.approx(evaluation.auc_interval(POSITIVE, FIRST)[0], abs=1e-12)
+
+
+def test_operating_point_lies_on_the_curve():
+    x, y, _ = roc.roc_curve(POSITIVE, FIRST)
+    assert roc.operating_point(POSITIVE, FIRST, 0.5) in set(zip(x, y, strict=True))
+
+
+def test_band_holds_the_curve_and_has_width_where_the_classes_separate():
+    for score in (FIRST, POSITIVE.astype(float)):
+        x, y, _ = roc.roc_curve(POSITIVE, score)
+        grid, low, high = roc.band(POSITIVE, score)
+        at = np.searchsorted(grid, x, side="right") - 1
+        assert ((low[at] <= y + 1e-12) & (y <= high[at] + 1e-12)).all()
+        assert ((low >= 0) & (high <= 1) & (high - low > 0.1)).all()
+        assert (np.diff(low) >= 0).all()
+        assert (np.diff(high) >= 0).all()
+
+
+def test_band_by_hand():
+    """One threshold between 2 positives and 2 negatives: its rectangle, and those of the two corners."""
+    grid, low, high = roc.band([1, 1, 0, 0], [1.0, 1.0, 0.0, 0.0])
+    some, most = evaluation.proportion_interval(2, 2, 0.95**0.5)[1:]
+    none = 1 - some
+    assert grid == pytest.approx([0, some, none, 1], abs=1e-12)
+    assert low == pytest.approx([0, 0, some, some], abs=1e-12)
+    assert high == pytest.approx([most] * 4, abs=1e-12)
+
+
+def test_band_holds_the_true_point_in_95_of_100_studies():
+    generator, held = np.random.default_rng(0), []
+    truth = norm.sf(0.8), norm.sf(0.8 - 1.2)  # rates of a threshold at 0.8, classes 1.2 SD apart
+    for _ in range(300):
+        score = np.concatenate([1.2 + generator.standard_normal(10), generator.standard_normal(40)])
+        grid, low, high = roc.band(POSITIVE, score)
+        at = np.searchsorted(grid, truth[0], side="right") - 1
+        held.append(low[at] <= truth[1] <= high[at])
+    assert np.mean(held) >= 0.95
+
+
+def test_precision_and_recall_by_hand():
+    precision, recall, average = roc.precision_recall([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
+    assert recall.tolist() == [1, 1, 0.5, 0.5, 0]
+    assert precision.tolist() == pytest.approx([0.5, 2 / 3, 0.5, 1, 1])
+    assert average == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+def test_drawing_tells_auc_and_interval():
+    figure, ax = plt.subplots()
+    roc.draw(ax, POSITIVE, FIRST, "C0", "test", with_band=True)
+    assert [line.get_label() for line in ax.get_lines()][0] == "test: AUC 0.82 (0.64–0.93)"
+    plt.close(figure)
+
+
+# --- the curve whose threshold the reader moves
+
+
+class Tags(HTMLParser):
+    """Collect tags with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def data_of(page):
+    return json.loads(re.search(r'type="application/json"[^>]*>(.*?)</script>', page, re.S).group(1))
+
+
+def test_page_holds_the_data_it_needs():
+    curves = data_of(roc.interactive(CURVES))["curves"]
+    assert [curve["title"] for curve in curves] == list(CURVES)
+    assert curves[0]["score"] == FIRST.tolist()
+    assert np.array_equal(curves[0]["positive"], POSITIVE)
+    assert curves[0]["auc"] == pytest.approx(evaluation.auc_interval(POSITIVE, FIRST))
+    assert curves[0]["curve"] == np.column_stack(roc.roc_curve(POSITIVE, FIRST)[:2]).tolist()
+
+
+def test_page_asks_nobody_for_anything():
+    page = roc.interactive(CURVES)
+    loads = {"src", "href", "action", "data", "srcset"}
+    assert [attrs for _, attrs in Tags(page).found if loads & set(attrs)] == []
+    assert re.findall(r"@import|url\(|fetch\(|XMLHttpRequest|import\(|sendBeacon", page) == []
+    assert set(re.findall(r"https?://[^\"' ]+", page)) == {"http://www.w3.org/2000/svg"}  # a name, not an address
+
+
+def test_page_can_be_used_by_keyboard_and_read_aloud():
+    tags = Tags(roc.interactive(CURVES)).found
+    identities = {attrs["id"] for _, attrs in tags if "id" in attrs}
+    labelled = {attrs.get("for") for tag, attrs in tags if tag == "label"}
+    slider = next(attrs for tag, attrs in tags if tag == "input")
+    assert slider["type"] == "range"
+    assert slider["id"] in labelled
+    drawings = [attrs for tag, attrs in tags if tag == "svg" and "aria-hidden" not in attrs]
+    assert all(attrs["role"] == "img" and set(attrs["aria-labelledby"].split()) <= identities for attrs in drawings)
+    assert sum(tag == "caption" for tag, _ in tags) == sum(tag == "table" for tag, _ in tags) == 2
+    assert all("scope" in attrs for tag, attrs in tags if tag == "th")
+
+
+def test_two_on_one_page_do_not_share_a_name():
+    first, second = (Tags(roc.interactive(CURVES, name=name)).found for name in ("one", "two"))
+    assert not {a["id"] for _, a in first if "id" in a} & {a["id"] for _, a in second if "id" in a}
+
+
+def test_no_title_can_break_out_of_its_place():
+    page = roc.interactive({"</script><b>": (POSITIVE, FIRST)}, whose="a < b")
+    assert "</script><b>" not in page
+    assert data_of(page)["curves"][0]["title"] == "</script><b>"
+    assert "A &lt; b" in page
+
+
+def test_nothing_to_draw_is_named():
+    with pytest.raises(ValueError, match="at least one model"):
+        roc.interactive({})
+    with pytest.raises(ValueError, match="both classes"):
+        roc.interactive({"a": ([1, 1], [0.1, 0.2])})
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """Return a function that gives the page's text fields as Chromium shows them, without a network."""
+    if not CHROMIUM:
+        pytest.skip("no Chromium here")
+    folder = tmp_path_factory.mktemp("chromium")
+    (folder / "page.html").write_text(f"<!doctype html><meta charset='utf-8'>{roc.interactive(CURVES)}")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--proxy-server=127.0.0.1:9",
+               f"--user-data-dir={folder / 'profile'}", "--dump-dom"]  # fmt: skip
+
+    def ask(state):
+        address = f"{(folder / 'page.html').as_uri()}#roc={state}"
+        dom = subprocess.run([*command, address], capture_output=True, text=True, timeout=120).stdout
+        texts = re.findall(r'id="roc-([a-z]+)"[^>]*>([^<]*)<', dom)
+        point = re.search(r'<circle id="roc-point"[^>]*>', dom).group()
+        cx, cy = (float(re.search(rf'{name}="([\d.]+)"', point).group(1)) for name in ("cx", "cy"))
+        return {name: html.unescape(text).replace("\u2060", "") for name, text in texts} | {"at": (cx, cy)}
+
+    return ask
+
+
+@pytest.mark.parametrize(("model", "threshold"), [(0, 0.5), (1, 0.36), (0, 1.0)])
+def test_moved_threshold_in_chromium_against_the_confusion_matrix(shown, model, threshold):
+    positive, score = list(CURVES.values())[model]
+    tp, fn, tn, fp = evaluation.confusion(positive, score, threshold)
+    told = shown(f"{threshold},{model}")
+    assert [told[name] for name in ("tp", "fn", "tn", "fp")] == [str(count) for count in (tp, fn, tn, fp)]
+    rates = {"sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp), "ppv": (tp, tp + fp), "npv": (tn, tn + fn)}
+    for name, (k, n) in rates.items():
+        if n:
+            share, low, high = (np.floor(100 * value + 0.5) for value in evaluation.proportion_interval(k, n))
+            assert told[name] == f"{k} of {n}: {share:.0f} % ({abs(low):.0f}–{high:.0f})"
+        else:
+            assert told[name] == "nobody is called so"
+    x, y = roc.operating_point(positive, score, threshold)
+    assert told["at"] == pytest.approx((50 + 270 * x, 280 - 270 * y), abs=1e-6)

@@ -1,0 +1,142 @@
+"""Bands, standard errors and intervals, against simulated tissue whose truth is known."""
+
+import numpy as np
+import pytest
+
+from helpers.attenuation import estimate_attenuation
+from helpers.maps import parametric_maps
+from helpers.normalisation import reference_band_mhz
+from helpers.phantom import ReferencePhantom, bead_backscatter
+from helpers.rf import RFPlane
+from helpers.simulation import System, pulse_db, simulate_phantom, simulate_plane, true_maps
+from helpers.tissue import Tissue
+from helpers.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
+from helpers.windows import window_grid
+
+SYSTEM = System(n_lines=192, depth_mm=40.0)
+SEEDS = range(20)
+LIMITS = {"mbf": 0.2, "esd_um": 0.03, "eac_db": 0.5}  # dB, share, dB
+
+
+@pytest.fixture(scope="module")
+def phantoms():
+    return [simulate_phantom(SYSTEM, 6, np.random.default_rng(seed)) for seed in (101, 102, 103, 104)]
+
+
+def uniform(esd_um, eac_db, attenuation):
+    depth_mm, lateral_mm = np.arange(0, 45, 5.0), np.arange(0, 65, 5.0)
+    fields = (np.full((9, 13), value) for value in (esd_um, eac_db, attenuation))
+    return Tissue(*fields, depth_mm, lateral_mm)
+
+
+def ellipse(plane, half_width_mm=14.0, half_height_mm=10.0):
+    lateral, depth = plane.lateral_mm - 30, plane.depth_mm[:, None] - 20
+    return (lateral / half_width_mm) ** 2 + (depth / half_height_mm) ** 2 < 1
+
+
+@pytest.fixture(scope="module", params=[(80.0, 15.0, 0.6), (110.0, 15.0, 1.0), (150.0, 12.0, 0.8)], ids=str)
+def recovered(request, phantoms):
+    """Twenty seeds of uniform tissue, each against one of four phantoms: estimates, errors, truth."""
+    tissue = uniform(*request.param)
+    means, attenuations = [], []
+    for seed in SEEDS:
+        plane = simulate_plane(tissue, SYSTEM, np.random.default_rng(seed))
+        reference, region = phantoms[seed % 4], ellipse(plane)
+        means.append(region_means(plane, reference, region, attenuation_db_cm_mhz=request.param[2]))
+        attenuations.append(estimate_attenuation(plane, reference, region))
+    truth = true_maps(tissue, np.array([20.0]), np.array([30.0]))
+    return means, attenuations, {name: getattr(truth, name)[0, 0] for name in FIELDS} | {"alpha": request.param[2]}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_region_means_recover_the_truth_over_twenty_seeds(recovered, name):
+    means, _, truth = recovered
+    error = np.mean([table.loc[name, "value"] for table in means]) - truth[name]
+    assert abs(error / truth[name] if name == "esd_um" else error) < LIMITS[name]
+
+
+def test_attenuation_is_recovered_over_twenty_seeds(recovered):
+    _, found, truth = recovered
+    assert np.mean([estimate.value for estimate in found]) == pytest.approx(truth["alpha"], abs=0.03)
+    assert np.max([abs(estimate.value - truth["alpha"]) for estimate in found]) < 0.2
+
+
+def test_standard_errors_of_regions_are_the_spread_over_seeds(recovered):
+    means, found, _ = recovered
+    for name in FIELDS:
+        spread = np.std([table.loc[name, "value"] for table in means], ddof=1)
+        assert np.mean([table.loc[name, "standard_error"] for table in means]) == pytest.approx(spread, rel=0.5)
+    spread = np.std([estimate.value for estimate in found], ddof=1)
+    assert np.mean([estimate.standard_error for estimate in found]) == pytest.approx(spread, rel=0.5)
+
+
+def test_intervals_cover_the_truth(recovered):
+    means, found, truth = recovered
+    covered = [table.loc[name, "low"] < truth[name] < table.loc[name, "high"] for table in means for name in FIELDS]
+    covered += [estimate.low < truth["alpha"] < estimate.high for estimate in found]
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_standard_errors_of_windows_are_the_spread_of_a_uniform_map(phantoms):
+    plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
+    maps = parametric_maps(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.8)
+    errors = uncertainty(maps, plane, phantoms[0], overlap=0.5)
+    for name in FIELDS:
+        spread = np.nanstd(getattr(maps, name)[4:-4])
+        assert np.nanmedian(getattr(errors, name)[4:-4]) == pytest.approx(spread, rel=0.2)
+
+
+def test_misfit_is_the_distance_from_numpys_own_line(phantoms):
+    from helpers.maps import normalised_spectra
+
+    plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
+    maps = parametric_maps(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.576)
+    found = uncertainty(maps, plane, phantoms[0], overlap=0.5).misfit_db
+    band, spectra_db, _ = normalised_spectra(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.576)
+    for i, j in [(0, 0), (10, 20), (-1, -1)]:
+        line = np.polyval(np.polyfit(band, spectra_db[i, :, j], 1), band)
+        assert found[i, j] == pytest.approx(np.sqrt(np.mean((spectra_db[i, :, j] - line) ** 2)), rel=0.01)
+
+
+def test_phantom_against_phantom_is_zero_within_its_standard_error_at_all_depths(phantoms):
+    one, other = (ReferencePhantom(p.planes, 0.576, bead_backscatter) for p in phantoms[:2])
+    maps = [parametric_maps(plane, other, overlap=0.5, attenuation_db_cm_mhz=0.576) for plane in one.planes]
+    errors = uncertainty(maps[0], one.planes[0], other, overlap=0.5)
+    for name in ("mbf", "ss", "si"):
+        mean = np.mean([getattr(m, name).mean(axis=1) for m in maps], axis=0)  # (n_z,)
+        n_independent = 6 * 29  # frames x windows side by side; the other phantom has as many
+        standardised = mean / (getattr(errors, name)[:, 0] * np.sqrt(2 / n_independent))
+        assert np.abs(standardised).max() < 4.5
+        assert np.sqrt((standardised**2).mean()) < 1.8
+
+
+def test_the_band_of_the_phantom_is_where_theory_has_it_six_db_down(phantoms):
+    starts = (round(20e-3 * 2 / 1488 * 40e6) - 52,)  # centred 20 mm deep in the phantom
+    low, high = reference_band_mhz(phantoms[0], starts, 104)
+    frequency_mhz = np.linspace(0.5, 12, 231)
+    level_db = pulse_db(frequency_mhz, SYSTEM) + 10 * np.log10(bead_backscatter(frequency_mhz * 1e6))
+    level_db -= 2 * 0.576 * 2.0 * frequency_mhz
+    inside = frequency_mhz[level_db > level_db.max() - 6]
+    assert low == pytest.approx(inside[0], abs=0.35)
+    assert high == pytest.approx(inside[-1], abs=0.35)
+
+
+def test_maps_take_that_band_when_none_is_given(phantoms):
+    plane = phantoms[1].planes[0]
+    maps = parametric_maps(plane, phantoms[0], ellipse(plane), overlap=0.5, band_mhz=None)
+    starts = window_grid(plane, ellipse(plane), 2.0, 0.5)
+    assert maps.band_mhz == reference_band_mhz(phantoms[0], starts.all_starts[starts.rows], starts.n_window)
+
+
+def test_the_variance_of_a_sum_of_white_noise_is_the_sum_of_squared_weights():
+    rng = np.random.default_rng(0)
+    grid = window_grid(RFPlane(rng.standard_normal((800, 40)), 40e6, 0.3), None, 2.0, 0.75)
+    noise = rng.standard_normal((200, len(grid.depth_mm), len(grid.lateral_mm)))
+    weights = rng.random(noise.shape[1:])
+    assert pair_sum(autocovariance(noise, grid), weights) == pytest.approx((weights**2).sum(), rel=0.2)
+
+
+def test_a_region_too_shallow_for_its_attenuation_is_refused(phantoms):
+    plane = phantoms[1].planes[0]
+    with pytest.raises(ValueError, match="expected at least 4 mm"):
+        estimate_attenuation(plane, phantoms[0], ellipse(plane, half_height_mm=1.5))
