@@ -1,13 +1,14 @@
 """Time and memory of mapping a plane of 3117 x 256 samples, as ratios to a loop per window and to a bare transform.
 
 ``python benchmarks/maps.py [--json PATH]`` runs on one core: five maps at 95 % overlap of a core of 30 x 25 mm and its
-margin of 5 mm. The loop is lean: one FFT of the gated lines, their average, two line fits. The bare step is what no map
+margin of 5 mm. The loop is lean: one FFT of the gated lines, their average, the path, two line fits. The bare step is what no map
 can do without: the in-band transform of every line at every axial start, in float32, and its power.
 """
 
 import common  # first: one thread
 import numpy as np
 
+from helpers.form_factor import scatterers
 from helpers.maps import parametric_maps
 from helpers.normalisation import reference_db
 from helpers.phantom import ReferencePhantom, bead_backscatter
@@ -34,16 +35,19 @@ def tumour(plane: RFPlane, share: float = 1.0) -> np.ndarray:
 
 
 def loop(plane: RFPlane, phantom_db: np.ndarray, starts: np.ndarray, first_lines: np.ndarray) -> list[tuple]:
-    """A lean loop per window: FFT, average over nine lines, ratio, two line fits; ends with four numbers a window."""
+    """A lean loop per window: FFT, average over nine lines, ratio, path, two line fits; the five numbers of each."""
     gate = np.hanning(N_WINDOW)[:, None].astype(np.float32)
     frequency_mhz = np.fft.rfftfreq(512, 1 / 40)
     band = (frequency_mhz >= 3) & (frequency_mhz <= 8)
     x, x2 = frequency_mhz[band], frequency_mhz[band] ** 2
+    own_db = 10 * np.log10(bead_backscatter(x * 1e6)) - 40 * np.log10(x)
     found = []
     for start, line, reference in zip(starts, first_lines, phantom_db, strict=True):
         spectrum = np.fft.rfft(gate * plane.samples[start : start + N_WINDOW, line : line + 9], 512, axis=0)[band]
         ratio_db = 10 * np.log10((np.abs(spectrum) ** 2).mean(axis=1)) - np.interp(x, BAND_MHZ, reference)
-        found.append((*np.polyfit(x, ratio_db, 1), *np.polyfit(x2, ratio_db, 1)))
+        ratio_db += 2 * (1.0 - 0.576) * (start + N_WINDOW / 2) * plane.sample_spacing_mm / 10 * x
+        ss, si = np.polyfit(x, ratio_db, 1)
+        found.append((si + 5.5 * ss, ss, si, *scatterers(*np.polyfit(x2, ratio_db + own_db, 1), 1540.0)))
     return found
 
 

@@ -102,10 +102,13 @@ def line_power(
             f"{plane.source}: lines {dead[:8].tolist()} are constant ({dead.size} in all), expected echoes"
         )
     kernel = gated_fourier(n_window, plane.sampling_rate_hz, band_mhz)
-    power = np.empty((len(starts), len(band_mhz), samples.shape[1]), np.float32)
+    n_bins = len(band_mhz)
+    power = np.empty((len(starts), n_bins, samples.shape[1]), np.float32)
+    parts = np.empty((2 * n_bins, samples.shape[1]), np.float32)  # real, then imaginary
     for row, start in enumerate(starts):  # all windows of one depth in one product
-        real, imaginary = np.split(kernel @ samples[start : start + n_window], 2)
-        np.add(real * real, imaginary * imaginary, out=power[row])
+        np.matmul(kernel, samples[start : start + n_window], out=parts)
+        np.square(parts, out=parts)
+        np.add(parts[:n_bins], parts[n_bins:], out=power[row])
     return power
 
 
