@@ -76,11 +76,11 @@ errors = uncertainty.uncertainty(maps, rf, reference, core | margin, settings.wi
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
 shown = {
-    "MBF / dB": maps.mbf, "standard error of MBF / dB": errors.mbf, "misfit / dB": errors.misfit_db,
-    "ESD / µm": maps.esd_um, "standard error of ESD / µm": errors.esd_um,
+    "MBF / dB": maps.mbf, "standard error of MBF / dB": errors.mbf,
+    "ESD / µm": maps.esd_um, "standard error of ESD / µm": errors.esd_um, "misfit / dB": errors.misfit_db,
 }  # fmt: skip
-fig, axes = plt.subplots(2, 3, figsize=(12, 6), sharex=True, sharey=True)
-axes[1, 2].remove()
+fig, axes = plt.subplots(3, 2, figsize=(9, 9.5), sharex=True, sharey=True)
+axes[2, 1].remove()
 for ax, (label, values) in zip(axes.flat, shown.items(), strict=False):
     figures.show_map(ax, values, maps.extent_mm, label)
     figures.show_outline(ax, centre_mask(core, rf, maps), maps.extent_mm, colour="k")
@@ -111,17 +111,18 @@ flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], overlap=0.5)
 flat_truth = simulation.true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
-fig, axes = plt.subplots(1, 5, figsize=(12, 2.6), sharey=True)
+fig, axes = plt.subplots(2, 3, figsize=(9, 5), sharey=True)
+axes[1, 2].remove()
 x = np.linspace(-4, 4, 100)
 standardised = {
     name: ((getattr(flat_maps, name) - getattr(flat_truth, name)) / getattr(flat_errors, name)).ravel()
     for name in uncertainty.FIELDS
 }
-for ax, (name, z) in zip(axes, standardised.items(), strict=True):
+for ax, (name, z) in zip(axes.flat, standardised.items(), strict=False):
     ax.hist(z, bins=np.linspace(-4, 4, 33), density=True, alpha=0.6)
     ax.plot(x, norm.pdf(x), "k", linewidth=1)
     ax.set(xlabel=figures.LABELS[name].split(" /")[0])
-_ = axes[0].set(ylabel="density")
+_ = [ax.set(ylabel="density") for ax in axes[:, 0]]
 
 # %%
 Markdown(
@@ -202,13 +203,13 @@ seeds = pd.DataFrame(rows)
 seeds["error"] = seeds["value"] - seeds["truth"]
 seeds["covered"] = seeds["truth"].between(seeds["low"], seeds["high"])
 
-# %% mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four columns of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
+# %% mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four panels of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
 labels = {name: figures.LABELS[name] for name in ("mbf", "esd_um", "eac_db")} | {
     "attenuation": "attenuation / dB/cm/MHz"
 }
 shown = seeds[seeds["kind"] == "middle"]
-fig, axes = plt.subplots(1, 4, figsize=(12, 3.8), sharey=True)
-for ax, (name, label) in zip(axes, labels.items(), strict=True):
+fig, axes = plt.subplots(2, 2, figsize=(9, 7), sharey=True)
+for ax, (name, label) in zip(axes.flat, labels.items(), strict=True):
     one = shown[shown["name"] == name].reset_index()
     colours = np.where(one["covered"], "C0", "C3")
     ax.hlines(one.index, one["low"], one["high"], colors=colours)
