@@ -74,8 +74,8 @@ def wait(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def medians_s(steps: dict[str, Callable], device: torch.device, repeats: int) -> dict[str, float]:
-    """Median seconds of every step, all steps taken in turn."""
+def rounds_s(steps: dict[str, Callable], device: torch.device, repeats: int) -> dict[str, np.ndarray]:
+    """Seconds of every step in every round (repeats,), all steps taken in turn."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     times = {name: [] for name in steps}
     for _ in range(repeats + 2):  # the first rounds fill caches, choose kernels, compile
@@ -83,7 +83,7 @@ def medians_s(steps: dict[str, Callable], device: torch.device, repeats: int) ->
             start = clock()
             step()
             times[name].append(clock() - start)
-    return {name: float(np.median(of[2:])) for name, of in times.items()}
+    return {name: np.array(of[2:]) for name, of in times.items()}
 
 
 def train(network: nn.Module, optimizer: torch.optim.Optimizer, batch: torch.Tensor, precision: str) -> None:
@@ -113,7 +113,7 @@ def move(batch: torch.Tensor, generator: torch.Generator, max_shift: float) -> N
 
 
 def measure(case: Case, repeats: int) -> dict[str, dict[str, float]]:
-    """Planes per second in training and inference, and augmentation's share of a step, by network."""
+    """What is told of each network: planes per second, augmentation's share of a step, ratios to torchvision's."""
     batch, settings = case.batch(), case.settings
     steps = {"augmentation": partial(move, batch, torch.Generator(case.device).manual_seed(0), settings.max_shift)}
     for name in case.networks:
@@ -122,13 +122,25 @@ def measure(case: Case, repeats: int) -> dict[str, dict[str, float]]:
         steps[f"{name}, training"] = partial(train, network, optimizer, batch, settings.precision)
         steps[f"{name}, inference"] = partial(infer, network, batch, settings.precision)
     with reproducible(case.device):  # as in training: one thread on a CPU
-        seconds = medians_s(steps, case.device, repeats)
-    moving = seconds["augmentation"]
-    return {name: {
-        "training, planes/s": len(batch) / seconds[f"{name}, training"],
-        "inference, planes/s": len(batch) / seconds[f"{name}, inference"],
-        "augmentation, share of a step": moving / (moving + seconds[f"{name}, training"]),
-    } for name in case.networks}  # fmt: skip
+        seconds = rounds_s(steps, case.device, repeats)
+    return {name: speeds(seconds, name, len(batch)) | ratios(seconds, name) for name in case.networks}
+
+
+def speeds(seconds: dict[str, np.ndarray], name: str, n_planes: int) -> dict[str, float]:
+    """Planes per second of a network in training and inference, and augmentation's share of its training step."""
+    moving, training, inference = (float(np.median(seconds[step])) for step in
+                                   ("augmentation", f"{name}, training", f"{name}, inference"))  # fmt: skip
+    return {"training, planes/s": n_planes / training, "inference, planes/s": n_planes / inference,
+            "augmentation, share of a step": moving / (moving + training)}  # fmt: skip
+
+
+def ratios(seconds: dict[str, np.ndarray], name: str) -> dict[str, float]:
+    """Speed of a network over torchvision's, where that is there: the median over rounds, which spares the drift."""
+    if f"{PLAIN}, training" not in seconds:
+        return {}
+    return {f"{what}, against torchvision's":
+            float(np.median(seconds[f"{PLAIN}, {what}"] / seconds[f"{name}, {what}"]))
+            for what in ("training", "inference")}  # fmt: skip
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
@@ -142,7 +154,7 @@ def matrix_rate(device: torch.device, precision: str) -> float:
             one @ other
         wait(device)
 
-    return 5 * n**3 / medians_s({"product": product}, device, 5)["product"]
+    return 5 * n**3 / float(np.median(rounds_s({"product": product}, device, 5)["product"]))
 
 
 def gmac(case: Case, name: str) -> float:
@@ -179,10 +191,8 @@ def measure_all(options: argparse.Namespace) -> dict:
                    precision=precision, compile_network=options.compile)  # fmt: skip
     case = Case(full, FULL, device)
     rate = matrix_rate(device, precision)
-    found = measure(case, repeats=30 if on_gpu else 9)
+    found = measure(case, repeats=30 if on_gpu else 11)
     for name, row in found.items():
-        row["training, against torchvision's"] = row["training, planes/s"] / found[PLAIN]["training, planes/s"]
-        row["inference, against torchvision's"] = row["inference, planes/s"] / found[PLAIN]["inference, planes/s"]
         row["training, fraction of the matrix rate"] = 3e9 * gmac(case, name) * row["training, planes/s"] / rate
         row["peak memory, GB"] = alone(case, name)
     found |= measure(Case(load_settings("laptop"), SMALL, device), repeats=30)

@@ -196,13 +196,13 @@ def flip_and_shift(batch: torch.Tensor, flip: torch.Tensor, down: torch.Tensor, 
     from beyond the edge is one zero pixel behind the last image.
     """
     size, n_channels, _, n = batch.shape
+    nothing = size * n * n  # index of the zero pixel
     pixel = torch.arange(n, device=batch.device)
-    rows = pixel - down[:, None]  # (B, n): the row that lands on each row
-    columns = pixel - right[:, None]
-    outside = ((rows < 0) | (rows >= n))[:, :, None] | ((columns < 0) | (columns >= n))[:, None, :]
-    columns = torch.where(flip[:, None], n - 1 - columns, columns)
-    first = torch.arange(0, size * n * n, n * n, device=batch.device)  # (B,): where each image begins
-    picked = (first[:, None] + n * rows)[:, :, None] + columns[:, None, :]  # (B, n, n)
-    picked.masked_fill_(outside, size * n * n)
+    rows, columns = pixel - down[:, None], pixel - right[:, None]  # (B, n): what lands on each row and column
+    above, beside = ((at < 0) | (at >= n) for at in (rows, columns))
+    columns = torch.where(flip[:, None], n - 1 - columns, columns).masked_fill(beside, nothing)
+    first = torch.arange(0, nothing, n * n, device=batch.device)  # (B,): where each image begins
+    rows = (first[:, None] + n * rows).masked_fill(above, nothing)
+    picked = (rows[:, :, None] + columns[:, None, :]).clamp_(max=nothing)  # (B, n, n)
     pixels = torch.cat([batch.permute(0, 2, 3, 1).reshape(-1, n_channels), batch.new_zeros(1, n_channels)])
     return pixels.index_select(0, picked.flatten()).view(size, n, n, n_channels).permute(0, 3, 1, 2)
