@@ -55,9 +55,13 @@ def test_a_file_shorter_than_its_header_is_refused(tmp_path):
 
 
 def test_saturated_samples_are_counted(tmp_path, frames):
-    frames[0].samples[3, 2] = 32767
-    with pytest.warns(UserWarning, match="1 of 2520 samples are saturated"):
+    frames[1].samples[3:5, 2] = -32768, 32767
+    n = frames[1].samples.size
+    with pytest.warns(UserWarning, match=f"a.rf, frame 1: 2 of {n} samples are saturated") as warned:
         read_rf(write_rf(tmp_path / "a.rf", frames), 0.3)
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match=f"RF plane: 2 of {n} samples"):
+        RFPlane(frames[1].samples, 40e6, 0.3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Planes when asked for: simulated from a seed or read from files, the same to everything that follows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def read_listing(folder: str | Path) -> pd.DataFrame:
 def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
     """Read one plane listed in ``planes.csv``, its outlines and its reference phantom."""
     folder = Path(folder)
-    plane = frame_of(read_rf(folder / row["rf_file"], float(row["line_pitch_mm"])), int(row["frame"]), row["rf_file"])
+    frames = read_rf(folder / row["rf_file"], float(row["line_pitch_mm"]), focus_mm=focus_of(row, "focus_mm"))
     reference = recorded_phantom(
         str(folder / row["reference_file"]),
         float(row["reference_line_pitch_mm"]),
@@ -87,7 +87,7 @@ def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
     )
     others = [name.strip() for name in row.get("other_outline_files", "").split(";") if name.strip()]
     return Acquisition(
-        replace(plane, focus_mm=focus_of(row, "focus_mm")),
+        frame_of(frames, int(row["frame"]), row["rf_file"]),
         reference,
         read_outline(folder / row["outline_file"]),
         None,
@@ -134,7 +134,7 @@ def recorded_phantom(
     focus_mm: float | None = None,
 ) -> ReferencePhantom:
     """All frames of a phantom file; its backscatter from a table of ``frequency_mhz`` and ``bsc_per_cm_sr``."""
-    planes = [replace(plane, focus_mm=focus_mm) for plane in read_rf(path, line_pitch_mm, sound_speed_m_s)]
+    planes = read_rf(path, line_pitch_mm, sound_speed_m_s, focus_mm)
     if backscatter_path is None:
         return ReferencePhantom(planes, attenuation_db_cm_mhz)
     table = pd.read_csv(backscatter_path).sort_values("frequency_mhz")

@@ -21,7 +21,8 @@ HEADER = np.dtype([(name, "<i4") for name in HEADER_FIELDS])
 class RFPlane:
     """One image plane of radiofrequency echoes: samples (n_samples, n_lines), depth first.
 
-    Raises ``ValueError`` when a field cannot describe a plane.
+    Raises ``ValueError`` when a field cannot describe a plane; warns with a count when samples reach the limits
+    of 16 bit.
     """
 
     samples: np.ndarray  # (n_samples, n_lines), integer or float
@@ -41,6 +42,8 @@ class RFPlane:
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{self.source}: {name} = {value}, expected a positive number")
+        if count := n_saturated(self.samples):
+            warnings.warn(f"{self.source}: {count} of {self.samples.size} samples are saturated", stacklevel=3)
 
     @property
     def sample_spacing_mm(self) -> float:
@@ -70,14 +73,15 @@ def b_mode_db(plane: RFPlane) -> np.ndarray:
     return 20 * np.log10(np.maximum(envelope, 1e-6 * envelope.max()) / envelope.max())
 
 
-def read_rf(path: str | Path, line_pitch_mm: float, sound_speed_m_s: float = 1540.0) -> list[RFPlane]:
+def read_rf(
+    path: str | Path, line_pitch_mm: float, sound_speed_m_s: float = 1540.0, focus_mm: float | None = None
+) -> list[RFPlane]:
     """Read all frames of an Ultrasonix ``.rf`` file.
 
     The format: a header of 19 little-endian int32 (type 16 is RF), then int16 frames, line after line.
     The lateral pitch is not in the file and has to be given.
 
-    Raises ``ValueError`` naming the file and the field that is not as expected; warns with a count
-    when samples reach the limits of 16 bit.
+    Raises ``ValueError`` naming the file and the field that is not as expected.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -92,24 +96,18 @@ def read_rf(path: str | Path, line_pitch_mm: float, sound_speed_m_s: float = 154
     if min(shape) < 1 or n_bytes != 2 * np.prod(shape, dtype=np.int64):
         raise ValueError(f"{path}: header fields frames, w, h = {shape} do not match {n_bytes} bytes of samples")
     frames = np.frombuffer(data, "<i2", offset=HEADER.itemsize).reshape(shape)
-    warn_of_saturation(frames, path)
     return [
-        RFPlane(frame.T, float(header["sf"]), line_pitch_mm, sound_speed_m_s, source=f"{path}, frame {i}")
+        RFPlane(frame.T, float(header["sf"]), line_pitch_mm, sound_speed_m_s, f"{path}, frame {i}", focus_mm)
         for i, frame in enumerate(frames)
     ]
 
 
 def n_saturated(samples: np.ndarray) -> int:
-    """How many int16 samples sit at the limits of their range."""
+    """How many samples of 16 bit sit at the limits of their range; 0 for samples of another kind."""
+    if np.asarray(samples).dtype != np.int16:
+        return 0
     limits = np.iinfo(np.int16)
     return int(np.count_nonzero((samples == limits.min) | (samples == limits.max)))
-
-
-def warn_of_saturation(samples: np.ndarray, source: str | Path) -> None:
-    """Warn with a count when samples are saturated."""
-    count = n_saturated(samples)
-    if count:
-        warnings.warn(f"{source}: {count} of {samples.size} samples are saturated", stacklevel=3)
 
 
 def write_rf(path: str | Path, planes: list[RFPlane], transmit_frequency_hz: float = 6e6) -> Path:
