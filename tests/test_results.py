@@ -65,6 +65,21 @@ def test_another_file_is_one_clear_error(tmp_path):
         results.read(tmp_path / "other.json")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--profile", "smoke", "--set", "device=tpu"], "device = 'tpu': this machine offers 'auto' or"),
+        (["--profile", "smoke", "--set", "pixels=3"], "unknown parameter 'pixels'"),
+        (["--profile", "elsewhere"], "profile 'elsewhere': neither a .yml file nor a name"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused_before_anything_is_made(words, message, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        results.main([*words, "--artifacts", str(tmp_path)])
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 ALONE = """
 import sys
 sys.modules |= dict.fromkeys(sys.argv[1].split(","))  # None: whoever imports it is told that there is none

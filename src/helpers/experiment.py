@@ -272,7 +272,10 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--output", default="results/experiment.json")
     options = parser.parse_args()
-    bench = bench_of(load_settings(options.profile), options.artifacts, options.cohorts, options.new)
+    try:
+        bench = bench_of(load_settings(options.profile), options.artifacts, options.cohorts, options.new)
+    except (FileNotFoundError, TypeError, ValueError) as error:
+        parser.error(str(error))
     bench = replace(bench, profile=Path(options.profile).stem)
     print(conduct(bench, options.parts, project_path(options.output)))
 

@@ -109,8 +109,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", help="default: results/<profile>.json")
     options = parser.parse_args(arguments)
     from helpers.chapters import parse_changes
+    from helpers.fitting import resolve_device
 
-    settings = load_settings(options.profile, **parse_changes(options.set, {}))
+    try:
+        settings = load_settings(options.profile, **parse_changes(options.set, {}))
+        resolve_device(settings.device)  # before maps are made for a device that is not here
+    except (FileNotFoundError, TypeError, ValueError) as error:
+        parser.error(str(error))
     output = options.output or project_path("results") / f"{Path(options.profile).stem}.json"
     print(write(make(settings, options.artifacts, options.seeds or [settings.seed]), output))
 
