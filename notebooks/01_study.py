@@ -43,7 +43,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, stages, study
+from helpers import audit, figures, stages, study
 from helpers.evaluation import auc_interval
 from helpers.settings import load_settings
 
@@ -95,19 +95,12 @@ Markdown(counts.loc[["train", "validation", "test"]].to_markdown())
 #
 # Age, histology, grade and treatment follow the paper's Table 1 and carry no information on response. Receptor
 # status depends on response as in I-SPY 1 {cite:p}`esserman2012`. Tumour size is independent of response.
-# The last column is what the paper prints for all its patients {cite:p}`taleghamar2022`.
+# The last three columns are what the paper prints {cite:p}`taleghamar2022`.
 
 # %%
-printed = pd.Series({
-    "Patients": "181", "Age": "50.6 ± 11.5 years", "Initial tumour size": "5.2 ± 2.7 cm",
-    "Residual tumour size": "2.5 ± 3.4 cm", "Histology: invasive ductal": "90.3 %",
-    "Histology: invasive lobular": "3.4 %", "Histology: invasive metaplastic": "6.3 %", "Grade: I": "10.6 %",
-    "Grade: II": "38.8 %", "Grade: III": "50.6 %", "Treatment: AC-T/D": "62.9 %", "Treatment: FEC-D": "32.6 %",
-    "Treatment: TC": "4.5 %", "ER+": "63.4 %", "PR+": "54.7 %", "HER2+": "34.3 %", "Triple negative": "24.4 %",
-    "ER+/PR+/HER2+": "18.6 %", "ER+/PR+/HER2−": "33.7 %", "ER−/PR−/HER2+": "10.5 %", "Responders": "76.2 %",
-    "Non-responders": "23.8 %",
-})  # fmt: skip
-Markdown(study.table1(patients).assign(**{"Paper, all": printed}).to_markdown())
+printed = audit.printed_table1()
+printed.loc["Patients"] = [audit.printed("Methods", "patients", group) for group in printed]
+Markdown(study.table1(patients).join(printed.add_prefix("Paper, ")).to_markdown())
 
 # %% [markdown]
 # ## What ties response to tissue

@@ -20,7 +20,7 @@
 #
 # **You will learn**
 #
-# - how both backbones are built, and that they are the ones their authors published, to the last weight
+# - how both backbones are built, and that they are the published ones, to the last weight
 # - how an attention module weighs what its trunk sees
 # - which layer gives the 256 numbers, where the paper is silent, and what a forward pass costs
 #
@@ -63,7 +63,7 @@ figures.use_book_style()
 settings = load_settings(
     profile, resnet_block=resnet_block, resnet_layers=resnet_layers, resnet_width=resnet_width,
     ran_width=ran_width, ran_attention=ran_attention, ran_trunk_units=ran_trunk_units,
-    ran_tail_units=ran_tail_units, hidden=hidden, dropout=dropout,
+    ran_tail_units=ran_tail_units, vector=vector, hidden=hidden, dropout=dropout,
 )  # fmt: skip
 
 # %% [markdown]
@@ -113,7 +113,7 @@ Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
 # Equal counts do not prove equal wiring: ports of the attention network exist that add extra sums inside
 # the mask, which cost no weight. The tests of this book therefore check the wiring too: one skip per
 # level, the fusion, the sizes, and, for the ResNet, the same output as torchvision's from the same
-# weights.
+# weights. (torchvision's units halve the image in their 3 × 3 convolution, the original ones in the first 1 × 1.)
 #
 # ## From maps to 256 numbers
 #
@@ -200,7 +200,7 @@ Markdown(table.to_markdown(index=False, disable_numparse=True))
 # ## A mask at work
 #
 # Before any training the weights are random, and so is the mask; still it shows what a mask is: one
-# number between 0 and 1 per channel and place, smooth, because it comes from far below. The figure
+# number between 0 and 1 per channel and place, coarse, because it comes from far below. The figure
 # follows the first attention module: the mean over channels of the trunk, of the mask, and of what leaves
 # the fusion.
 
@@ -216,17 +216,19 @@ if modules:
     modules[0].trunk.register_forward_hook(lambda *call: seen.update({"trunk T": call[2]}))
     modules[0].mask.register_forward_hook(lambda *call: seen.update({"mask M": call[2]}))
 with torch.no_grad():
-    vector = networks["RAN"].vectors(inputs)
+    _ = networks["RAN"].vectors(inputs)
 
-# %% mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one simulated plane (mean over channels): the image's ESD, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one simulated plane: scaled ESD, trunk, smooth mask, and their product, all showing the outline of the tumour"}}
+# %% mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one simulated plane (mean over channels): the image's ESD, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one simulated plane: scaled ESD; the trunk, in which the tumour shows; the coarse mask, structured along the borders too; and the trunk times one plus the mask"}}
 panels = {"ESD, scaled": inputs[0, 2]}
 if seen:
     trunk, mask = seen["trunk T"][0], seen["mask M"][0]  # (channels, n / 4, n / 4)
     panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0), "(1 + M) T": ((1 + mask) * trunk).mean(0)}
-fig, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 2.8), squeeze=False)
-for ax, (name, values) in zip(axes.flat, panels.items(), strict=True):
+n_rows = -(-len(panels) // 2)
+fig, axes = plt.subplots(n_rows, 2, figsize=(9, 3.6 * n_rows), squeeze=False)
+for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
     limits = values.min().item(), values.max().item()
     figures.show_map(ax, values.numpy(), shown.extent_mm[0], name, "magma", limits=limits)
+_ = [ax.remove() for ax in axes.flat[len(panels) :]]
 
 # %% [markdown]
 # ## The heads

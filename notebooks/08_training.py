@@ -56,6 +56,7 @@ from IPython.display import Markdown
 
 from helpers import figures, stages
 from helpers.artifacts import project_path
+from helpers.comparison import auc_difference
 from helpers.evaluation import auc_interval
 from helpers.images import scale
 from helpers.results import read as read_results
@@ -86,6 +87,7 @@ settings = load_settings(
 
 # %%
 patients = stages.cohort(settings, artifacts)
+whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
 learning = patients[patients["split"] != "test"]
 response = np.where(learning["responder"], "responders", "non-responders")
 counts = learning.groupby(["split", response])["n_planes"].agg(patients="size", planes="sum").unstack()
@@ -122,8 +124,9 @@ Markdown(pd.DataFrame({"training took": durations}).rename_axis("model").to_mark
 #
 # ## Learning curves
 #
-# The dotted line is the validation loss of a model that has learned nothing but the share of the classes.
-# A curve has to get below it to have learned anything about tissue.
+# The dotted line is the validation loss of a model that has learned nothing but the share of the classes. Below it,
+# the probabilities are worth more than that share alone. Above it, a model may still put patients in the right
+# order, but its probabilities are worse than the share.
 
 # %%
 truth = ~patients.loc[patients["split"] == "validation", "responder"].to_numpy(bool)
@@ -144,8 +147,8 @@ curves = results.curves
 # %% mystnb={"figure": {"name": "fig-training-feature", "caption": "Stage 1 of the four models on the simulated cohort: loss of training and validation planes by epoch. The dot is the epoch that was kept; dotted, a model that knows only the share of the classes."}, "image": {"alt": "Four panels of learning curves of the feature networks, training and validation loss against epoch, with the best epoch marked"}}
 def show_curves(stage):
     """Draw training and validation loss of one stage, a panel per model."""
-    fig, axes = plt.subplots(1, 4, figsize=(12, 3), sharey=True)
-    for ax, (slug, spec) in zip(axes, MODELS.items(), strict=True):
+    fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
+    for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
         rows = curves[(curves["model"] == slug) & (curves["stage"] == stage)].set_index("epoch")
         ax.plot(rows["training_loss"], color="C0", label="training")
         ax.plot(rows["validation_loss"], color="C1", label="validation")
@@ -154,8 +157,8 @@ def show_curves(stage):
         ax.axhline(nothing[stage], ls=":", color="0.4")
         ax.set(title=spec.title, xlabel="epoch", ylim=(0, 2.5 * nothing[stage]))
         ax.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].set_ylabel("loss")
-    axes[0].legend()
+    _ = [ax.set_ylabel("loss") for ax in axes[:, 0]]
+    axes[0, 0].legend()
 
 
 show_curves("feature")
@@ -180,7 +183,8 @@ last = curves.groupby(["model", "stage"])["epoch"].max()
 chosen = best.set_index(["model", "stage"]).rename(columns={"epoch": "epoch kept"})
 chosen.insert(0, "epochs run", last)
 chosen = chosen.reset_index().replace({"model": {slug: spec.title for slug, spec in MODELS.items()}})
-Markdown(chosen.round(3).rename(columns=lambda name: name.replace("_", " ")).to_markdown(index=False))
+chosen = chosen.rename(columns=lambda name: name.replace("_", " ").replace("auc", "AUC"))
+Markdown(f"{whose} patients:\n\n" + chosen.to_markdown(index=False, floatfmt=".3f"))
 
 # %% [markdown]
 # These validation figures are **optimistic**: the kept epoch is the one where they were best. The
@@ -202,13 +206,13 @@ probability = model.probability(vectors).item()
 saved = results.predictions.query("model == @slug and patient == @patient")["probability"].item()
 each = ", ".join(f"{model.probability(vector[None]).item():.2f}" for vector in vectors)
 Markdown(
-    f"{patient}, {len(vectors)} planes. The mean vector gives a probability of **{probability:.3f}** of being "
+    f"{whose} patient {patient}, {len(vectors)} planes. The mean vector gives a probability of **{probability:.3f}** of being "
     f"a non-responder; saved during training: {saved:.3f}. Each plane alone would give {each}."
 )
 
 # %% mystnb={"figure": {"name": "fig-training-vectors", "caption": "The 256-vectors of the planes of one simulated validation patient, and their mean, which is all that the predictive network sees of the tumour."}, "image": {"alt": "Heat map with one row of 256 numbers per plane of a simulated tumour and a last row with their mean"}}
 rows = torch.cat([vectors, vectors.mean(0, keepdim=True)]).numpy()
-fig, ax = plt.subplots(figsize=(11, 2.4))
+fig, ax = plt.subplots(figsize=(9, 2.6))
 limit = np.abs(rows).max()
 image = ax.imshow(rows, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest")
 ax.set(xlabel="entry of the vector", ylabel="plane")
@@ -225,17 +229,24 @@ _ = fig.colorbar(image)
 slug, other = "resnet_core_margin", "pool" if settings.vector == "flatten" else "flatten"
 folder = results.folder.with_name(f"{results.folder.name}-{other}")
 train_runs(images, patients, {folder: replace(settings, vector=other)}, [slug])
-rows = {}
+rows, scores = {}, []
 for reading, model_folder in {settings.vector: results.folder, other: folder}.items():
     told = pd.read_csv(model_folder / slug / "predictions.csv").query("split == 'validation'")
     losses = pd.read_csv(model_folder / slug / "curves.csv").groupby("stage")["validation_loss"].min()
-    auc, low, high = auc_interval(~told["responder"].to_numpy(bool), told["probability"], settings.level)
+    positive, score = ~told["responder"].to_numpy(bool), told["probability"]
+    auc, low, high = auc_interval(positive, score, settings.level)
+    scores.append(score)
     rows[reading] = [*losses.round(3), f"{auc:.2f} ({low:.2f} to {high:.2f})"]
 names = ["validation loss, stage 1", "validation loss, stage 2", "AUC, validation patients"]
-Markdown(pd.DataFrame(rows, index=names).T.rename_axis("vector").to_markdown(disable_numparse=True))
+difference, low, high, _ = auc_difference(positive, *scores, settings.level)
+Markdown(
+    f"{whose} patients:\n\n"
+    + pd.DataFrame(rows, index=names).T.rename_axis("vector").to_markdown(disable_numparse=True)
+    + f"\n\nDifference of the two AUCs on the same patients: {difference:+.2f} ({low:+.2f} to {high:+.2f})."
+)
 
 # %% [markdown]
-# One seed and few patients: unless the intervals part, this table does not choose between the readings, and
+# One seed and few patients: unless that interval leaves zero out, this table does not choose between the readings, and
 # the default stays the one that the paper's words favour.
 #
 # ## Validation patients
@@ -243,23 +254,23 @@ Markdown(pd.DataFrame(rows, index=names).T.rename_axis("vector").to_markdown(dis
 # %% mystnb={"figure": {"name": "fig-training-validation", "caption": "Simulated validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of simulated validation patients, responders and non-responders side by side"}}
 validation = results.predictions[results.predictions["split"] == "validation"]
 group = np.where(validation["responder"], "R", "NR")
-fig, axes = plt.subplots(1, 4, figsize=(12, 3), sharey=True)
-for ax, (slug, spec) in zip(axes, MODELS.items(), strict=True):
+fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
+for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
     of_model = (validation["model"] == slug).to_numpy()
     sns.stripplot(
         x=group[of_model], y=validation["probability"][of_model], hue=group[of_model],
         order=["R", "NR"], hue_order=["R", "NR"], legend=False, ax=ax,
     )  # fmt: skip
     ax.axhline(0.5, ls="--", color="0.5")
-    ax.set(title=spec.title, ylabel="probability of a non-responder", ylim=(-0.02, 1.02))
+    ax.set(title=spec.title, ylabel="p of a non-responder", ylim=(-0.02, 1.02))
 
 # %%
 rows = {
     MODELS[slug].title: auc_interval(~table["responder"].to_numpy(bool), table["probability"], settings.level)
     for slug, table in validation.groupby("model", sort=False)
 }
-table = pd.DataFrame(rows, index=["AUC, validation patients", "low", "high"]).T.round(2)
-Markdown(table.rename_axis("model").to_markdown())
+table = pd.DataFrame(rows, index=["AUC, validation patients", "low", "high"]).T
+Markdown(f"{whose} patients:\n\n" + table.rename_axis("model").to_markdown(floatfmt=".2f"))
 
 # %% [markdown]
 # The intervals are wide, and still too narrow: they know nothing of the choice of the epoch, nor of the

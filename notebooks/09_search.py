@@ -22,16 +22,18 @@
 # - which parameters mattered, as far as the validation patients show it
 # - how much of the best validation figure is luck, and how to measure that without touching a test patient
 #
-# **Prerequisites**: [](08_training), [](11_roc). **Time**: 12 minutes to read, about a minute to run after
-# the models are trained.
+# **Prerequisites**: [](08_training); AUC and its interval are explained in [](10_evaluation). **Time**: 12 minutes to
+# read, two minutes to run after the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
 artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
 model: str = "ran_core_margin"  # model searched: resnet_core, resnet_core_margin, ran_core or ran_core_margin
 search_trials: int = 30  # configurations of the predictive network tried on stored vectors
-search_backbone_trials: int = 0  # configurations for which the feature network is trained too; each takes minutes
-search_epochs: int = 8  # epochs of the feature network in such a trial
+search_backbone_trials: int = (
+    6  # configurations for which the feature network is trained too; each takes half a minute or so
+)
+search_epochs: int = 6  # epochs of the feature network in such a trial
 search_storage: str = ""  # URL of the database that trials are shared through; empty: a file in the artifacts
 n_seeds: int = 8  # seeds with which one configuration is trained
 n_splits: int = 500  # ways to halve the validation patients
@@ -76,6 +78,7 @@ settings = load_settings(
 # %%
 patients, images = stages.cohort(settings, artifacts), stages.images(settings, artifacts)
 results = stages.models(settings, artifacts)
+whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
 study = search.search_head(results, images, patients, settings, model)
 trials = pd.DataFrame(
     [{"trial": trial.number, "AUC": trial.value, **trial.params} for trial in study.trials if trial.value is not None]
@@ -83,7 +86,7 @@ trials = pd.DataFrame(
 shown = pd.concat([trials.iloc[[0]], trials.sort_values("AUC", ascending=False).iloc[:4]]).drop_duplicates("trial")
 shown.insert(0, "", ["the paper's choice" if trial == 0 else "" for trial in shown["trial"]])
 shown = shown.rename(columns=lambda name: name.replace("_", " "))
-Markdown(shown.to_markdown(index=False, floatfmt=".2g"))
+Markdown(f"{whose} validation patients:\n\n" + shown.to_markdown(index=False, floatfmt=".2g"))
 
 # %% mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
 positive = ~patients.loc[sorted(patients.index[patients["split"] == "validation"]), "responder"].to_numpy(bool)
@@ -101,7 +104,7 @@ _ = ax.set(xlabel="trial", ylabel="AUC, validation patients", ylim=(-0.03, 1.03)
 n_positive = positive.sum()
 inside = trials["AUC"].between(low, high).mean()
 Markdown(
-    f"{len(positive)} validation patients, {n_positive} of them non-responders: one pair of patients is "
+    f"{len(positive)} {whose.lower()} validation patients, {n_positive} of them non-responders: one pair of patients is "
     f"{1 / (n_positive * (len(positive) - n_positive)):.3f} of AUC, one non-responder {1 / n_positive:.2f} of "
     f"sensitivity. The best of {len(trials)} trials has {trials['AUC'].max():.2f}, the paper's choice "
     f"{trials['AUC'][0]:.2f} with an interval from {low:.2f} to {high:.2f}, in which {inside:.0%} of all trials lie."
@@ -128,20 +131,26 @@ _ = right.set(xscale="log", xlabel="learning rate (dotted: the paper's)", ylabel
 #
 # Three things move a validation AUC. **Other patients**: the same model, judged on validation patients drawn
 # anew from the same ones (bootstrap, within each class). **Another seed**: the same configuration, trained
-# with other initial weights, order and dropout. **Another configuration**: what the search is after. Only
-# if the third is larger than the first two can a search see it.
+# with other initial weights, order and dropout. **Another configuration**: what the search is after. All trials
+# are judged on the same patients, who are easy or hard for all of them alike; so the luck of the draw is smaller in
+# the *difference* of two trials. Only if configurations differ by more than that, and by more than seeds do, can a search
+# see it.
 
 # %%
 vectors = search.stored_vectors(results, images, patients, settings, model)
 paper = replace(settings, **search.PAPER)
 seeds = [search.fit_head(vectors, replace(paper, seed=seed), MODELS[model]) for seed in range(1, n_seeds + 1)]
+drawn_anew = search.resampled_aucs(probability, positive, 400, settings.seed)  # (400, trials)
 causes = {
-    "other patients": search.resampled_aucs(probability[0], positive, 400, settings.seed),
+    "other patients": drawn_anew[:, 0],
     "another seed": search.aucs(np.array(seeds), positive),
     "another configuration": trials["AUC"].to_numpy(),
 }
-spread = pd.DataFrame({"standard deviation of the AUC": {name: values.std() for name, values in causes.items()}})
-Markdown(spread.rename_axis("cause").to_markdown(floatfmt=".3f"))
+spread = {name: values.std() for name, values in causes.items()}
+of_differences = (drawn_anew - drawn_anew[:, :1]).std(axis=0)[1:]
+spread["other patients, difference of a trial to the first (median)"] = np.median(of_differences)
+spread = pd.DataFrame({"standard deviation of the AUC": spread})
+Markdown(f"{whose} validation patients:\n\n" + spread.rename_axis("cause").to_markdown(floatfmt=".3f"))
 
 # %% mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the simulated cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
 fig, ax = plt.subplots(figsize=(8, 2.8))
@@ -164,7 +173,7 @@ _ = ax.set(xlabel="AUC, validation patients (dotted: the first trial)", ylabel="
 
 # %%
 halves = search.winners(probability, positive, n_splits, settings.seed)
-mean = halves.mean()
+mean = halves.mean().round(2)
 told = (
     f"Over {n_splits} ways to halve the patients, the best of {len(probability)} trials has a mean AUC of "
     f"**{mean['chosen']:.2f}** where it was chosen and **{mean['other']:.2f}** on the other half, where a trial taken "
@@ -194,7 +203,9 @@ rows = [
     for trial in backbone.trials
 ]  # fmt: skip
 none = "In this profile no trial of the backbone was asked for (`search_backbone_trials` is 0)."
-Markdown(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".2g") if rows else none)
+table = pd.DataFrame(rows).rename(columns=lambda name: name.replace("_", " "))
+told = f"{whose} validation patients:\n\n" + table.to_markdown(index=False, floatfmt=".2g")
+Markdown(told if rows else none)
 
 # %% [markdown]
 # ## Many workers, one study
@@ -212,7 +223,7 @@ Markdown(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".2g") if rows els
 #
 # ````{exercise}
 # :label: ex-search-noise
-# Thirty trials that are all alike, each with a true AUC of 0.75, are judged on 9 non-responders and 22
+# Thirty trials that are all alike, each with a true AUC of 0.75, are judged on 9 non-responders and 21
 # responders. What AUC does the best of them show? Simulate it with normal scores, independent between trials.
 # ````
 #

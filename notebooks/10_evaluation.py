@@ -78,7 +78,8 @@ counts = {
     for rows in [test[test.model == slug]]
 }
 counts = pd.DataFrame(counts).T
-Markdown(counts.rename(columns=lambda name: name.replace("_", " ")).to_markdown())
+readable = {name: name.replace("_", " ").replace("non ", "non-") for name in counts}
+Markdown(counts.rename(columns=readable).to_markdown())
 
 # %% [markdown]
 # ## An interval for a proportion
@@ -362,8 +363,8 @@ Markdown(
 # rows.assign(needed=(rows.high - rows.low) / 2)
 # ```
 #
-# The half-width of the interval is about the gain that is needed. It is smaller than that of either AUC, because
-# the two models agree on many patients, and still large.
+# The half-width of the interval is about the gain that is needed. If the two models were independent, it would be
+# $\sqrt 2$ times that of one AUC; the more they agree on the patients, the smaller it gets. It is large all the same.
 # ````
 #
 # ## Take-aways

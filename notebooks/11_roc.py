@@ -167,24 +167,25 @@ test = test.assign(unweighted=calibration.unweighted(test.probability, settings.
 sources = {"as the model says it": "probability", "class weight undone": "unweighted"}
 
 # %% mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the test patients (simulated unless a recorded cohort was given): share of non-responders in five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
-figure, axes = plt.subplots(1, 4, figsize=(12, 3.6), sharey=True)
-for ax, (name, spec) in zip(axes, MODELS.items(), strict=True):
+figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.8), sharex=True, sharey=True)
+for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
     part = test[test.model == name]
     for (label, column), marker, colour in zip(sources.items(), "os", ("C0", "C1"), strict=True):
         groups = calibration.reliability(~part.responder, part[column], 5, level)
         ax.vlines(groups.predicted, groups.low, groups.high, color=colour, alpha=0.5)
         ax.plot(groups.predicted, groups.observed, marker, color=colour, label=label)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
-    ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), xlabel="predicted", aspect="equal")
-axes[0].set_ylabel("non-responders found")
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=10)
+    ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+_ = [ax.set_xlabel("predicted") for ax in axes[1]]
+_ = [ax.set_ylabel("share of non-responders") for ax in axes[:, 0]]
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=10)
 plt.show()
 
 # %% [markdown]
-# Three numbers sum it up. The **Brier score** is the mean squared error of the probability; to beat it, a model must do
-# better than giving everybody the same share of non-responders. The **intercept** says by how much the
+# Three numbers sum it up. The **Brier score** is the mean squared error of the probability; a useful model has a lower
+# one than giving everybody the share of non-responders. The **intercept** says by how much the
 # log-odds are too low (+) or too high (-) on the whole. The **slope** is 1 when the spread of the predictions is right,
-# below 1 when they are too extreme, and 0 when they say nothing.
+# above 1 when they are too timid, below 1 when they are too extreme, and 0 when they say nothing.
 
 
 # %%
@@ -212,8 +213,8 @@ Markdown(
 
 # %% [markdown]
 # Five groups of ten patients are what fifty allow, and the intervals show how little that says: a test set of this
-# size can find a calibration that is badly wrong, not confirm one that is right. The slope needs a model that does not
-# separate the classes and that separates them a little; otherwise it cannot be estimated.
+# size can find a calibration that is badly wrong, not confirm one that is right. The slope cannot be estimated for a
+# model that separates the classes perfectly, nor for one that says the same of everybody.
 #
 # ## Is the model worth using?
 #
@@ -224,7 +225,7 @@ Markdown(
 # $$ \frac{\text{rightly called}}{n} - \frac{\text{wrongly called}}{n} \cdot \frac{t}{1 - t} $$
 #
 # (Vickers and Elkin 2006). Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A model is
-# useful at the thresholds where it lies above both. The threshold is one of the probability, so it is taken
+# useful at the thresholds where it lies above both. The threshold is a true probability, so the models' are taken
 # with the class weight undone.
 
 # %%

@@ -83,7 +83,10 @@ by_hand = (1 - table.events / table.at_risk).cumprod()
 Markdown(
     f"Product by hand and `kaplan_meier` differ by at most {abs(by_hand - table.survival).max():.1e}. "
     "First recurrences among non-responders:\n\n"
-    + table[table.events > 0].head(5).to_markdown(floatfmt=(".2f", ".0f", ".0f", ".3f", ".3f", ".3f"))
+    + table[table.events > 0]
+    .head(5)
+    .rename(columns={"at_risk": "at risk"})
+    .to_markdown(floatfmt=(".2f", ".0f", ".0f", ".3f", ".3f", ".3f"))
 )
 
 # %% mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All patients of the cohort (simulated unless a recorded one was given). Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
@@ -117,7 +120,7 @@ duration, event = patients.duration_years.to_numpy(), patients.recurrence.to_num
 observed, expected, variance = expected_recurrences(duration, event, ~patients.responder.to_numpy())
 truth = survival.compare(duration, event, ~patients.responder, level)
 Markdown(
-    f"All patients: {observed} recurrences among non-responders, {expected:.1f} expected if response "
+    f"All {whose.lower()} patients: {observed} recurrences among non-responders, {expected:.1f} expected if response "
     f"made no difference; $z$ = {(observed - expected) / variance**0.5:.2f}, from which a normal distribution gives "
     f"p = {2 * norm.sf(abs(observed - expected) / variance**0.5):.2g}; `survival.compare`: p = {truth.p_value:.2g}."
 )
@@ -130,7 +133,8 @@ Markdown(
 # The ratio supposes that it stays the same over the years. Two answers to that: **test it** (does the groups'
 # difference in hazard drift with time? Grambsch and Therneau 1994), and **do without it**. The *restricted mean* is the
 # area under a Kaplan-Meier curve up to a horizon: how many of the first years were free of recurrence, on average. The
-# difference of two such areas is in years, and supposes nothing.
+# difference of two such areas is in years. It supposes no constant ratio, only, as all these curves do, that patients who
+# leave are like those who stay.
 
 # %%
 horizon_years = min(10.0, *patients.groupby("responder").duration_years.max())
@@ -186,7 +190,7 @@ def p_text(p_value):
 
 def difference_text(three):
     """Return (difference, low, high) in years as text."""
-    return "unknown" if np.isnan(three[0]) else "{:+.1f} ({:+.1f} to {:+.1f})".format(*three)
+    return "unknown" if np.isnan(three[0]) else "{:+.2f} ({:+.2f} to {:+.2f})".format(*three)
 
 
 # %% mystnb={"figure": {"name": "fig-survival", "caption": "Test patients (simulated unless a recorded cohort was given). Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
@@ -218,7 +222,7 @@ summary = pd.DataFrame({
         "printed p": audit.printed("Figure 5", row, "log-rank p"),
         "hazard ratio": ratio(result),
         "proportional? p": p_text(result.proportional_p),
-        f"years of {horizon_years:.1f}": difference_text(years[title]),
+        f"years in the first {horizon_years:.1f}": difference_text(years[title]),
     }
     for (title, result), row in zip(compared.items(), ["truth", *(f"model {n}" for n in range(1, 5))], strict=True)
 }).T  # fmt: skip
@@ -250,7 +254,7 @@ needed = np.array([survival.events_needed(theta, share, level) for theta in rati
 power_reached = ratios[needed <= n_events]
 detectable = f"hazard ratios from about {power_reached[0]:.1f} up" if power_reached.size else "none up to 6"
 Markdown(
-    f"The test set has **{n_events} recurrences** in {len(follow_up)} patients, {share:.0%} of whom "
+    f"The test set has **{n_events} recurrences** in {len(follow_up)} {whose.lower()} patients, {share:.0%} of whom "
     f"are non-responders. With a power of 80 % it finds {detectable}. A hazard ratio of 2 needs "
     f"{survival.events_needed(2, share, level):.0f} recurrences. The whole cohort has "
     f"{int(patients.recurrence.sum())}; its hazard ratio is {ratio(truth)}."
@@ -301,8 +305,8 @@ plt.show()
 # ```
 #
 # Many of these patients taught the models who responds. On them the prediction partly repeats the truth, and
-# the curves show the truth's difference in survival, not the models' foresight. More patients also make any
-# p-value smaller.
+# the curves show the truth's difference in survival, not the models' foresight. More patients also make the p-value of
+# a true difference smaller, while a difference that chance had made on the test patients melts away.
 # ````
 #
 # ````{exercise} A landmark

@@ -170,7 +170,9 @@ def test_resampled_aucs_scatter_as_hanley_and_mcneil_say():
     found = []
     for seed in range(40):
         score = rng.normal(positive * 1.0, 1)
-        found.append(search.resampled_aucs(score, positive, 100, seed).std())
+        both = search.resampled_aucs(np.stack([score, 2 * score]), positive, 100, seed)
+        np.testing.assert_array_equal(both[:, 0], both[:, 1])  # the same patients for all models
+        found.append(both[:, 0].std())
     auc = 0.76
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     se = np.sqrt((auc * (1 - auc) + 8 * (q1 - auc**2) + 21 * (q2 - auc**2)) / (9 * 22))

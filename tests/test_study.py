@@ -6,7 +6,7 @@ import pytest
 from lifelines import KaplanMeierFitter
 from scipy.stats import chi2_contingency
 
-from helpers import study
+from helpers import audit, study
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +141,9 @@ def test_oracle_weights_equal_least_squares_on_many_patients():
     standard = np.column_stack([(many[n] - study.TRAITS[n].mean) / study.TRAITS[n].sd for n in names])
     fitted = standard @ np.linalg.lstsq(standard, many["resistance"], rcond=None)[0]
     assert np.corrcoef(fitted, study.oracle_score(many, names))[0, 1] > 0.999
+
+
+def test_table1_has_the_rows_of_the_papers(patients):
+    ours = study.table1(patients)
+    assert set(ours.index) == {"Patients", *audit.printed_table1().index}
+    assert ours.loc["Response: responder"].tolist() == ["76.2 %", "74.8 %", "80.0 %"]

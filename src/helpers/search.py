@@ -227,13 +227,13 @@ def aucs(probability: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def resampled_aucs(probability: np.ndarray, positive: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Return the AUCs (n_resamples,) of one model's probabilities (P,) on patients drawn anew within each class."""
+    """Return the AUCs (n_resamples, T) of T models' probabilities (T, P) on patients drawn anew within each class."""
     rng = np.random.default_rng(seed)
     drawn = [
         np.concatenate([rng.choice(np.flatnonzero(positive == kind), np.sum(positive == kind)) for kind in (1, 0)])
         for _ in range(n_resamples)
     ]
-    return np.array([aucs(probability[None, patients], positive[patients])[0] for patients in drawn])
+    return np.array([aucs(probability[:, patients], positive[patients]) for patients in drawn])
 
 
 def winners(probability: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> pd.DataFrame:

@@ -241,14 +241,18 @@ def characteristics(group: pd.DataFrame) -> pd.Series:
         for level in {"histology": HISTOLOGY, "grade": GRADE, "treatment": TREATMENT}[name]:
             rows[f"{name.capitalize()}: {level}"] = percent(group[name] == level)
     er, pr, her2 = group["er"], group["pr"], group["her2"]
-    molecular = {"ER+": er, "PR+": pr, "HER2+": her2, "Triple negative": ~(er | pr | her2)}
-    combined = {
+    molecular = {
+        "ER+": er,
+        "PR+": pr,
+        "HER2+": her2,
+        "triple negative": ~(er | pr | her2),
         "ER+/PR+/HER2+": er & pr & her2,
         "ER+/PR+/HER2−": er & pr & ~her2,
         "ER−/PR−/HER2+": ~er & ~pr & her2,
     }
-    response = {"Responders": group["responder"], "Non-responders": ~group["responder"]}
-    return pd.Series(rows | {name: percent(flag) for name, flag in (molecular | combined | response).items()})
+    flags = {f"Molecular: {name}": flag for name, flag in molecular.items()}
+    flags |= {"Response: responder": group["responder"], "Response: non-responder": ~group["responder"]}
+    return pd.Series(rows | {name: percent(flag) for name, flag in flags.items()})
 
 
 def percent(flag: pd.Series) -> str:
