@@ -50,7 +50,7 @@ from scipy.ndimage import uniform_filter
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from helpers import attribution, figures, pda, stages, study
+from helpers import attribution, figures, pda, stages, study, tissue
 from helpers.evaluation import auc_interval
 from helpers.fitting import resolve_device
 from helpers.images import CHANNELS, scale
@@ -191,7 +191,9 @@ plt.show()
 #
 # The paper finds the impact of the margin "highlighted particularly in the MBF and EAC parametric images". To
 # ask the same of our maps, add up the differences over core and margin. The margin may be the larger region,
-# so its share has to be compared with its share of the *area*: equal shares mean equal weight per pixel.
+# so its share has to be compared with the **even share**, that of a network to which every pixel of tissue matters
+# equally. This is not its share of the area: a patch in the thin margin reaches beyond the tumour, and blanks less
+# tissue than one in the core. `pda.even_map` makes the map of such a network.
 #
 # Two patients are two anecdotes, so we take all test patients. Patches keep their size; in larger images they
 # stand further apart, about 16 along each edge, which samples the same map in a time that can be waited for.
@@ -213,11 +215,12 @@ def core_and_margin(patient):
 
 
 maps = {patient: survey_map(patient) for patient in tqdm(rows.index, desc="patients")}
+even = {patient: pda.even_map(core_and_margin(patient).any(0), pda_patch_px, survey_stride) for patient in maps}
 survey = pd.concat(
-    {patient: pda.contribution(values, *core_and_margin(patient)) for patient, values in maps.items()},
+    {patient: pda.contribution(values, *core_and_margin(patient), even[patient]) for patient, values in maps.items()},
     names=["patient"],
 )  # fmt: skip
-survey["excess"] = survey.margin - survey.margin_area
+survey["excess"] = survey.margin - survey.margin_even
 
 
 # %%
@@ -230,17 +233,19 @@ def with_interval(values, digits=2):
 excess = {name: pda.mean_interval(survey.excess.xs(name, level="parameter"), level) for name in CHANNELS}
 above = [name for name, (_, low, _) in excess.items() if low > 0]
 below = [name for name, (_, _, high) in excess.items() if high < 0]
-named = {"core": "core's share", "margin": "margin's share", "excess": "margin's share minus its share of the area",
+open_ = [name for name in CHANNELS if name not in above + below]
+named = {"core": "core's share", "margin": "margin's share", "excess": "margin's share less the even one",
          "of_all": "parameter's share of all four"}  # fmt: skip
 Markdown(
     f"{whose} test patients, all {len(rows)}: means with {100 * level:.0f} % intervals, patients drawn anew. The margin's "
-    f"share of the area is {with_interval(survey.margin_area.groupby('patient').first())}.\n\n"
+    f"even share is {with_interval(survey.margin_even.groupby('patient').first())}.\n\n"
     + survey.groupby("parameter", sort=False)[list(named)].agg(with_interval).rename(columns=named).to_markdown()
     + f"\n\nA pixel of the margin moves the prediction more than one of the core in {', '.join(above) or 'no map'}, less in "
-    f"{', '.join(below) or 'no map'}; elsewhere the interval holds zero. The paper names MBF and EAC for more."
+    f"{', '.join(below) or 'no map'}; the interval holds zero in {', '.join(open_) or 'no map'}. The paper names MBF and "
+    "EAC for more."
 )
 
-# %% mystnb={"figure": {"name": "fig-margin-share", "caption": "Simulated test patients. The margin's share of the summed prediction differences minus its share of the area, central plane, one dot per patient; black: mean and 95 % interval of the mean. Above zero, a pixel of the margin moves the prediction more than a pixel of the core."}, "image": {"alt": "Four columns of dots, one per parametric map, scattered around a horizontal line at zero, each with its mean and a short interval in black."}}
+# %% mystnb={"figure": {"name": "fig-margin-share", "caption": "Simulated test patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and 95 % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Four columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
 for column, parameter in enumerate(CHANNELS):
@@ -248,7 +253,7 @@ for column, parameter in enumerate(CHANNELS):
     ax.plot(column + jitter, survey.excess.xs(parameter, level="parameter"), "o", color=f"C{column}", alpha=0.5, ms=4)
     ax.errorbar(column + 0.3, mean, [[mean - low], [high - mean]], fmt="_", color="k", ms=10, capsize=3)
 ax.axhline(0, color="0.5", ls=":")
-_ = ax.set(xticks=range(4), xticklabels=CHANNELS, ylabel="margin's share minus area")
+_ = ax.set(xticks=range(4), xticklabels=CHANNELS, ylabel="margin's share less even")
 
 # %% [markdown]
 # One warning before any of this is believed. A difference stands at the centre of its patch, but comes from all
@@ -418,7 +423,9 @@ _ = axes[0].set(ylabel="rank correlation")
 
 # %%
 strength = study.EFFECTS[settings.effect]
-traits = ", ".join(f"{name} {strength * trait.loading:+.2f}" for name, trait in study.TRAITS.items())
+traits = ", ".join(
+    f"{tissue.SOURCES[name][0].split(' /')[0]} {strength * trait.loading:+.2f}" for name, trait in study.TRAITS.items()
+)
 Markdown(f"Correlation of the simulated traits with resistance to chemotherapy: {traits}.")
 
 # %% [markdown]
@@ -443,8 +450,8 @@ medians = np.array([[np.median(train_planes[:, c][mask]) for mask in masks.value
 moved = np.array([
     np.abs(pda.region_differences(*central_predictor(patient), core_and_margin(patient), medians)) for patient in rows.index
 ])  # (patients, 4, 2)  # fmt: skip
-area = {"core": 1 - survey.margin_area, "margin": survey.margin_area}
-weights = {region: (survey.of_all * survey[region] / (area[region] / 4)).unstack()[list(CHANNELS)] for region in masks}
+equal = {"core": 1 - survey.margin_even, "margin": survey.margin_even}
+weights = {region: (survey.of_all * survey[region] / (equal[region] / 4)).unstack()[list(CHANNELS)] for region in masks}
 truth = pd.concat({
     region: pd.DataFrame({
         "AUC of mean": separation(mask, np.nanmean), "AUC of SD": separation(mask, np.nanstd),
@@ -495,7 +502,7 @@ Markdown(
 # | value between patch centres, and at the border | bilinear; nearest outside the outermost centres |
 # | patches at the border when the step does not fit | one more patch, flush with the border |
 # | colour scale | one for the four maps of a patient, from zero |
-# | core or margin | shares of the summed differences against shares of the area, all test patients |
+# | core or margin | shares of the summed differences against even shares, all test patients |
 #
 # ## Exercises
 #
@@ -582,7 +589,8 @@ Markdown(
 # ## Take-aways
 #
 # - The method is occlusion sensitivity with zeros; a zero is a message of its own to the network.
-# - Compare shares of importance with shares of area, over all patients and with intervals.
+# - Compare shares of importance with what a network would have to which all pixels are equal, over all patients and
+#   with intervals.
 # - Compare maps inside the tumour only: its outline agrees with itself.
 # - Before believing a map, look at that of random weights and at that of another trained network.
 #

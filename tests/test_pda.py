@@ -339,12 +339,24 @@ def test_contribution_by_hand():
     assert shares.index.tolist() == ["MBF", "SI", "ESD", "EAC"]
     np.testing.assert_allclose(shares.core, [8 / 12, 0, 24 / 32, np.nan])
     np.testing.assert_allclose(shares.margin, [4 / 12, 1, 8 / 32, np.nan])
-    np.testing.assert_allclose(shares.margin_area, 4 / 12)
+    np.testing.assert_allclose(shares.margin_even, 4 / 12)
+    np.testing.assert_allclose(pda.contribution(differences, core, region, np.where(core, 2, 1)).margin_even, 4 / 20)
     np.testing.assert_allclose(shares.total, [12, 4, 32, 0])
     np.testing.assert_allclose(shares.of_all, [12 / 48, 4 / 48, 32 / 48, 0])
     pd.testing.assert_frame_equal(shares, pda.contribution(differences, core, region & ~core))
     with pytest.raises(ValueError, match="expected \\(4, n, n\\)"):
         pda.contribution(differences[:3], core, region)
+
+
+def test_a_model_to_which_all_pixels_are_equal_has_an_even_margin():
+    """The yardstick: whatever the shape, such a model's own map has the even share."""
+    tissue_, core = np.zeros((32, 32), bool), np.zeros((32, 32), bool)
+    tissue_[6:27, 4:23], core[11:22, 9:18] = True, True
+    weight = np.array([3.0, 1.0, 0.5, 2.0])[:, None, None] * np.ones((32, 32))
+    found = pda.prediction_difference(linear(weight), tissue_ * np.ones((4, 1, 1)), patch=8, stride=4)
+    shares = pda.contribution(found, core, tissue_, pda.even_map(tissue_, patch=8, stride=4))
+    np.testing.assert_allclose(shares.margin, shares.margin_even, atol=1e-6)
+    assert (shares.margin_even < (tissue_ & ~core).sum() / tissue_.sum() - 0.02).all()  # patches reach beyond
 
 
 def test_interval_of_a_mean_against_its_standard_error():

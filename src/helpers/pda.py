@@ -187,13 +187,22 @@ def explain_patient(model, planes, patch=8, stride=4, batch_size=128):
     return np.stack(maps)
 
 
-def contribution(pda_map, core, region):
+def even_map(tissue, patch=8, stride=4):
+    """Return the map (n, n) of a model to which all pixels of ``tissue`` (n, n) matter equally.
+
+    A patch in a thin margin reaches beyond the tumour and blanks less tissue than one inside the core.
+    """
+    tissue = np.asarray(tissue, np.float32)[None]
+    return prediction_difference(lambda images: images.flatten(1).sum(1), tissue, patch, stride)[0]
+
+
+def contribution(pda_map, core, region, even=None):
     """Return a frame, one row per parameter: the shares of core and margin in the sum of |differences|.
 
     ``pda_map`` is (4, n, n); ``core`` and ``region`` (core + margin, or the margin alone) are (n, n) masks.
-    ``margin_area`` is the margin's share of the pixels: a margin that matters as much per pixel as the core has
-    ``margin == margin_area``. Shares are NaN where a parameter moves nothing. ``of_all`` is the parameter's
-    share of all four.
+    ``margin_even`` is the margin's share of ``even`` (n, n), see ``even_map``, or of the pixels: a margin that matters
+    as much per pixel as the core has ``margin == margin_even``. Shares are NaN where a parameter moves nothing.
+    ``of_all`` is the parameter's share of all four.
     """
     core, margin = np.asarray(core, bool), np.asarray(region, bool) & ~np.asarray(core, bool)
     if np.shape(pda_map) != (len(CHANNELS), *core.shape) or core.shape != margin.shape:
@@ -202,7 +211,8 @@ def contribution(pda_map, core, region):
     total = sums.sum(1)
     frame = pd.DataFrame(shares(sums, total[:, None]), columns=["core", "margin"])
     frame.index = pd.Index(list(CHANNELS), name="parameter")
-    frame["margin_area"] = margin.sum() / max(core.sum() + margin.sum(), 1)
+    even = np.ones(core.shape) if even is None else np.asarray(even, float)
+    frame["margin_even"] = shares(even[margin].sum(), even[core | margin].sum())
     return frame.assign(total=total, of_all=shares(total, total.sum()))
 
 
