@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from helpers.artifacts import project_path
+
 COLUMNS = ["duration", "commit", "python", "device"]
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "torchvision", "lifelines", "matplotlib"]
 TOOLS = ["papermill", "jupytext", "snakemake", "jupyter-book", "sphinx"]
@@ -17,19 +19,22 @@ def page(run: Path, chapters: list[Path]) -> str:
     settings = yaml.safe_load((run / "settings.yml").read_text())
     records = [stage_record(path) for path in run.glob("stages/*.json")]
     records = sorted(records, key=lambda record: record["start"]) + [*map(chapter_record, chapters)]
-    parameters = [[f"`{name}`", f"`{value}`"] for name, value in settings.items()]
+    parameters = [[f"`{name}`", "(empty)" if value == "" else f"`{value}`"] for name, value in settings.items()]
     versions = [[name, version(name)] for name in PACKAGES + TOOLS]
     return "\n\n".join(
         [
             "# Provenance",
             "The build wrote this page from the notebooks it executed and the parameters it gave them. "
-            "**All patients in this book are simulated.**",
+            + whose(settings),
             "## The run",
             table(["", ""], summary(run.name, settings, records)),
             "## Shared results and chapters",
             "Maps, images and models are made once, before the chapters that read them. Each is kept under a "
             "name that depends on its parameters and code; one that was there already takes no time.",
             table(["", "started", "duration", "commit", "Python", "device"], [*map(row, records)]),
+            "## Results computed beforehand",
+            "Runs too long for a build. The chapters that read them compute every figure from their predictions.",
+            table(["file", "finished", "commit", "device"], beforehand(project_path("results"))),
             "## The parameters",
             "What each parameter means stands beside it in `notebooks/profiles/laptop.yml`.",
             table(["parameter", "value"], parameters),
@@ -37,6 +42,13 @@ def page(run: Path, chapters: list[Path]) -> str:
             table(["package", "version"], versions),
         ]
     )
+
+
+def whose(settings: dict) -> str:
+    """Return whose patients the book shows."""
+    if settings["cohort"] == "simulated":
+        return "**All patients in this book are simulated.** The last chapter says whether its files are."
+    return f"The patients of most chapters are those recorded in `{settings['cohort']}`."
 
 
 def chapter_record(chapter: Path) -> dict:
@@ -60,6 +72,12 @@ def row(record: dict) -> list[str]:
     """Return one row of the table of chapters."""
     start, duration = f"{record['start']:%Y-%m-%d %H:%M:%S} UTC", f"{record['duration']:.1f} s"
     return [record["name"], start, duration, f"`{record['commit']}`", record["python"], record["device"]]
+
+
+def beforehand(folder: Path) -> list[list[str]]:
+    """Return one row per committed file of results: name, when it was finished, commit, device."""
+    found = [(path.name, json.loads(path.read_text())["provenance"]) for path in sorted(folder.glob("*.json"))]
+    return [[f"`{name}`", of["finished"], f"`{of['commit']}`", of["device"]] for name, of in found]
 
 
 def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:

@@ -24,7 +24,7 @@
 # - how the AUC grows with the number of patients learned from, and what else makes it grow
 #
 # **Prerequisites**: [](08_training), [](10_evaluation). **Time**: 20 minutes to read, half a minute to run. The
-# runs of the experiment took hours once; the page reads what they predicted.
+# runs of the experiment took more than an hour once; the page reads what they predicted.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
@@ -84,7 +84,8 @@ Markdown(
 # A score is worth its AUC only if nothing trivial has the same. Beside the regression stand: the **oracle**, which
 # knows the true tissue; the **size** of the tumour; its **outline** (size, shape, place and number of
 # planes, with a regression of their own); and the share of windows where the fit gave nothing **physical**. The last
-# three should say nothing, because the cohort was drawn so ([](01_study)).
+# three should say nothing, because the cohort was drawn so ([](01_study)); on a handful of non-responders chance may
+# still take them far from 0.5, to either side.
 
 # %%
 others = baseline.table(scored, cohort, level)
@@ -104,12 +105,12 @@ ax.set(yticks=place, yticklabels=both.index, xlabel="AUC, test patients", xlim=(
 ax.invert_yaxis()
 
 # %%
-learned = cohort["split"].isin(["train", "validation"]).sum()
+n_trained, n_stopping = ((cohort["split"] == name).sum() for name in ("train", "validation"))
 best = others.loc[list(baseline.TITLES.values()), "test_auc"].max()
 ahead = [spec.title for slug, spec in MODELS.items() if both.loc[spec.title, "test_auc"] > best]
 Markdown(
-    f"With {learned} patients to learn from, the better of the two regressions reaches a test AUC of {best:.2f}. "
-    f"Networks above it: {'; '.join(ahead) or 'none'}. But these are {(cohort['split'] == 'test').sum()} patients, "
+    f"Fitted to {n_trained} patients, the better of the two regressions reaches a test AUC of {best:.2f}; the networks "
+    f"had {n_stopping} more to tell them when to stop. Networks above it: {'; '.join(ahead) or 'none'}. But these are {(cohort['split'] == 'test').sum()} patients, "
     f"and the intervals overlap widely."
 )
 
@@ -230,20 +231,25 @@ Markdown(told + ".")
 #
 # The same with responses shuffled, in each cohort and among the new patients. In a simulated cohort without effect
 # tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without signal, and it
-# needs no new echoes. Whoever trains and judges honestly must end at 0.5.
+# needs no new echoes. Whoever trains and judges honestly must end near 0.5.
 
 # %%
 Markdown(all_runs("no signal"))
 
 # %%
 none = patients.of(judged, "no signal")
-means = none.groupby("model", sort=False)[["test_auc", "new_auc"]].mean().rename(index=patients.TITLES)
-low, high = none["test_auc"].min(), none["test_auc"].max()
-worst = (means - 0.5).abs().max().max()
+grouped = none.groupby("model", sort=False)[["test_auc", "new_auc"]]
+means, errors = (table.rename(index=patients.TITLES) for table in (grouped.mean(), grouped.sem()))
+shown = {f"mean AUC, {split} (standard error)": [
+    f"{mean:.3f} ({error:.3f})" for mean, error in zip(means[f"{split}_auc"], errors[f"{split}_auc"], strict=True)
+] for split in ("test", "new")}  # fmt: skip
+lowest, highest = none["test_auc"].min(), none["test_auc"].max()
+n_clear = {split: ((none[f"{split}_low"] > 0.5) | (none[f"{split}_high"] < 0.5)).sum() for split in ("test", "new")}
 Markdown(
-    means.round(3).rename(columns={"test_auc": "mean AUC, test", "new_auc": "mean AUC, new"}).to_markdown()
-    + f"\n\nThe largest distance of a mean from 0.5 is {worst:.3f}. Yet single test sets without any signal "
-    f"gave AUCs from {low:.2f} to {high:.2f}: one of them, published alone, would look like a finding."
+    pd.DataFrame(shown, index=means.index).to_markdown()
+    + f"\n\nThe largest distance of a mean from 0.5 is {(means - 0.5).abs().max().max():.3f}. Single test sets without any "
+    f"signal gave AUCs from {lowest:.2f} to {highest:.2f}. Of {len(none)} intervals, {n_clear['test']} on test patients and "
+    f"{n_clear['new']} on new ones leave out 0.5."
 )
 
 # %% [markdown]
@@ -257,12 +263,23 @@ seeds = patients.over_seeds(patients.predictions_of(patients.of(runs, "seeds")),
 spread = patients.mean_and_sd(seeds, ["accuracy", "specificity", "sensitivity", "auc"])
 single = seeds.xs(1, level="seed").rename(index=patients.TITLES)
 spread.insert(0, "AUC, seed 1", single["auc"].round(2))
-Markdown("Test patients of the simulated cohort.\n\n" + spread.rename(columns={"auc": "AUC"}).to_markdown())
+again = patients.predictions_of(patients.of(runs, "seeds"))
+first_seed = again[again["seed"] == 1].pivot(index="patient", columns="model", values="probability")
+of_test = of_networks.loc[cohort.index[cohort["split"] == "test"], list(MODELS)]
+same = first_seed.shape == of_test.shape and (provenance["settings"]["cohort_seed"] == settings.cohort_seed)
+off = np.abs(first_seed[list(MODELS)].to_numpy() - of_test.to_numpy()).max() if same else np.nan
+Markdown(
+    "Test patients of the simulated cohort.\n\n"
+    + spread.rename(columns={"auc": "AUC"}).to_markdown()
+    + (f"\n\nSeed 1 was trained for Table 2 as well: the largest difference between both in a patient's probability is "
+       f"{off:.4f}. On another kind of processor sums are taken in another order, and training makes that visible." if same else "")
+)  # fmt: skip
 
 # %% [markdown]
 # ## How many patients would it take?
 #
-# Learning patients are drawn from all cohorts together, a quarter of them for validation as before, and every model is
+# Learning patients are drawn from all cohorts and further patients together, a quarter of them for validation as before.
+# The pool is not much larger than the largest draw, so that its draws share most patients. Every model is
 # judged on the new patients. The interval holds two errors, as in studies of several readers
 # {cite:p}`obuchowski1995`: the draw of those a model learned from, and the draw of those it is judged on.
 
@@ -321,7 +338,8 @@ Markdown(
 # - **averages**: of network and regression, and of the four networks;
 # - **ensembles over seeds**: the mean probability of five networks that differ in nothing but their seed.
 #
-# The gain is over the plain network of the same cohorts; the last column is the lead over the regression.
+# The gain is over the plain network of the same cohorts, for the mean of the four models over the better of the plain
+# ones; the last column is the lead over the regression.
 
 # %%
 tried = patients.attempts(runs, level).dropna(subset="auc")
@@ -392,14 +410,15 @@ Markdown(
 # ````{solution} ex-patients-rerun
 # :class: dropdown
 # The smoke profile has a handful of training patients, a coarse grid, tiny networks and two epochs: it shows that
-# everything runs. With `profile laptop` the same command repeats the experiment of this page with fewer cohorts, in
-# an hour or so per cohort on two processor cores.
+# everything runs. With `profile laptop` the same command repeats the experiment of this page with fewer cohorts; all of it
+# takes an hour and a half on two processor cores.
 # ````
 #
 # ## Take-aways
 #
 # - Beside every network belongs the simplest model that sees the same patients.
 # - One cohort, one split and one seed give one number out of a wide distribution; repeat what can be repeated.
-# - More patients help more than more seeds, and new patients judge better than a second look at the old ones.
+# - Several times as many patients help more than several seeds, and new patients judge better than a second look at the
+#   old ones.
 #
 # **References** {cite}`taleghamar2022,tadayyon2017,sannachi2023,haralick1973,obuchowski1995`.

@@ -45,7 +45,8 @@ use_book_style()
 
 # %% [markdown]
 # What was printed is kept as text, digit by digit, with its place: `src/helpers/printed.csv`. A figure is **reproduced**
-# if the computed value rounds to it. All the rest is computed below.
+# if the computed value rounds to it; a figure that the text gives as "about" so many per cent, if it rounds to the same five
+# per cent. All the rest is computed below.
 
 # %%
 Markdown(audit.PRINTED[audit.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])].to_markdown(index=False))
@@ -84,14 +85,18 @@ def listed(numbers):
     return "none" if not numbers else ", ".join(map(str, numbers[-5:])) + (" (and smaller)" if len(numbers) > 5 else "")
 
 
+def both_listed(rounded, either):
+    """Return the numbers that fit rounded percentages, then those that fit only if digits were cut off."""
+    more = sorted(set(either) - set(rounded))
+    return listed(rounded) + (f" + {listed(more)}" if more else "")
+
+
 Markdown(
     f"{positive} % of the {n_test} test patients, as printed for ER+, would be {float(positive) * n_test / 100:.1f} patients. "
-    "Numbers of patients that give every rounded percentage of a variable, and in brackets those that come in when digits may have been "
-    "cut off instead of rounded.\n\n"
-    + pd.DataFrame({
-        group: [f"{listed(strict.loc[row, group])} ({listed(lenient.loc[row, group])})" for row in strict.index]
-        for group in ("all", "training", "test")
-    }, index=strict.index).to_markdown()
+    "Numbers of patients that give every rounded percentage of a variable, and after a plus sign those that come in when digits may "
+    "have been cut off instead of rounded.\n\n"
+    + pd.DataFrame({group: [both_listed(*pair) for pair in zip(strict[group], lenient[group], strict=True)]
+                    for group in ("all", "training", "test")}, index=strict.index).to_markdown()
 )  # fmt: skip
 
 # %% [markdown]
@@ -220,7 +225,8 @@ Markdown(
 
 # %% [markdown]
 # AUC and loss themselves cannot be computed without the patients' probabilities. They can be bounded: the curve passes through
-# the operating point, and a wrong call costs at least $\ln 2$.
+# the operating point, and a wrong call costs at least $\ln 2$, if the printed loss weighs all patients alike. (The paper does
+# not say so. With non-responders weighted as in training, losses as small as the printed ones would be harder to reach.)
 
 # %%
 checked["bounds"] = audit.bounds()
@@ -236,8 +242,9 @@ checked["accuracy"] = audit.findings(
         "figure": "accuracy against always answering 'responder'",
         "printed": f"{100 * row.accuracy:.0f} %",
         "recomputed": f"{100 * row.no_information:.0f} %, p = {row.p:.2f}",
-        "verdict": ("higher" if row.accuracy > row.no_information else "not higher")
-        + (", clearly" if row.p < 0.05 else ", not clearly"),
+        "verdict": "equal"
+        if row.accuracy == row.no_information
+        else f"{'higher' if row.accuracy > row.no_information else 'lower'}, p {'<' if row.p < 0.05 else '≥'} 0.05",
     }
     for model, row in right.iterrows()
 )
@@ -390,15 +397,15 @@ Markdown(
 # audit.denominators(["42.9", "28.6", "28.6"], 70)
 # ```
 #
-# Multiples of seven, and a few large numbers that come near: percentages with one decimal pin down small denominators, not
-# large ones.
+# Multiples of seven and nothing else; other numbers come in beyond 600 only. Percentages with one decimal pin down small
+# denominators, not large ones.
 # ````
 #
 # ````{exercise} How many patients would have done?
 # :label: ex-audit-power
 #
 # How many recurrences does a log-rank test need to find, with a power of 80 %, the hazard ratio of 2.2 that
-# published responders and non-responders differ by? How many patients is that, if a third of them recur?
+# the responders and non-responders of I-SPY 1 differ by (computed from the patients of {cite:t}`esserman2012`)? How many patients is that, if a third of them recur?
 # ````
 #
 # ````{solution} ex-audit-power

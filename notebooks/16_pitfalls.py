@@ -146,7 +146,7 @@ _ = ax.legend()
 # ## Fifty patients or three hundred
 #
 # Two models whose true AUCs are 0.78 and 0.83, on the same patients: which one comes out on top? Their scores are drawn from
-# normal distributions, so the truth is known.
+# normal distributions, correlated by 0.6 as those of models that see the same tumours, so the truth is known.
 
 # %%
 truth = {"worse": 0.78, "better": 0.83}
@@ -284,7 +284,8 @@ Markdown(
 )
 
 # %% [markdown]
-# A shift that is the same for all would do no harm. But it grows with **depth**, as the path does.
+# A shift that is the same for all would do no harm to a model that is trained and used with it. But it grows with **depth**,
+# as the path does.
 
 # %% mystnb={"figure": {"name": "fig-pitfalls-depth", "caption": "Simulated patients: by how much the core's median ESD is off when the attenuation is assumed wrong, against the depth of the tumour's centre, with straight lines."}, "image": {"alt": "Scatter plot of the error of scatterer diameter against tumour depth for three errors of the assumed attenuation; the error grows with depth along straight lines"}}
 by_patient = mapped.pivot(index="patient", columns="error_db_cm_mhz").loc[further.index]
@@ -358,7 +359,7 @@ medians["AUC"] = ["{:.2f} ({:.2f}–{:.2f})".format(*evaluation.auc_interval(los
 medians["called non-responders"] = [f"{np.mean(score[name] >= 0.5):.0%}" for name in score]
 Markdown(f"{len(score)} simulated test patients, one plane each.\n\n" + medians.to_markdown())
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they stay level for an own phantom and jump where noise or a foreign phantom enters"}}
+# %% mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
 fig, ax = plt.subplots(figsize=(9, 3.8))
 for name, row in score.iterrows():
     ax.plot(row.to_numpy(), color="C3" if lost[name] else "C0", alpha=0.5, lw=1)
@@ -437,7 +438,7 @@ ax.invert_yaxis()
 #     table = pitfalls.repeated(lambda rng: pitfalls.fitted_on_all(features, rng, n_random=n_random), 5)
 #     print(n_random, table["chosen on all"].mean())
 # ```
-# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With this many patients a few
+# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With this many patients about a
 # thousand columns do it, which is what radiomics tables have.
 # ````
 #

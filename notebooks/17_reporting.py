@@ -51,7 +51,8 @@ predictions = stages.models(settings, artifacts).predictions
 known = reporting.facts(patients, predictions, settings)
 pages = {path.stem[3:]: f"{path.stem}.ipynb" for path in project_path("notebooks").glob(CHAPTERS)}
 pages |= {name: f"../{name}.md" for name in ("index", "data", "glossary", "provenance")}
-Markdown(pd.Series(known, name="value").rename_axis("fact").to_markdown(disable_numparse=True))
+Markdown(pd.Series(known, name="value").rename(lambda name: name.replace("_", " ")).rename_axis("fact")
+         .to_markdown(disable_numparse=True))  # fmt: skip
 
 # %% [markdown]
 # ## TRIPOD+AI

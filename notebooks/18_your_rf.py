@@ -94,6 +94,10 @@ for ax, plane, title in ((axes[0], sample, "sample"), (axes[1], phantom_frames[0
 #
 # Before the phantom judges anything it has to pass its own test: one frame as the sample, the other as the
 # reference. MBF must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows side by side allow.
+#
+# The test finds settings that changed between frames. It does not find a phantom with **targets** (wires, cysts, spheres): both
+# frames have them in the same place, and they divide out here but not from the sample. A reference must be uniform: look
+# at its B-mode above, and at the width of the band below, which should be the same at all depths.
 
 # %%
 size = window_mm, overlap, tuple(band_mhz) or None
@@ -173,5 +177,5 @@ Markdown(
 # ## Take-aways
 #
 # - The pitch is not in the file; a phantom is worth nothing if it was scanned with other settings.
-# - Test the phantom against itself first.
+# - Test the phantom against itself first, and look at it: it has to be uniform.
 # - What is not known is left empty.

@@ -124,7 +124,7 @@ def test_one_changed_parameter_is_used(run, tmp_path):
 def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
     run = tmp_path / "laptop"
     run.mkdir()
-    (run / "settings.yml").write_text("cohort_seed: 2022\nseed: 1\nimage_px: 64\n")
+    (run / "settings.yml").write_text("cohort: simulated\ncohort_seed: 2022\nseed: 1\nsearch_storage: ''\n")
     papermill = {"start_time": "2026-01-02T03:04:05.678+00:00", "duration": 61.25}
     metadata = {"papermill": papermill, "run": {"commit": "abc1234", "device": "a card", "python": "3.11.9"}}
     (run / "01_study.ipynb").write_text(json.dumps({"metadata": metadata, "cells": []}))
@@ -139,8 +139,11 @@ def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
         "2026-01-02 03:04:05 UTC",
     ]
     assert [word for word in told if word not in page] == []
-    assert "simulated" in page
-    assert "| `image_px` | `64` |" in page
+    assert "All patients in this book are simulated" in page
+    assert "| `search_storage` | (empty) |" in page
+    finished = json.loads((ROOT / "results" / "experiment.json").read_text())["provenance"]["finished"]
+    assert f"| `experiment.json` | {finished} |" in page
+    assert "recorded in `my/cohort`" in provenance.whose({"cohort": "my/cohort"})
 
 
 # --- the check of rendered pages, on pages made up for it

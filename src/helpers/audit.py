@@ -17,7 +17,7 @@ from helpers.evaluation import no_information_rate
 PRINTED = pd.read_csv(files("helpers") / "printed.csv", dtype=str, keep_default_na=False)
 VALIDATION = 21, 9  # responders and non-responders among validation patients, found likewise
 COLUMNS = ["place", "figure", "printed", "recomputed", "verdict"]
-REPRODUCED, CUT = "reproduced", "reproduced if cut off, not rounded"
+REPRODUCED, CUT, SHORT = "reproduced", "reproduced if cut off, not rounded", "printed too short"
 
 
 def printed(place, row, column="all", what="value"):
@@ -223,7 +223,9 @@ def auc_widths():
         error = hanley_mcneil(float(auc), N_NON_RESPONDERS, N_RESPONDERS)
         place = f"Table 2, model {model}, test"
         rows.append(finding(place, f"± of AUC as a proportion, n = {n}", width, wald(float(auc), n), 3))
-        rows.append(finding(place, "± of AUC, Hanley and McNeil, 10 against 40", width, norm.ppf(0.975) * error, 3))
+        honest = norm.ppf(0.975) * error
+        rows.append(finding(place, "± of AUC, Hanley and McNeil, 10 against 40", width, honest, 3))
+        rows[-1]["verdict"] = f"{SHORT}: {honest / float(width):.1f} times as wide would be right"
     return findings(rows)
 
 
@@ -231,7 +233,7 @@ def bounds():
     """Return the audit of what can only be bounded: the AUC by its operating point, the loss by its wrong calls.
 
     A curve through (1 - specificity, sensitivity) has an area from sensitivity * specificity to 1 - (1 - sensitivity)
-    (1 - specificity); a wrong call at a threshold of 0.5 costs at least ln 2 in an unweighted cross entropy.
+    (1 - specificity); a wrong call at a threshold of 0.5 costs at least ln 2 in a cross entropy that weighs all alike.
     """
     rows = []
     for model, (validation, test) in enumerate(zip(printed_rates("validation"), printed_rates("test"), strict=True), 1):
@@ -244,7 +246,8 @@ def bounds():
         for name, (low, high) in ranges.items():
             text = printed("Table 2", str(model), name)
             told = "possible" if low <= float(text) <= high else "impossible"
-            rows.append((f"Table 2, model {model}", name.replace("_", " "), text, f"{low:.2f} to {high:.2f}", told))
+            span = f"{low:.2f} to {high:.2f}" if np.isfinite(high) else f"at least {low:.2f}"
+            rows.append((f"Table 2, model {model}", name.replace("_", " "), text, span, told))
     return findings(rows)
 
 

@@ -39,7 +39,7 @@ def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings)
             "n": len(patients),
             "events": int(patients["recurrence"].sum()),
             "events_test": int(parts["test"]["recurrence"].sum()),
-            "class_weight": settings.class_weight,
+            **settings.only("image_px", "dropout", "class_weight", "batch_size", "optimizer", "learning_rate"),
             "aucs": test_aucs(predictions, settings.level),
             "whose": "Simulated" if simulated else "Recorded",
             "simulated_only": NOT_APPLICABLE if simulated else OWNER,
