@@ -63,7 +63,7 @@ rf, reference = acquired.plane, acquired.reference
 # Depth is travel time: $z = c\,t/2$, with the speed of sound $c$ = 1540 m/s in tissue. One sample at 40 MHz is
 # about 19 µm of depth.
 
-# %% mystnb={"figure": {"name": "fig-line", "caption": "Simulated RF: one line of a plane, and two millimetres of it. The pulse is about two wavelengths long."}, "image": {"alt": "Upper panel: one simulated RF line against depth; lower panel: the same line over two millimetres, showing single oscillations"}}
+# %% mystnb={"figure": {"name": "fig-line", "caption": "Simulated RF: one line of a plane, and two millimetres of it. The pulse lasts about one period at half its amplitude."}, "image": {"alt": "Upper panel: one simulated RF line against depth; lower panel: the same line over two millimetres, showing single oscillations"}}
 line = rf.samples[:, rf.samples.shape[1] // 2]
 middle = len(line) // 2
 fig, axes = plt.subplots(2, 1, figsize=(9, 4))
@@ -171,7 +171,7 @@ Markdown(
 # and those are known for the phantom {cite:p}`yao1990`. The paper's phantom holds 5-30 µm glass beads,
 # attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
-# %% mystnb={"figure": {"name": "fig-spectra", "caption": "Simulated spectra at one depth, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: power spectra of a simulated tissue plane and phantom, both bell-shaped around 5 MHz; right: their ratio, nearly a straight line"}}
+# %% mystnb={"figure": {"name": "fig-spectra", "caption": "Simulated spectra at one depth, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: bell-shaped power spectra of a simulated tissue plane and phantom, the tissue's at lower frequencies; right: their ratio, nearly a straight line"}}
 band_mhz = np.linspace(2, 9, 57)
 start, n_window = rf.samples.shape[0] // 2, round(2 / rf.sample_spacing_mm)
 spectrum_db = [
@@ -198,13 +198,13 @@ _ = axes[1].set(xlabel="frequency / MHz", ylabel="ratio tissue to phantom / dB")
 # published; we assume 4 g/L, spread evenly by mass over the diameters. A factor of two here shifts MBF, SI and
 # EAC by 3 dB and leaves SS and ESD alone.
 
-# %% mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the simulated phantom's mixture. Small beads follow the fourth power of frequency."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
+# %% mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the simulated phantom's mixture. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
 frequency_mhz = np.linspace(1, 12, 100)
 fig, ax = plt.subplots(figsize=(6, 3.5))
 for diameter_um in (10.0, 20.0, 30.0):
     single = bead_backscatter(frequency_mhz * 1e6, (diameter_um, diameter_um))
     ax.loglog(frequency_mhz, single, label=f"{diameter_um:.0f} µm")
-ax.loglog(frequency_mhz, bead_backscatter(frequency_mhz * 1e6), "k", linewidth=2, label="5-30 µm")
+ax.loglog(frequency_mhz, bead_backscatter(frequency_mhz * 1e6), "k--", linewidth=2, label="5-30 µm")
 ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
 _ = ax.legend()
 # %%

@@ -144,7 +144,7 @@ _ = [ax.legend() for ax in axes]
 # After the logarithm every step is linear, so all windows of a plane are mapped by a few matrix products; nothing
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
-# %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions and largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
+# %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 estimate = maps.parametric_maps(rf, reference, None, *stages.fit_choices(settings, attenuation))
 truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz)
 mask = maps.centre_mask(core, rf, estimate)
@@ -209,8 +209,12 @@ Markdown(wrong.round(1).to_markdown())
 Markdown(
     f"At {10 * depth_cm:.0f} mm depth the first mistake moves MBF by {wrong.iloc[1, 0] - wrong.iloc[0, 0]:+.1f} dB, the second "
     f"by {wrong.iloc[2, 0] - wrong.iloc[0, 0]:+.1f} dB; the planar reflector's formula gives a diameter "
-    f"{100 * (wrong.iloc[4, 3] / wrong.iloc[0, 3] - 1):.1f} % too large. An empty ESD (nan) means that no real diameter fits "
-    "any more, which is at least honest."
+    f"{100 * (wrong.iloc[4, 3] / wrong.iloc[0, 3] - 1):.1f} % too large."
+    + (
+        " Where ESD is nan no real diameter fits any more, which is at least honest."
+        if wrong.isna().any(axis=None)
+        else ""
+    )
 )
 
 # %% [markdown]
@@ -219,7 +223,8 @@ Markdown(
 # Single windows are noisy; what a network, or an eye, sees is their mean over regions. The table gives the error of the
 # region's median on the central plane of several patients, once with the true attenuation and once with the value that
 # the analysis has to assume. The paper does not say which attenuation it assumed; we take one value for the
-# background and one for tumour and margin, right on average and wrong by a few percent for each patient.
+# background and one for tumour and margin, right on average and wrong by a few percent for each patient. (So small a
+# spread is our choice; in vivo it is several times larger, and [](16_pitfalls) shows what that does.)
 
 # %%
 names = stages.cohort(simulated, artifacts).index[:n_checked]
@@ -228,7 +233,7 @@ fields = list(recovery.FIELDS)
 errors = checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
 grouped = errors.groupby([checked["attenuation"], checked["region"]])
 shown = grouped.agg(lambda error: f"{error.median():+.2f} ({error.min():+.2f} to {error.max():+.2f})")
-Markdown(shown.reset_index().to_markdown(index=False))
+Markdown(shown.rename(columns=figures.LABELS).reset_index().to_markdown(index=False))
 
 # %%
 known = (checked["attenuation"] == "known") & checked["region"].isin(["background", "core"])
@@ -290,7 +295,8 @@ Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
 #
 # ````{solution} ex-maps-window
 # :class: dropdown
-# Four times as many echoes are averaged and the spectrum is resolved twice as finely: the scatter shrinks. Every
+# Twice as many lines are averaged and the spectrum is resolved twice as finely, so that its points are more independent:
+# their scatter shrinks a little, the error of the fits more. Every
 # window within 2 mm of a border now mixes two tissues, so the borders blur twice as far.
 # ````
 #
@@ -301,12 +307,13 @@ Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
 #
 # ````{solution} ex-maps-attenuation
 # :class: dropdown
-# Too little is put back, and least at high frequencies: the spectrum looks too steep, so scatterers look too large
+# Too little is put back, and most is missing at high frequencies: the spectrum looks too steep, so scatterers look too large
 # and, to match the level, too few. ESD rises and EAC falls.
 # ````
 #
 # ## Take-aways
 #
 # - Five numbers a window: three from a line, two from a physical model of the scatterer.
-# - Region medians recover the truth well when the attenuation is known; assuming it costs most in EAC.
+# - Region medians recover the truth well when the attenuation is known; assuming it costs most, of what there is to see,
+#   in SS and ESD.
 # - Where no real diameter fits, the map says so (NaN) and the fraction is reported.

@@ -81,7 +81,7 @@ for ax, (name, unit), image in zip(axes.flat, CHANNELS.items(), images.maps[show
 # outside core and margin leaks in. A pixel belongs to the core, or to the region, when half of it is
 # covered.
 
-# %% mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one about that of a laptop, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
+# %% mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
 mapped = list(stages.read_maps(stages.maps(settings, artifacts) / f"{patient}.h5"))[plane]
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
 for ax, n in zip(axes, (32, 64, 512), strict=True):
@@ -129,7 +129,9 @@ scale_table = {
     for region, scaling in scalings.items()
     for end in ("lo", "hi")
 }
-Markdown(pd.DataFrame(scale_table).T.round(2).reset_index(names=["region", "end"]).to_markdown(index=False))
+limits = pd.DataFrame(scale_table).T.round(2).reset_index(names=["region", "becomes"])
+limits = limits.replace({"core_margin": "core + margin", "lo": "0.1", "hi": "1"})
+Markdown(limits.rename(columns={name: f"{name} / {unit}" for name, unit in CHANNELS.items()}).to_markdown(index=False))
 
 # %% [markdown]
 # ## Low is not outside
@@ -152,20 +154,20 @@ for channel, (ax, name) in enumerate(zip(axes, CHANNELS, strict=True)):
 # Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is
 # outside.
 
-# %% mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one simulated plane, EAC: the core alone, and core with margin. Black is outside."}, "image": {"alt": "Two scaled EAC images of one simulated plane side by side: the core only, and core with its margin"}}
+# %% mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one simulated plane, EAC: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled EAC images of one simulated plane side by side: the core only, and core with its margin"}}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
 for ax, (region, title) in zip(axes, {"core": "core", "core_margin": "core + margin"}.items(), strict=True):
-    eac = scaled[region][shown, 3]
+    eac = np.where(images.mask(region)[shown], scaled[region][shown, 3], np.nan)
     figures.show_map(ax, eac, images.extent_mm[shown], "EAC, scaled", "magma", limits=(0, 1))
     ax.set_title(title)
 
 # %% [markdown]
 # ## What must not carry the label
 #
-# Some windows give no physical ESD or EAC ([](03_maps)). Averaging closes most of the gaps; a pixel with
+# Some windows give no physical ESD or EAC ([](03_maps)). Averaging closes gaps; a pixel with
 # nothing valid under it is a hole. Which windows fail depends on the tissue itself, so **the holes alone
 # can tell something of the response**, and filled with zero they would be a drawing of it. **Decision**:
-# a hole takes the median of its own plane's region. The table asks how well a patient's failed windows,
+# a hole takes the median of its own plane's region. The table asks how well a training patient's failed windows,
 # holes, size and outline alone, without any value, separate the classes:
 
 # %%
@@ -180,15 +182,23 @@ per_plane = pd.DataFrame(
 per_patient = per_plane.groupby(images.patient).mean()
 summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
 per_patient["fraction of failed windows"] = summary.groupby("patient")["unphysical"].mean()
+per_patient = per_patient[patients.loc[per_patient.index, "split"] == "train"]
+constant = [name for name in per_patient if per_patient[name].nunique() == 1]
+per_patient = per_patient.drop(columns=constant)
 positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
-rows = [
-    (name, per_patient[name].mean(), *auc_interval(positive, per_patient[name], settings.level)) for name in per_patient
-]
-table = pd.DataFrame(rows, columns=["alone", "mean", "AUC", "low", "high"])
-Markdown(table.round(3).to_markdown(index=False))
+table = pd.DataFrame(
+    [(per_patient[name].mean(), *auc_interval(positive, per_patient[name], settings.level)) for name in per_patient],
+    columns=["mean", "AUC", "low", "high"], index=pd.Index(per_patient.columns, name="alone"),
+)  # fmt: skip
+told = table.index[(table["low"] > 0.5) | (table["high"] < 0.5)]
+Markdown(
+    table.to_markdown(floatfmt=("", ".3g", ".3f", ".3f", ".3f"))
+    + f"\n\nIntervals that leave out 0.5: {', '.join(told) or 'none'}. The same for everybody: {', '.join(constant) or 'none'}."
+)
 
 # %% [markdown]
-# An AUC whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a sign turned round. Run
+# An AUC whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a sign turned round. Failed windows that
+# tell the classes apart do no harm where averaging leaves no hole: the networks do not see them. Holes they would see. Run
 # this check before training on any cohort, simulated or recorded.
 #
 # ## Augmentation
@@ -197,12 +207,12 @@ Markdown(table.round(3).to_markdown(index=False))
 # its edge in both directions, freshly drawn every time it is shown. What moves out is gone, and zeros,
 # outside, move in. (A shift that wraps around would put a piece of tumour at the other edge.)
 
-# %% mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. Black is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
+# %% mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
 batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, 4, n, n)
 moved = augment(batch, torch.Generator().manual_seed(settings.seed), settings.max_shift)
 fig, axes = plt.subplots(1, 8, figsize=(12, 1.8))
 for ax, image in zip(axes, moved[:, 2], strict=True):
-    ax.imshow(image, cmap="magma", vmin=0, vmax=1)
+    ax.imshow(np.where(image > 0, image, np.nan), cmap="magma", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
 
 # %% [markdown]
@@ -217,15 +227,16 @@ for ax, image in zip(axes, moved[:, 2], strict=True):
 # ````{solution} ex-images-leak
 # :class: dropdown
 # `fit_scaling(images, np.ones(len(images), bool), "core", clip_percentile)` differs from the training
-# scale by a small part of its range, since percentiles of so many pixels are stable, and it knows nothing
+# scale by up to a tenth of its range: pixels of one tumour go together, and a few dark tumours set the first percentile. It
+# knows nothing
 # of the response. The damage would be small. The habit is what matters: whoever lets the test patients in
 # at one place cannot say any more that they were unseen.
 # ````
 #
 # ````{exercise}
 # :label: ex-images-holes
-# Fill the holes with zeros after scaling and train the four models of [](08_training) again. Which number
-# in the table above predicts whether the networks can gain from it?
+# In a cohort with holes (smaller scatterers make them, see [](16_pitfalls)), fill them with zeros after scaling and train
+# the four models of [](08_training) again. Which number of the table above predicts whether the networks can gain from it?
 # ````
 #
 # ````{solution} ex-images-holes

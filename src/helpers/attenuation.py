@@ -40,7 +40,8 @@ def estimate_attenuation(
 ) -> AttenuationEstimate:
     """Attenuation of a region (n_samples, n_lines) by the spectral difference method (Kuc 1984).
 
-    Where scatterers stay the same, attenuation alone changes the spectral slope with depth: dSS/dz = -2 alpha. It is
+    Where scatterers stay the same, attenuation alone changes the spectral slope with depth: with the phantom's alpha_r
+    put back for the tissue as well, dSS/dz = -2 (alpha - alpha_r). It is
     fitted within each column of windows, so that neither the path above nor the concentration enters; a size of
     scatterers that changes with depth does. The error is that of leaving
     out one strip of columns after the other (the jackknife), with Student's t for their number.

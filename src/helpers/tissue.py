@@ -157,7 +157,11 @@ SOURCES = {  # parameter: what it is, where its values are from, and how they we
     "margin_eac_db": ("EAC of the margin / dB", "between core and background", "assumed"),
     "background_esd_um": ("ESD of the background / µm", f"{TADAYYON}, text, normal breast", "read"),
     "background_eac_db": ("EAC of the background / dB", f"{TADAYYON}, figure 3f, normal breast", "derived"),
-    "background": ("attenuation of the background / dB/cm/MHz", "near Nasief et al. 2015, breast fat 0.73", "assumed"),
+    "background": (
+        "attenuation of the background / dB/cm/MHz",
+        "near breast fat, Nasief et al. 2015; spread ours",
+        "assumed",
+    ),
     "margin": ("attenuation of the margin / dB/cm/MHz", "as the core", "assumed"),
     "core": ("attenuation of the core / dB/cm/MHz", f"{TADAYYON} assume the same", "assumed"),
     "plane_esd_um": ("ESD, from plane to plane / µm", *ASSUMED),
