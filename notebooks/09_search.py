@@ -30,9 +30,7 @@ profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, o
 artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
 model: str = "ran_core_margin"  # model searched: resnet_core, resnet_core_margin, ran_core or ran_core_margin
 search_trials: int = 30  # configurations of the predictive network tried on stored vectors
-search_backbone_trials: int = (
-    6  # configurations for which the feature network is trained too; each takes half a minute or so
-)
+search_backbone_trials: int = 6  # configurations for which the feature network is trained too, half a minute each
 search_epochs: int = 6  # epochs of the feature network in such a trial
 search_storage: str = ""  # URL of the database that trials are shared through; empty: a file in the artifacts
 n_seeds: int = 8  # seeds with which one configuration is trained
