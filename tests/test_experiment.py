@@ -286,6 +286,7 @@ def test_committed_experiment_reaches_what_was_asked_for():
     assert len(provenance["cohort_seeds"]) >= 5
     assert provenance["n_new"] >= 300
     assert "/" not in provenance["command"]
+    assert "changes" not in provenance["commit"]  # whoever checks it out can repeat it
     share = patients.recovered(runs)["share"]
     for model in MODELS:
         assert share[model] >= (0.5 if model.endswith("margin") else 0.33)

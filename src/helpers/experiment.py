@@ -224,18 +224,18 @@ def prepare(part: str, bench: Bench) -> None:
 
 def conduct(bench: Bench, parts: Iterable[str], output: Path) -> Path:
     """Execute all runs of the parts, in their order, and write the result after each part."""
-    runs = []
+    runs, told = [], provenance(bench)  # now: the output, written after each part, may be a tracked file
     for part in parts:
         prepare(part, bench)
         runs += in_processes(
             partial(execute, bench=bench), planned(part, bench), bench.settings.processes, f"runs of {part!r}"
         )
-        write_result(runs, bench, output)
+        write_result(runs, told, output)
     return output
 
 
-def write_result(runs: list[Path], bench: Bench, output: Path) -> None:
-    """Write one file with all runs, their AUCs, and how they came about."""
+def write_result(runs: list[Path], told: dict, output: Path) -> None:
+    """Write one file with all runs, their AUCs, and how they came about: ``told``, and when they were finished."""
     records = [json.loads(path.read_text()) for path in runs]
     for record in records:
         for split in ("test", "new"):
@@ -243,7 +243,7 @@ def write_result(runs: list[Path], bench: Bench, output: Path) -> None:
                 truth = [flag == "1" for flag in record[f"{split}_non_responder"]]
                 record[f"{split}_auc"] = round(auc_interval(truth, record[split])[0], 4)
     lines = ",\n".join(json.dumps(record) for record in records)
-    head = json.dumps(provenance(bench), indent=1)
+    head = json.dumps(told | {"finished": datetime.now(UTC).isoformat(timespec="seconds")}, indent=1)
     write_whole(output, lambda path: path.write_text(f'{{"provenance": {head},\n"runs": [\n{lines}\n]}}\n'))
 
 
@@ -254,7 +254,6 @@ def provenance(bench: Bench) -> dict:
     return {
         "command": f"python -m helpers.experiment --profile {bench.profile} --cohorts {len(bench.seeds)} "
                    f"--new {bench.n_new}",
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **circumstances(),
         "versions": {name: version(name) for name in ("numpy", "torch", "scikit-learn", "scikit-image")},
         "cohort_seeds": bench.seeds, "new_seed": NEW_SEED, "further_seed": FURTHER_SEED, "n_new": bench.n_new,
