@@ -227,9 +227,8 @@ for ax, image in zip(axes, moved[:, 2], strict=True):
 # ````{solution} ex-images-leak
 # :class: dropdown
 # `fit_scaling(images, np.ones(len(images), bool), "core", clip_percentile)` differs from the training
-# scale by up to a tenth of its range: pixels of one tumour go together, and a few dark tumours set the first percentile. It
-# knows nothing
-# of the response. The damage would be small. The habit is what matters: whoever lets the test patients in
+# scale by up to a tenth of its range: pixels of one tumour go together, and a few dark tumours set the first
+# percentile. It knows nothing of the response. The damage would be small. The habit is what matters: whoever lets the test patients in
 # at one place cannot say any more that they were unseen.
 # ````
 #

@@ -405,7 +405,8 @@ Markdown(
 # :label: ex-audit-power
 #
 # How many recurrences does a log-rank test need to find, with a power of 80 %, the hazard ratio of 2.2 that
-# the responders and non-responders of I-SPY 1 differ by (computed from the patients of {cite:t}`esserman2012`)? How many patients is that, if a third of them recur?
+# the responders and non-responders of I-SPY 1 differ by (computed from the patients of {cite:t}`esserman2012`)? How many
+# patients is that, if a third of them recur?
 # ````
 #
 # ````{solution} ex-audit-power

@@ -20,6 +20,7 @@ import pandas as pd
 from helpers import baseline, stages, study
 from helpers.artifacts import project_path, write_whole
 from helpers.evaluation import auc_interval
+from helpers.fitting import resolve_device
 from helpers.images import ImageSet
 from helpers.parallel import in_processes
 from helpers.pretraining import fine_tune, learn_tissue
@@ -273,6 +274,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         bench = bench_of(load_settings(options.profile), options.artifacts, options.cohorts, options.new)
+        resolve_device(bench.settings.device)
     except (FileNotFoundError, TypeError, ValueError) as error:
         parser.error(str(error))
     bench = replace(bench, profile=Path(options.profile).stem)
