@@ -22,7 +22,7 @@ WHY := $(PY) -m snakemake --dry-run --config run=$(RUN) 2>&1 | grep -A 20 -E '^[
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
 	@! ls .snakemake/locks/*.lock >/dev/null 2>&1 || \
 	  { echo "A build is running here already. (If none is, one was killed: rm -r .snakemake/locks)"; exit 1; }
-	@$(PY) -m helpers.chapters resolve --profile "$(PROFILE)" --set "$(SET)"
+	@$(PY) book/chapters.py resolve --profile "$(PROFILE)" --set "$(SET)"
 	@touch $(RUN)/.started
 	@$(PY) -m snakemake --cores $(CORES) --rerun-incomplete --quiet all --config run=$(RUN) || { $(WHY); exit 1; }
 	@test _build/html/index.html -nt $(RUN)/.started || echo "Nothing has changed since it was made."

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import yaml
 
-from helpers.chapters import CHAPTERS, used_modules
+sys.path.insert(0, "book")
 
-RUN = Path(config.get("run", "artifacts/laptop"))  # folder written by `python -m helpers.chapters resolve`
+from chapters import CHAPTERS, used_modules
+
+RUN = Path(config.get("run", "artifacts/laptop"))  # folder written by `python book/chapters.py resolve`
 SETTINGS = yaml.safe_load((RUN / "settings.yml").read_text())
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
-PACKAGE = Path("src/helpers")
+CODE = used_modules(Path("book/jobs.py"))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
 
 # With `scatter=1` (see profiles/slurm and profiles/local) every patient's maps and every model is a job; else a stage
@@ -43,7 +45,7 @@ def made(stage):
 def pieces(stage):
     """What a stage collects when its pieces are jobs."""
     if SCATTER and stage == "maps":
-        from helpers.jobs import names_of_patients
+        from jobs import names_of_patients
 
         return [made(f"maps/{patient}") for patient in names_of_patients(PARAMETERS)]
     if SCATTER and stage == "models":
@@ -64,7 +66,7 @@ def data_of(wildcards):
     """Tables of the package, and the committed results that a chapter reads."""
     text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
     committed = Path("results").glob("*.json") if "results/" in text else []
-    return [*PACKAGE.glob("*.csv"), *PACKAGE.glob("*.html"), *committed]
+    return [*Path("src").rglob("*.csv"), *Path("src").rglob("*.html"), *committed]
 
 
 def content(wildcards, input):
@@ -97,7 +99,7 @@ rule chapter:
         notebook="notebooks/{chapter}.py",
         parameters=f"{RUN}/parameters/{{chapter}}.yml",
         settings=f"{RUN}/settings.yml",
-        modules=lambda wildcards: used_modules(Path("notebooks") / f"{wildcards.chapter}.py", PACKAGE),
+        modules=lambda wildcards: used_modules(Path("notebooks") / f"{wildcards.chapter}.py"),
         stages=needed_stages,
         data=data_of,
         rf=lambda wildcards: [v for k, v in own_parameters(wildcards).items() if k.endswith("_rf") and v],
@@ -106,7 +108,7 @@ rule chapter:
     params:
         content=content,
     shell:
-        "OMP_NUM_THREADS=1 {sys.executable} -m helpers.chapters run {input.notebook}"
+        "OMP_NUM_THREADS=1 {sys.executable} book/chapters.py run {input.notebook}"
         " --parameters {input.parameters} --output {output}"
 
 
@@ -114,7 +116,7 @@ rule stage:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=used_modules(PACKAGE / "stages.py", PACKAGE),
+        modules=CODE,
         before=lambda wildcards: [made(STAGES[wildcards.stage])] if STAGES[wildcards.stage] else [],
         pieces=lambda wildcards: pieces(wildcards.stage),
     output:
@@ -123,14 +125,14 @@ rule stage:
         content=content,
     threads: SETTINGS["processes"]
     shell:
-        "{sys.executable} -m helpers.jobs stage {wildcards.stage} --parameters {input.parameters} --output {output}"
+        "{sys.executable} book/jobs.py stage {wildcards.stage} --parameters {input.parameters} --output {output}"
 
 
 rule patient:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=used_modules(PACKAGE / "stages.py", PACKAGE),
+        modules=CODE,
     output:
         update(f"{RUN}/stages/maps/{{patient}}.json"),
     params:
@@ -138,7 +140,7 @@ rule patient:
     group:
         "patients"  # several in one job: `group-components` of a profile says how many
     shell:
-        "OMP_NUM_THREADS=1 {sys.executable} -m helpers.jobs patient {wildcards.patient}"
+        "OMP_NUM_THREADS=1 {sys.executable} book/jobs.py patient {wildcards.patient}"
         " --parameters {input.parameters} --output {output}"
 
 
@@ -146,7 +148,7 @@ rule model:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=used_modules(PACKAGE / "stages.py", PACKAGE),
+        modules=CODE,
         images=made("images"),
     output:
         update(f"{RUN}/stages/models/{{model}}-{{seed}}.json"),
@@ -154,7 +156,7 @@ rule model:
         content=content,
     retries: 3  # a job that was stopped goes on from its last whole epoch
     shell:
-        "{sys.executable} -m helpers.jobs model {wildcards.model} --seed {wildcards.seed}"
+        "{sys.executable} book/jobs.py model {wildcards.model} --seed {wildcards.seed}"
         " --parameters {input.parameters} --output {output}"
 
 
@@ -162,14 +164,14 @@ rule trials:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=[PACKAGE / "search.py", *used_modules(PACKAGE / "search.py", PACKAGE)],
+        modules=used_modules(Path("book/jobs.py")),
         models=made("models"),
     output:
         update(f"{RUN}/stages/trials/{{model}}-{{worker}}.json"),
     params:
         content=content,
     shell:
-        "OMP_NUM_THREADS=1 {sys.executable} -m helpers.jobs trials {wildcards.model} --worker {wildcards.worker}"
+        "OMP_NUM_THREADS=1 {sys.executable} book/jobs.py trials {wildcards.model} --worker {wildcards.worker}"
         " --parameters {input.parameters} --output {output}"
 
 
@@ -189,4 +191,4 @@ rule results:
     params:
         seeds=SEEDS,
     shell:
-        "{sys.executable} -m helpers.results --profile {input.settings} --seeds {params.seeds} --output {output}"
+        "{sys.executable} -m trust.runs --profile {input.settings} --seeds {params.seeds} --output {output}"

@@ -8,12 +8,12 @@ what no map can do without: the in-band transform of every line at every axial s
 import common  # first: one thread
 import numpy as np
 
-from helpers.form_factor import scatterers
-from helpers.maps import parametric_maps
-from helpers.normalisation import reference_db
-from helpers.phantom import ReferencePhantom, bead_backscatter
-from helpers.regions import margin_of
-from helpers.rf import RFPlane
+from helpers.data.form_factor import scatterers
+from helpers.data.phantom import ReferencePhantom, bead_backscatter
+from helpers.data.regions import margin_of
+from helpers.data.rf import RFPlane
+from helpers.maps.normalisation import reference_db
+from helpers.maps.parametric import parametric_maps
 
 SHAPE = (3117, 256)
 BAND_MHZ = np.linspace(3, 8, 13)

@@ -15,7 +15,7 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -27,9 +27,9 @@ from torch.nn import functional as F
 from torchvision.models import resnet101
 
 from helpers.artifacts import write_whole
-from helpers.fitting import build_optimizer, device_name, mixed_precision, reproducible, resolve_device
-from helpers.images import augment
-from helpers.networks import build_feature_network, count_macs
+from helpers.learning.fitting import build_optimizer, device_name, mixed_precision, reproducible, resolve_device
+from helpers.learning.images import augment
+from helpers.learning.networks import build_feature_network, count_macs
 from helpers.settings import Settings, load_settings
 
 PLAIN = "torchvision's ResNet-101"
@@ -50,12 +50,12 @@ class Case:
         backbone = self.networks[name]
         network = build_feature_network(self.settings, backbone) if backbone else plain_resnet()
         network = network.to(self.device, memory_format=torch.channels_last)
-        if self.settings.compile_network:
+        if self.settings.training.compile_network:
             network.compile(dynamic=False)
         return network
 
     def batch(self) -> torch.Tensor:
-        size = self.settings.batch_size, 4, self.settings.image_px, self.settings.image_px
+        size = self.settings.training.batch_size, 4, self.settings.images.image_px, self.settings.images.image_px
         return torch.rand(size, device=self.device).contiguous(memory_format=torch.channels_last)
 
 
@@ -115,12 +115,14 @@ def move(batch: torch.Tensor, generator: torch.Generator, max_shift: float) -> N
 def measure(case: Case, repeats: int) -> dict[str, dict[str, float]]:
     """What is told of each network: planes per second, augmentation's share of a step, ratios to torchvision's."""
     batch, settings = case.batch(), case.settings
-    steps = {"augmentation": partial(move, batch, torch.Generator(case.device).manual_seed(0), settings.max_shift)}
+    steps = {
+        "augmentation": partial(move, batch, torch.Generator(case.device).manual_seed(0), settings.training.max_shift)
+    }
     for name in case.networks:
         network = case.build(name)
         optimizer = build_optimizer(network, settings)
-        steps[f"{name}, training"] = partial(train, network, optimizer, batch, settings.precision)
-        steps[f"{name}, inference"] = partial(infer, network, batch, settings.precision)
+        steps[f"{name}, training"] = partial(train, network, optimizer, batch, settings.training.precision)
+        steps[f"{name}, inference"] = partial(infer, network, batch, settings.training.precision)
     with reproducible(case.device):  # as in training: one thread on a CPU
         seconds = rounds_s(steps, case.device, repeats)
     return {name: speeds(seconds, name, len(batch)) | ratios(seconds, name) for name in case.networks}
@@ -161,13 +163,15 @@ def gmac(case: Case, name: str) -> float:
     """GMAC of one plane's forward pass."""
     with torch.device("meta"):
         network = build_feature_network(case.settings, case.networks[name]) if case.networks[name] else plain_resnet()
-        return count_macs(network, torch.zeros(1, 4, case.settings.image_px, case.settings.image_px)) / 1e9
+        return (
+            count_macs(network, torch.zeros(1, 4, case.settings.images.image_px, case.settings.images.image_px)) / 1e9
+        )
 
 
 def peak_gb(case: Case, name: str) -> float:
     """Peak memory of a training step [GB]: on a GPU what torch took, else the whole process's."""
     network, batch = case.build(name), case.batch()
-    train(network, build_optimizer(network, case.settings), batch, case.settings.precision)
+    train(network, build_optimizer(network, case.settings), batch, case.settings.training.precision)
     if case.device.type == "cuda":
         return torch.cuda.max_memory_allocated(case.device) / 1e9
     status = Path("/proc/self/status")  # Linux: what getrusage tells includes the parent's peak
@@ -187,7 +191,7 @@ def measure_all(options: argparse.Namespace) -> dict:
     device = resolve_device("auto")
     on_gpu = device.type == "cuda"
     px, batch, precision = (512, 8, "bf16") if on_gpu else (128, 2, "float32")
-    full = replace(load_settings("paper"), image_px=options.px or px, batch_size=options.batch or batch,
+    full = load_settings("paper").replace(image_px=options.px or px, batch_size=options.batch or batch,
                    precision=precision, compile_network=options.compile)  # fmt: skip
     case = Case(full, FULL, device)
     rate = matrix_rate(device, precision)
@@ -198,8 +202,8 @@ def measure_all(options: argparse.Namespace) -> dict:
     found |= measure(Case(load_settings("laptop"), SMALL, device), repeats=30)
     return {
         **common.circumstances("torch", "torchvision", "numpy"), "device": device_name(device),
-        "image_px": full.image_px, "batch_size": full.batch_size, "precision": precision,
-        "compiled": full.compile_network, "matrix rate, GMAC/s": rate / 1e9, "networks": found,
+        "image_px": full.images.image_px, "batch_size": full.training.batch_size, "precision": precision,
+        "compiled": full.training.compile_network, "matrix rate, GMAC/s": rate / 1e9, "networks": found,
     }  # fmt: skip
 
 

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from captum.attr import Occlusion
 
-from helpers import pda, study, tissue
-from helpers.fitting import resolve_device
-from helpers.images import Scaling
-from helpers.networks import PatientModel
-from helpers.regions import core_from_polygon, margin_of
+from helpers.data import study, tissue
+from helpers.data.regions import core_from_polygon, margin_of
+from helpers.judgement import pda
+from helpers.learning.fitting import resolve_device
+from helpers.learning.images import Scaling
+from helpers.learning.networks import PatientModel
+from helpers.learning.training import MODELS, untrained_model
 from helpers.settings import Settings, load_settings
-from helpers.training import MODELS, untrained_model
 
 REPEATS = 2
 FORWARD_BATCHES = (16, 32, 64, 128, 256)
@@ -32,16 +33,16 @@ PERTURBATIONS = (8, 32, 64, 128)  # per call of captum
 
 def median_patient(settings: Settings) -> np.ndarray:
     """Planes (P, 4, n, n): noise in core and margin of the patient of median tumour area among those of five planes."""
-    patients = study.draw_patients(settings.n_patients, settings.cohort_seed).query("n_planes == 5")
+    patients = study.draw_patients(settings.study.n_patients, settings.study.cohort_seed).query("n_planes == 5")
     area = patients.width_mm * patients.height_mm
     patient = patients.loc[area.sort_values().index[len(area) // 2]]
-    n, generator = settings.image_px, np.random.default_rng(0)
-    axis_mm = (np.arange(n) + 0.5 - n / 2) * settings.field_of_view_mm / n
+    n, generator = settings.images.image_px, np.random.default_rng(0)
+    axis_mm = (np.arange(n) + 0.5 - n / 2) * settings.images.field_of_view_mm / n
     planes = []
     for index in range(patient.n_planes):
-        _, outline_mm = tissue.patient_plane(patient, index, settings.depth_cm * 10)
+        _, outline_mm = tissue.patient_plane(patient, index, settings.scan.depth_cm * 10)
         core = core_from_polygon(outline_mm - outline_mm.mean(0), axis_mm, axis_mm)
-        region = core | margin_of(core, axis_mm, axis_mm, settings.margin_mm)
+        region = core | margin_of(core, axis_mm, axis_mm, settings.maps.margin_mm)
         planes.append(generator.uniform(0.1, 1, (4, n, n)) * region)
     return np.stack(planes).astype(np.float32)
 
@@ -73,7 +74,7 @@ def once_per_call(model: PatientModel, planes: torch.Tensor, index: int):
 
 def occlude(predictor, model: PatientModel, planes: torch.Tensor, settings: Settings, per_call: int) -> torch.Tensor:
     """Return captum's attribution of every plane of a patient (P, C, n, n)."""
-    window, stride = ((1, edge, edge) for edge in (settings.pda_patch_px, settings.pda_stride_px))
+    window, stride = ((1, edge, edge) for edge in (settings.judgement.pda_patch_px, settings.judgement.pda_stride_px))
     with pda.full_precision():
         return torch.cat([
             Occlusion(predictor(model, planes, index)).attribute(
@@ -91,7 +92,7 @@ def occlude_middle(predictor, model: PatientModel, planes: torch.Tensor, setting
 
 def signed_means(model: PatientModel, planes: torch.Tensor, index: int, settings: Settings) -> np.ndarray:
     """Return our signed differences averaged over the patches on each pixel, which is what captum returns."""
-    size = settings.pda_patch_px, settings.pda_stride_px
+    size = settings.judgement.pda_patch_px, settings.judgement.pda_stride_px
     values = pda.patch_differences(pda.plane_predictor(model, planes, index), planes[index], *size)
     starts = pda.patch_starts(planes.shape[-1], *size)
     covers = ((np.arange(planes.shape[-1])[:, None] - starts) // size[0] == 0).astype(float)  # (n, n_patches)
@@ -127,13 +128,16 @@ def best_forward(model: PatientModel, plane: torch.Tensor) -> float:
 def measure() -> dict:
     """All figures, with device and versions."""
     settings = load_settings("laptop")
-    device, size = resolve_device(settings.device), (settings.pda_patch_px, settings.pda_stride_px)
+    device, size = (
+        resolve_device(settings.computing.device),
+        (settings.judgement.pda_patch_px, settings.judgement.pda_stride_px),
+    )
     model = untrained_model(
         settings, MODELS["ran_core_margin"], Scaling(np.zeros(4, np.float32), np.ones(4, np.float32)), device
     )
     planes = torch.from_numpy(median_patient(settings)).to(device)
     memory = {"before": peak_mb(device)}
-    ours = partial(pda.explain_patient, model, planes, *size, settings.pda_batch_size)
+    ours = partial(pda.explain_patient, model, planes, *size, settings.judgement.pda_batch_size)
     ours()
     memory["ours"] = peak_mb(device)
     captum = {"whole patient": whole_patient, "others once per call": once_per_call}
@@ -152,7 +156,7 @@ def measure() -> dict:
     return common.circumstances("torch", "captum", "numpy") | {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "planes": len(planes),
-        "windows": planes[:, :, 0, 0].numel() * len(pda.patch_starts(settings.image_px, *size)) ** 2,
+        "windows": planes[:, :, 0, 0].numel() * len(pda.patch_starts(settings.images.image_px, *size)) ** 2,
         "patches_that_matter": n_matter,
         "ours_s": best["ours"],
         "captum_s": {name: best[name] for name in captum},

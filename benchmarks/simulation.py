@@ -10,9 +10,9 @@ import common  # first: one thread
 import numpy as np
 from scipy import fft
 
-from helpers.simulation import System, simulate_plane
-from helpers.study import draw_patients
-from helpers.tissue import patient_plane
+from helpers.data.simulation import System, simulate_plane
+from helpers.data.study import draw_patients
+from helpers.data.tissue import patient_plane
 
 SYSTEM = System(n_lines=256, depth_mm=60.0, focus_mm=25.0)  # 3117 samples
 TISSUE, _ = patient_plane(draw_patients(8, seed=0).iloc[0], 2, SYSTEM.depth_mm)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import check_html
 import provenance
-
-from helpers.chapters import CHAPTERS
+from chapters import CHAPTERS
 
 BUILD = Path("_build")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -41,11 +41,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import Markdown
-
-from helpers import audit, figures, stages, study, tissue
-from helpers.evaluation import auc_interval
+from helpers import figures, stages
+from helpers.data import study, tissue
+from helpers.judgement.evaluation import auc_interval
 from helpers.settings import load_settings
+from IPython.display import Markdown
+from trust import audit
 
 figures.use_book_style()
 settings = load_settings(
@@ -169,7 +170,7 @@ groups = {
     "20,000 further patients": further,
 }
 rows = {
-    (group, region): auc_interval(~table["responder"], study.oracle_score(table, names, effect), settings.level)
+    (group, region): auc_interval(~table["responder"], study.oracle_score(table, names, effect), settings.judgement.level)
     for group, table in groups.items()
     for region, names in traits.items()
 }
@@ -207,7 +208,7 @@ innocent = {
     "n_planes": "number of planes",
     "spiculated": "spiculated outline",
 }
-rows = {what: auc_interval(~patients["responder"], patients[name], settings.level) for name, what in innocent.items()}
+rows = {what: auc_interval(~patients["responder"], patients[name], settings.judgement.level) for name, what in innocent.items()}
 Markdown(pd.DataFrame(rows, index=["AUC alone", "low", "high"]).T.round(2).to_markdown())
 
 # %% [markdown]

@@ -41,14 +41,14 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Markdown
-
-from helpers import figures, stages, tissue
-from helpers.phantom import bead_backscatter
-from helpers.rf import b_mode_db
+from helpers import figures, stages
+from helpers.data import tissue
+from helpers.data.phantom import bead_backscatter
+from helpers.data.rf import b_mode_db
+from helpers.data.simulation import System, simulate_plane
+from helpers.maps.windows import decibel, line_power
 from helpers.settings import load_settings
-from helpers.simulation import System, simulate_plane
-from helpers.windows import decibel, line_power
+from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(

@@ -40,17 +40,18 @@ background_attenuation_db_cm_mhz: float = 0.8  # assumed in the analysis outside
 tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in the analysis in core and margin, dB/cm/MHz
 
 # %%
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import Markdown
-
-from helpers import figures, form_factor, maps, normalisation, recovery, regions, stages, windows
+from helpers import figures, stages
+from helpers.data import form_factor, regions
+from helpers.maps import normalisation, parametric, windows
+from helpers.maps.planes import check_plane, fit_choices
+from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
-from helpers.simulation import true_maps
+from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(
@@ -58,10 +59,10 @@ settings = load_settings(
     background_attenuation_db_cm_mhz=background_attenuation_db_cm_mhz,
     tumour_attenuation_db_cm_mhz=tumour_attenuation_db_cm_mhz,
 )  # fmt: skip
-simulated = replace(settings, cohort="simulated")  # up to the whole cohort: patients whose truth is known
+simulated = settings.replace(cohort="simulated")  # up to the whole cohort: patients whose truth is known
 acquired = stages.acquire(simulated, artifacts, patient, plane)
 rf, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
-core, margin = acquired.regions(settings.margin_mm)
+core, margin = acquired.regions(settings.maps.margin_mm)
 
 # %% [markdown]
 # ## One window, from echo to five numbers
@@ -122,9 +123,9 @@ truth = true_maps(tissue, grid.depth_mm[[row]], grid.lateral_mm[[column]], (f[0]
 five = pd.DataFrame(
     {
         "window": [mbf, ss, si, esd_um, eac_db],
-        "truth": [getattr(truth, name)[0, 0] for name in recovery.FIELDS],
+        "truth": [getattr(truth, name)[0, 0] for name in parametric.FIELDS],
     },
-    index=list(figures.LABELS.values()),
+    index=list(parametric.LABELS.values()),
 )
 Markdown(five.astype(float).round(2).to_markdown())
 
@@ -145,11 +146,11 @@ _ = [ax.legend() for ax in axes]
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
 # %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
-estimate = maps.parametric_maps(rf, reference, None, *stages.fit_choices(settings, attenuation))
+estimate = parametric.parametric_maps(rf, reference, None, *fit_choices(settings.maps, attenuation))
 truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz)
-mask = maps.centre_mask(core, rf, estimate)
+mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
-for three, (name, label) in zip(axes, figures.LABELS.items(), strict=True):
+for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     true, found = getattr(truth, name), getattr(estimate, name)
     limits = figures.value_range(true)
     spread = (limits[1] - limits[0]) / 2
@@ -187,7 +188,7 @@ put_back = 2 * (A_s - A_r) * f
 # %%
 def five_numbers(W):
     """MBF, SS, SI, ESD and EAC of a normalised spectrum."""
-    *line, M, I = maps.five_fits(f) @ W + maps.five_offsets(reference, f)
+    *line, M, I = parametric.five_fits(f) @ W + parametric.five_offsets(reference, f)
     return np.array([*line, *form_factor.scatterers(M, I, rf.sound_speed_m_s)]), M
 
 
@@ -200,9 +201,9 @@ rows = {
     "window's length for depth": five_numbers(right - put_back * (1 - window_mm / 10 / depth_cm))[0],
     "attenuation four times": five_numbers(right + put_back)[0],
     "planar reflector's ESD": [*values[:3], planar_um, values[4] - 60 * np.log10(planar_um / values[3])],
-    "truth": [np.mean(getattr(whole, name)[inside]) for name in recovery.FIELDS],
+    "truth": [np.mean(getattr(whole, name)[inside]) for name in parametric.FIELDS],
 }
-wrong = pd.DataFrame(rows, index=list(figures.LABELS.values())).T.astype(float)
+wrong = pd.DataFrame(rows, index=list(parametric.LABELS.values())).T.astype(float)
 Markdown(wrong.round(1).to_markdown())
 
 # %%
@@ -227,13 +228,13 @@ Markdown(
 # spread is our choice; in vivo it is several times larger, and [](16_pitfalls) shows what that does.)
 
 # %%
-names = stages.cohort(simulated, artifacts).index[:n_checked]
-checked = pd.concat([stages.check_plane(simulated, artifacts, name) for name in names], ignore_index=True)
-fields = list(recovery.FIELDS)
+names = stages.cohort(simulated, artifacts)["n_planes"][:n_checked]
+checked = pd.concat([check_plane(stages.acquire(simulated, artifacts, name, n // 2), simulated.maps) for name, n in names.items()], ignore_index=True)
+fields = list(parametric.FIELDS)
 errors = checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
 grouped = errors.groupby([checked["attenuation"], checked["region"]])
 shown = grouped.agg(lambda error: f"{error.median():+.2f} ({error.min():+.2f} to {error.max():+.2f})")
-Markdown(shown.rename(columns=figures.LABELS).reset_index().to_markdown(index=False))
+Markdown(shown.rename(columns=parametric.LABELS).reset_index().to_markdown(index=False))
 
 # %%
 known = (checked["attenuation"] == "known") & checked["region"].isin(["background", "core"])
@@ -251,11 +252,10 @@ Markdown(
 # cohort has no truth: the figure and the table below stay empty for it.
 
 # %%
-folder = stages.maps(settings, artifacts)
-summary = pd.read_csv(folder / "summary.csv")
+summary = stages.maps(settings, artifacts).summary
 windows = summary["windows"].sum()
 Markdown(
-    f"{windows:,} windows on {len(summary) // 2} planes of {summary['patient'].nunique()} patients ({settings.cohort}). "
+    f"{windows:,} windows on {len(summary) // 2} planes of {summary['patient'].nunique()} patients ({settings.study.cohort}). "
     f"Fits without a real diameter: {100 * np.average(summary['unphysical'], weights=summary['windows']):.3f} % of windows."
 )
 
@@ -263,20 +263,20 @@ Markdown(
 fig, axes = plt.subplots(2, 3, figsize=(11, 7))
 axes[1, 2].remove()
 dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
-for ax, (name, label) in zip(axes.flat, figures.LABELS.items(), strict=False):
+for ax, (name, label) in zip(axes.flat, parametric.LABELS.items(), strict=False):
     sns.scatterplot(summary, x=f"true_{name}", y=name, hue="region", ax=ax, legend=name == "mbf", **dots)
     ax.axline((summary[f"true_{name}"].median(),) * 2, slope=1, color="k", linewidth=0.8)
     ax.set(xlabel=f"true {label}", ylabel=f"estimated {label}")
 
 # %%
 rows = []
-for (region, group), name in ((pair, name) for pair in summary.groupby("region") for name in recovery.FIELDS):
+for (region, group), name in ((pair, name) for pair in summary.groupby("region") for name in parametric.FIELDS):
     error = group[name] - group[f"true_{name}"]
     r = group[name].corr(group[f"true_{name}"])
     rows.append(
         {
             "region": region,
-            "map": figures.LABELS[name],
+            "map": parametric.LABELS[name],
             "bias": error.mean(),
             "SD of error": error.std(),
             "r": r,

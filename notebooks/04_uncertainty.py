@@ -36,26 +36,32 @@ overlap: float = 0.95  # overlap of neighbouring windows in the maps shown
 level: float = 0.95  # confidence level of all intervals
 
 # %%
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from helpers import figures, stages
+from helpers.data import regions, simulation, tissue
+from helpers.data.form_factor import gaussian_bsc_db
+from helpers.maps import parametric, uncertainty
+from helpers.maps.attenuation import estimate_attenuation
+from helpers.maps.normalisation import reference_band_mhz
+from helpers.maps.parametric import (
+    centre_mask,
+    normalised_spectra,
+    parametric_maps,
+)
+from helpers.maps.planes import fit_choices
+from helpers.maps.recovery import true_maps
+from helpers.settings import load_settings
 from IPython.display import Markdown
 from scipy.stats import norm
 
-from helpers import acquisition, figures, regions, simulation, stages, tissue, uncertainty
-from helpers.attenuation import estimate_attenuation
-from helpers.form_factor import gaussian_bsc_db
-from helpers.maps import centre_mask, normalised_spectra, parametric_maps
-from helpers.normalisation import reference_band_mhz
-from helpers.settings import load_settings
-
 figures.use_book_style()
-settings = replace(load_settings(profile, overlap=overlap, level=level), cohort="simulated")
+settings = load_settings(profile, overlap=overlap, level=level).replace(cohort="simulated")
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
-core, margin = acquired.regions(settings.margin_mm)
+core, margin = acquired.regions(settings.maps.margin_mm)
 attenuation = acquired.tissue.attenuation_on(rf)
 
 # %% [markdown]
@@ -71,8 +77,8 @@ attenuation = acquired.tissue.attenuation_on(rf)
 # The **misfit** is the rms distance of the normalised spectrum from its line: where it is large, the line is a poor summary.
 
 # %%
-maps = parametric_maps(rf, reference, core | margin, *stages.fit_choices(settings, attenuation))
-errors = uncertainty.uncertainty(maps, rf, reference, core | margin, settings.window_mm, overlap, settings.n_bins)
+maps = parametric_maps(rf, reference, core | margin, *fit_choices(settings.maps, attenuation))
+errors = uncertainty.uncertainty(maps, rf, reference, core | margin, settings.maps.window_mm, overlap, settings.maps.n_bins)
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
 shown = {
@@ -96,19 +102,19 @@ for ax, (label, values) in zip(axes.flat, shown.items(), strict=False):
 # %%
 def uniform(esd_um, eac_db, attenuation_db_cm_mhz):
     """Tissue of one kind throughout."""
-    depth_mm, lateral_mm = np.arange(0, 10 * settings.depth_cm + 5, 5.0), np.arange(0, 65, 5.0)
+    depth_mm, lateral_mm = np.arange(0, 10 * settings.scan.depth_cm + 5, 5.0), np.arange(0, 65, 5.0)
     shape = len(depth_mm), len(lateral_mm)
     fields = [np.full(shape, value) for value in (esd_um, eac_db, attenuation_db_cm_mhz)]
     return tissue.Tissue(*fields, depth_mm, lateral_mm)
 
 
-system = simulation.System(n_lines=settings.n_lines, depth_mm=10 * settings.depth_cm)
-phantoms = [acquisition.phantom_frames(system, settings.n_reference_frames, seed) for seed in range(4)]
+system = simulation.System(n_lines=settings.scan.n_lines, depth_mm=10 * settings.scan.depth_cm)
+phantoms = [simulation.phantom_frames(system, settings.scan.n_reference_frames, seed) for seed in range(4)]
 even = uniform(150.0, 12.0, 0.9)
 flat = simulation.simulate_plane(even, system, np.random.default_rng(1))
 flat_maps = parametric_maps(flat, phantoms[0], None, overlap=0.5, attenuation_db_cm_mhz=0.9)
 flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], overlap=0.5)
-flat_truth = simulation.true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
+flat_truth = true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
 fig, axes = plt.subplots(2, 3, figsize=(9, 5), sharey=True)
@@ -121,13 +127,13 @@ standardised = {
 for ax, (name, z) in zip(axes.flat, standardised.items(), strict=False):
     ax.hist(z, bins=np.linspace(-4, 4, 33), density=True, alpha=0.6)
     ax.plot(x, norm.pdf(x), "k", linewidth=1)
-    ax.set(xlabel=figures.LABELS[name].split(" /")[0])
+    ax.set(xlabel=parametric.LABELS[name].split(" /")[0])
 _ = [ax.set(ylabel="density") for ax in axes[:, 0]]
 
 # %%
 Markdown(
     "Spread of the standardised errors: "
-    + ", ".join(f"{figures.LABELS[name].split(' /')[0]} {np.nanstd(z):.2f}" for name, z in standardised.items())
+    + ", ".join(f"{parametric.LABELS[name].split(' /')[0]} {np.nanstd(z):.2f}" for name, z in standardised.items())
     + f". Windows without a real diameter: {100 * flat_maps.unphysical.mean():.2f} %."
 )
 
@@ -139,11 +145,11 @@ Markdown(
 
 # %%
 within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
-interior = within_mm > 0.75 * settings.window_mm
+interior = within_mm > 0.75 * settings.maps.window_mm
 f, _, bsc_db = normalised_spectra(
-    rf, reference, interior, settings.window_mm, 0.75, tuple(settings.band_mhz) or None, attenuation
+    rf, reference, interior, settings.maps.window_mm, 0.75, tuple(settings.maps.band_mhz) or None, attenuation
 )
-grid_maps = parametric_maps(rf, reference, interior, settings.window_mm, 0.75, (f[0], f[-1]), attenuation)
+grid_maps = parametric_maps(rf, reference, interior, settings.maps.window_mm, 0.75, (f[0], f[-1]), attenuation)
 inside = np.isfinite(grid_maps.mbf)
 true_esd_um, true_eac_db, _ = acquired.tissue.at(grid_maps.depth_mm, grid_maps.lateral_mm)
 spectra_db = np.moveaxis(bsc_db, 1, 2)[inside]  # (windows, n_bins)
@@ -160,12 +166,12 @@ _ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 
 # %%
 means = uncertainty.region_means(
-    rf, reference, interior, settings.window_mm, 0.75, (f[0], f[-1]), attenuation, level=level
+    rf, reference, interior, settings.maps.window_mm, 0.75, (f[0], f[-1]), attenuation, level=level
 )
-truth = simulation.true_maps(acquired.tissue, grid_maps.depth_mm, grid_maps.lateral_mm, (f[0], f[-1]))
+truth = true_maps(acquired.tissue, grid_maps.depth_mm, grid_maps.lateral_mm, (f[0], f[-1]))
 means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
 means["holds the truth"] = np.where(means["truth"].between(means["low"], means["high"]), "yes", "no")
-Markdown(means.round(2).rename(index=figures.LABELS, columns={"standard_error": "standard error"}).to_markdown())
+Markdown(means.round(2).rename(index=parametric.LABELS, columns={"standard_error": "standard error"}).to_markdown())
 
 # %% [markdown]
 # The error of a sum over windows is the speckle's autocovariance, taken from the phantom, summed over all pairs
@@ -194,7 +200,7 @@ kinds = {"small, dense": (80.0, 15.0, 0.6), "middle": (110.0, 15.0, 1.0), "large
 rows = []
 for kind, (esd_um, eac_db, alpha) in kinds.items():
     even = uniform(esd_um, eac_db, alpha)
-    true = simulation.true_maps(even, np.array([25.0]), np.array([30.0]))
+    true = true_maps(even, np.array([25.0]), np.array([30.0]))
     true = {name: getattr(true, name)[0, 0] for name in uncertainty.FIELDS}
     for seed in range(n_seeds):
         echo = simulation.simulate_plane(even, system, np.random.default_rng([seed, int(esd_um)]))
@@ -209,7 +215,7 @@ seeds["error"] = seeds["value"] - seeds["truth"]
 seeds["covered"] = seeds["truth"].between(seeds["low"], seeds["high"])
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four panels of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
-labels = {name: figures.LABELS[name] for name in ("mbf", "esd_um", "eac_db")} | {
+labels = {name: parametric.LABELS[name] for name in ("mbf", "esd_um", "eac_db")} | {
     "attenuation": "attenuation / dB/cm/MHz"
 }
 shown = seeds[seeds["kind"] == "middle"]
@@ -228,7 +234,7 @@ summary = pd.DataFrame({
     "truth": grouped["truth"].first(), "mean error": grouped["error"].mean(), "SD over seeds": grouped["error"].std(),
     "mean standard error": grouped["standard_error"].mean(), "intervals that cover": grouped["covered"].mean(),
 }).round(3).reset_index()  # fmt: skip
-summary["name"] = summary["name"].replace(figures.LABELS | labels)
+summary["name"] = summary["name"].replace(parametric.LABELS | labels)
 Markdown(summary.to_markdown(index=False))
 
 # %%
@@ -253,11 +259,11 @@ rows = []
 for name in stages.cohort(settings, artifacts).index[:n_checked]:
     index = int(stages.cohort(settings, artifacts).loc[name, "n_planes"]) // 2
     one = stages.acquire(settings, artifacts, name, index)
-    own_core, _ = one.regions(settings.margin_mm)
+    own_core, _ = one.regions(settings.maps.margin_mm)
     away_mm = regions.distance_outside_mm(~own_core, one.plane.depth_mm, one.plane.lateral_mm)
-    found = estimate_attenuation(one.plane, one.reference, away_mm > 0.75 * settings.window_mm, level=level)
+    found = estimate_attenuation(one.plane, one.reference, away_mm > 0.75 * settings.maps.window_mm, level=level)
     true = one.tissue.attenuation_on(one.plane)[own_core].mean()
-    rows.append({"patient": name, "truth": true} | vars(found) | {"assumed": settings.tumour_attenuation_db_cm_mhz})
+    rows.append({"patient": name, "truth": true} | vars(found) | {"assumed": settings.maps.tumour_attenuation_db_cm_mhz})
 estimates = pd.DataFrame(rows)
 covered = estimates["truth"].between(estimates["low"], estimates["high"]).sum()
 Markdown(
@@ -282,12 +288,12 @@ Markdown(
 # its peak. It moves down and narrows with depth, as attenuation takes the high frequencies.
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "Simulated phantom: its -6 dB band at every depth. Dashed: the fixed band of the study."}, "image": {"alt": "Lower and upper end of the phantom's minus 6 dB band against depth, both falling with depth, with two dashed lines of the fixed band"}}
-n_window = round(settings.window_mm / rf.sample_spacing_mm)
+n_window = round(settings.maps.window_mm / rf.sample_spacing_mm)
 starts = np.arange(0, rf.samples.shape[0] - n_window, n_window)
 bands = np.array([reference_band_mhz(reference, (int(start),), n_window) for start in starts])
 fig, ax = plt.subplots(figsize=(6.5, 3))
 ax.fill_between((starts + n_window / 2) * rf.sample_spacing_mm, *bands.T, alpha=0.4, label="-6 dB band of the phantom")
-[ax.axhline(edge, color="k", linestyle="--", linewidth=0.8) for edge in settings.band_mhz]
+[ax.axhline(edge, color="k", linestyle="--", linewidth=0.8) for edge in settings.maps.band_mhz]
 ax.legend()
 _ = ax.set(xlabel="depth / mm", ylabel="frequency / MHz")
 

@@ -36,12 +36,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import Markdown
-
-from helpers import acquisition, figures, regions, stages, study
-from helpers.evaluation import auc_interval
-from helpers.rf import b_mode_db
+from helpers import figures, stages
+from helpers.data import regions, simulation, study
+from helpers.data.rf import b_mode_db
+from helpers.judgement.evaluation import auc_interval
+from helpers.maps import parametric
+from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
+from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(profile, margin_mm=margin_mm)
@@ -122,11 +124,11 @@ _ = axes[0].set(ylabel="depth / mm")
 # are drawn independently of response, so that no network can read the answer off the outline.
 
 # %%
-eight = study.draw_patients(8, seed=settings.cohort_seed)
+eight = study.draw_patients(8, seed=settings.study.cohort_seed)
 example = (eight["margin_eac_db"] - eight["core_eac_db"]).idxmax()  # whose core is the darkest beside its margin
-size = settings.n_lines, settings.depth_cm
+size = settings.scan.n_lines, settings.scan.depth_cm
 kinds = {
-    name: acquisition.simulated(eight.assign(spiculated=kind).loc[example], 2, *size, n_frames=1, seed=0)
+    name: simulation.simulated(eight.assign(spiculated=kind).loc[example], 2, *size, n_frames=1, seed=0)
     for name, kind in (("round", False), ("spiculated", True))
 }
 
@@ -147,17 +149,17 @@ _ = axes[1].set(ylabel="")
 # The colours of a map are the same for both.
 
 # %%
-planes = {name: stages.plane(settings, artifacts, patient, 2) for name, patient in shown.items()}
+planes = {name: map_plane(stages.acquire(settings, artifacts, patient, 2), settings.maps, with_b_mode=True) for name, patient in shown.items()}
 limits = {
     name: figures.value_range(np.concatenate([getattr(p.maps, name).ravel() for p in planes.values()]))
-    for name in figures.FOUR
+    for name in parametric.FOUR
 }
 
 # %% mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (left) and a non-responder (right), core dashed."}, "image": {"alt": "Two columns of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
 fig, axes = plt.subplots(4, 2, figsize=(11, 15), sharex=True, sharey=True)
 for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
-    for ax, field in zip(column, figures.FOUR, strict=True):
-        figures.show_overlay(ax, plane, getattr(plane.maps, field), figures.LABELS[field], limits=limits[field])
+    for ax, field in zip(column, parametric.FOUR, strict=True):
+        figures.show_overlay(ax, plane, getattr(plane.maps, field), parametric.LABELS[field], limits=limits[field])
     column[0].set_title(f"{shown[name]}, {name}")
     [ax.label_outer() for ax in column]
 
@@ -168,24 +170,24 @@ for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
 # validation patients stay unseen.
 
 # %%
-summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv")
+summary = stages.maps(settings, artifacts).summary
 means = summary.groupby(["patient", "region"])[["mbf", "si", "esd_um", "eac_db", "sd_mbf"]].mean()
 table = means.loc[training.index].join(training["responder"], on="patient").reset_index()
 
 # %% mystnb={"figure": {"name": "fig-means", "caption": "Simulated training patients: mean over planes of the median of each map, in core and margin, by response."}, "image": {"alt": "Four box plots comparing simulated responders and non-responders for MBF, SI, ESD and EAC, in core and margin"}}
 fig, axes = plt.subplots(2, 2, figsize=(9, 6.5))
 named = table.assign(response=np.where(table["responder"], "R", "NR"))
-for ax, field in zip(axes.flat, figures.FOUR, strict=True):
+for ax, field in zip(axes.flat, parametric.FOUR, strict=True):
     sns.boxplot(named, x="region", y=field, hue="response", hue_order=["R", "NR"], ax=ax, legend=field == "mbf")
-    ax.set(xlabel="", ylabel=figures.LABELS[field])
+    ax.set(xlabel="", ylabel=parametric.LABELS[field])
 
 # %%
 rows = {
-    (region, figures.LABELS.get(field, "SD of MBF / dB")): auc_interval(
-        ~group["responder"], group[field], settings.level
+    (region, parametric.LABELS.get(field, "SD of MBF / dB")): auc_interval(
+        ~group["responder"], group[field], settings.judgement.level
     )
     for region, group in table.groupby("region")
-    for field in (*figures.FOUR, "sd_mbf")
+    for field in (*parametric.FOUR, "sd_mbf")
 }
 aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2).reset_index(names=["region", "mean of"])
 Markdown(aucs.to_markdown(index=False))
@@ -196,7 +198,7 @@ Markdown(aucs.to_markdown(index=False))
 # training patients? In the simulation we can ask many further patients, and their true traits:
 
 # %%
-further = study.draw_patients(5000, seed=settings.cohort_seed + 1, effect=settings.effect)
+further = study.draw_patients(5000, seed=settings.study.cohort_seed + 1, effect=settings.study.effect)
 single = [auc_interval(~further["responder"], further[name])[0] for name in study.TRAITS]
 turned = [max(auc, 1 - auc) for auc in single]
 Markdown(

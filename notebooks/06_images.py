@@ -41,12 +41,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Markdown
-
 from helpers import figures, stages
-from helpers.evaluation import auc_interval
-from helpers.images import CHANNELS, augment, fit_scaling, hole_fraction, resample_plane, scale
+from helpers.judgement.evaluation import auc_interval
+from helpers.learning.images import (
+    CHANNELS,
+    augment,
+    fit_scaling,
+    hole_fraction,
+    resample_plane,
+    scale,
+)
 from helpers.settings import load_settings
+from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(profile, image_px=image_px, field_of_view_mm=field_of_view_mm, clip_percentile=clip_percentile)
@@ -82,7 +88,7 @@ for ax, (name, unit), image in zip(axes.flat, CHANNELS.items(), images.maps[show
 # covered.
 
 # %% mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
-mapped = list(stages.read_maps(stages.maps(settings, artifacts) / f"{patient}.h5"))[plane]
+mapped = stages.maps(settings, artifacts).planes(patient)[plane]
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
 for ax, n in zip(axes, (32, 64, 512), strict=True):
     maps, _, _, extent_mm = resample_plane(mapped.maps, mapped.core, mapped.margin, n, field_of_view_mm)
@@ -180,14 +186,14 @@ per_plane = pd.DataFrame(
     }
 )
 per_patient = per_plane.groupby(images.patient).mean()
-summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
+summary = stages.maps(settings, artifacts).summary
 per_patient["fraction of failed windows"] = summary.groupby("patient")["unphysical"].mean()
 per_patient = per_patient[patients.loc[per_patient.index, "split"] == "train"]
 constant = [name for name in per_patient if per_patient[name].nunique() == 1]
 per_patient = per_patient.drop(columns=constant)
 positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
 table = pd.DataFrame(
-    [(per_patient[name].mean(), *auc_interval(positive, per_patient[name], settings.level)) for name in per_patient],
+    [(per_patient[name].mean(), *auc_interval(positive, per_patient[name], settings.judgement.level)) for name in per_patient],
     columns=["mean", "AUC", "low", "high"], index=pd.Index(per_patient.columns, name="alone"),
 )  # fmt: skip
 told = table.index[(table["low"] > 0.5) | (table["high"] < 0.5)]
@@ -209,7 +215,7 @@ Markdown(
 
 # %% mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
 batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, 4, n, n)
-moved = augment(batch, torch.Generator().manual_seed(settings.seed), settings.max_shift)
+moved = augment(batch, torch.Generator().manual_seed(settings.training.seed), settings.training.max_shift)
 fig, axes = plt.subplots(1, 8, figsize=(12, 1.8))
 for ax, image in zip(axes, moved[:, 2], strict=True):
     ax.imshow(np.where(image > 0, image, np.nan), cmap="magma", vmin=0, vmax=1)

@@ -44,20 +44,28 @@ dropout: float = 0.5  # dropout rate
 
 # %%
 import time
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from helpers import figures, stages
+from helpers.learning.attention import (
+    Attention,
+    ResidualAttentionNetwork,
+    Unit,
+)
+from helpers.learning.fitting import reproducible, resolve_device
+from helpers.learning.images import fit_scaling, scale
+from helpers.learning.networks import (
+    ResNet,
+    build_feature_network,
+    count_macs,
+    count_weights,
+    vector_shape,
+)
+from helpers.settings import load_settings
 from IPython.display import Markdown
 from torch import nn
-
-from helpers import figures, stages
-from helpers.attention import Attention, ResidualAttentionNetwork, Unit
-from helpers.fitting import reproducible, resolve_device
-from helpers.images import fit_scaling, scale
-from helpers.networks import ResNet, build_feature_network, count_macs, count_weights, vector_shape
-from helpers.settings import load_settings
 
 figures.use_book_style()
 settings = load_settings(
@@ -140,13 +148,13 @@ Markdown(pd.DataFrame(sizes, index=names).T.rename_axis("image, pixels").to_mark
 
 # %%
 rows, small = {}, load_settings(profile, image_px=128)
-plane_px = torch.rand(1, 4, 96, 96, generator=torch.Generator().manual_seed(settings.seed))
+plane_px = torch.rand(1, 4, 96, 96, generator=torch.Generator().manual_seed(settings.training.seed))
 here, moved = (nn.functional.pad(plane_px, (left, 32 - left, 0, 32)) for left in (0, 32))
 for reading in ("flatten", "pool"):
     with torch.device("meta"):
         full = build_feature_network(load_settings("paper", vector=reading), "resnet")
-    torch.manual_seed(settings.seed)
-    untrained = build_feature_network(replace(small, vector=reading), "resnet").eval()
+    torch.manual_seed(settings.training.seed)
+    untrained = build_feature_network(small.replace(vector=reading), "resnet").eval()
     with torch.no_grad():
         one, other = untrained.vectors(here), untrained.vectors(moved)
     rows[reading] = f"{count_weights(full.to_vector):,}", f"{((other - one).norm() / one.norm()).item():.2f}"
@@ -161,14 +169,14 @@ Markdown(readings.T.rename_axis("reading").to_markdown(disable_numparse=True))
 
 # %%
 networks, gmac_here, rows = {}, {}, []
-torch.manual_seed(settings.seed)
+torch.manual_seed(settings.training.seed)
 for name, backbone in {"ResNet": "resnet", "RAN": "ran"}.items():
     networks[name] = build_feature_network(settings, backbone).eval()
-    example = torch.zeros(1, 4, settings.image_px, settings.image_px)
+    example = torch.zeros(1, 4, settings.images.image_px, settings.images.image_px)
     gmac_here[name] = count_macs(networks[name], example) / 1e9
     parts = networks[name].backbone, networks[name].to_vector, networks[name].head
     rows.append((name, *[f"{count_weights(part):,}" for part in parts], f"{1000 * gmac_here[name]:.2f}"))
-columns = ["network", "backbone", "1 × 1 convolution", "head", f"MMAC at {settings.image_px} pixels"]
+columns = ["network", "backbone", "1 × 1 convolution", "head", f"MMAC at {settings.images.image_px} pixels"]
 Markdown(pd.DataFrame(rows, columns=columns).to_markdown(index=False, disable_numparse=True))
 
 
@@ -207,7 +215,7 @@ Markdown(table.to_markdown(index=False, disable_numparse=True))
 # %%
 images = stages.images(settings, artifacts)
 split = stages.cohort(settings, artifacts).loc[images.patient, "split"].to_numpy()
-scaling = fit_scaling(images, split == "train", "core_margin", settings.clip_percentile)
+scaling = fit_scaling(images, split == "train", "core_margin", settings.training.clip_percentile)
 shown = images.select((images.patient == patient) & (images.plane == plane))
 inputs = torch.from_numpy(scale(shown, scaling, "core_margin"))  # (1, 4, n, n)
 seen = {}
@@ -253,7 +261,7 @@ print(networks["RAN"].head)
 def milliseconds_per_plane(network, device, n_steps=5):
     """Time forward and backward passes of one batch [ms per plane]; ``item`` waits for the device."""
     network = network.to(device).train()
-    batch = torch.rand(settings.batch_size, 4, settings.image_px, settings.image_px, device=device)
+    batch = torch.rand(settings.training.batch_size, 4, settings.images.image_px, settings.images.image_px, device=device)
     for step in range(n_steps + 1):
         if step == 1:  # the first pass prepares
             start = time.perf_counter()
@@ -263,7 +271,7 @@ def milliseconds_per_plane(network, device, n_steps=5):
     return 1000 * (time.perf_counter() - start) / n_steps / len(batch)
 
 
-device = resolve_device(settings.device)
+device = resolve_device(settings.computing.device)
 with reproducible(device):  # as in training: one thread on a CPU
     costs = {name: f"{milliseconds_per_plane(network, device):.1f} ms" for name, network in networks.items()}
 Markdown(pd.DataFrame({f"training, per plane, on {device.type}": costs}).to_markdown())

@@ -45,23 +45,22 @@ precision: str = "float32"  # float32 or bf16
 compile_network: bool = False  # let torch.compile make the feature network faster (minutes first; pays on a GPU)
 
 # %%
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from IPython.display import Markdown
-
 from helpers import figures, stages
 from helpers.artifacts import project_path
-from helpers.comparison import auc_difference
-from helpers.evaluation import auc_interval
-from helpers.images import scale
-from helpers.results import read as read_results
+from helpers.data.study import MODELS
+from helpers.judgement.comparison import auc_difference
+from helpers.judgement.evaluation import auc_interval
+from helpers.learning.images import scale
+from helpers.learning.training import train_runs
 from helpers.settings import load_settings
-from helpers.training import MODELS, train_runs
+from IPython.display import Markdown
+from trust.runs import read as read_results
 
 figures.use_book_style()
 settings = load_settings(
@@ -87,7 +86,7 @@ settings = load_settings(
 
 # %%
 patients = stages.cohort(settings, artifacts)
-whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
+whose = settings.study.whose
 learning = patients[patients["split"] != "test"]
 response = np.where(learning["responder"], "responders", "non-responders")
 counts = learning.groupby(["split", response])["n_planes"].agg(patients="size", planes="sum").unstack()
@@ -226,19 +225,19 @@ _ = fig.colorbar(image)
 # default, and 256 maps pooled.
 
 # %%
-slug, other = "resnet_core_margin", "pool" if settings.vector == "flatten" else "flatten"
+slug, other = "resnet_core_margin", "pool" if settings.networks.vector == "flatten" else "flatten"
 folder = results.folder.with_name(f"{results.folder.name}-{other}")
-train_runs(images, patients, {folder: replace(settings, vector=other)}, [slug])
+train_runs(images, patients, {folder: settings.replace(vector=other)}, [slug])
 rows, scores = {}, []
-for reading, model_folder in {settings.vector: results.folder, other: folder}.items():
+for reading, model_folder in {settings.networks.vector: results.folder, other: folder}.items():
     told = pd.read_csv(model_folder / slug / "predictions.csv").query("split == 'validation'")
     losses = pd.read_csv(model_folder / slug / "curves.csv").groupby("stage")["validation_loss"].min()
     positive, score = ~told["responder"].to_numpy(bool), told["probability"]
-    auc, low, high = auc_interval(positive, score, settings.level)
+    auc, low, high = auc_interval(positive, score, settings.judgement.level)
     scores.append(score)
     rows[reading] = [*losses.round(3), f"{auc:.2f} ({low:.2f} to {high:.2f})"]
 names = ["validation loss, stage 1", "validation loss, stage 2", "AUC, validation patients"]
-difference, low, high, _ = auc_difference(positive, *scores, settings.level)
+difference, low, high, _ = auc_difference(positive, *scores, settings.judgement.level)
 Markdown(
     f"{whose} patients:\n\n"
     + pd.DataFrame(rows, index=names).T.rename_axis("vector").to_markdown(disable_numparse=True)
@@ -266,7 +265,7 @@ for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
 
 # %%
 rows = {
-    MODELS[slug].title: auc_interval(~table["responder"].to_numpy(bool), table["probability"], settings.level)
+    MODELS[slug].title: auc_interval(~table["responder"].to_numpy(bool), table["probability"], settings.judgement.level)
     for slug, table in validation.groupby("model", sort=False)
 }
 table = pd.DataFrame(rows, index=["AUC, validation patients", "low", "high"]).T

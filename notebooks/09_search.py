@@ -37,18 +37,17 @@ n_seeds: int = 8  # seeds with which one configuration is trained
 n_splits: int = 500  # ways to halve the validation patients
 
 # %%
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import Markdown
-
-from helpers import figures, search, stages
-from helpers.evaluation import auc_interval
+from helpers import figures, stages
+from helpers.data.study import MODELS
+from helpers.judgement.evaluation import auc_interval
+from helpers.learning import search
 from helpers.settings import load_settings
-from helpers.training import MODELS
+from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(
@@ -76,7 +75,7 @@ settings = load_settings(
 # %%
 patients, images = stages.cohort(settings, artifacts), stages.images(settings, artifacts)
 results = stages.models(settings, artifacts)
-whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
+whose = settings.study.whose
 study = search.search_head(results, images, patients, settings, model)
 trials = pd.DataFrame(
     [{"trial": trial.number, "AUC": trial.value, **trial.params} for trial in study.trials if trial.value is not None]
@@ -89,9 +88,9 @@ Markdown(f"{whose} validation patients:\n\n" + shown.to_markdown(index=False, fl
 # %% mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
 positive = ~patients.loc[sorted(patients.index[patients["split"] == "validation"]), "responder"].to_numpy(bool)
 probability = search.kept_probabilities(study)  # (trials, validation patients)
-_, low, high = auc_interval(positive, probability[0], settings.level)
+_, low, high = auc_interval(positive, probability[0], settings.judgement.level)
 fig, ax = plt.subplots(figsize=(8, 3.2))
-ax.axhspan(low, high, color="0.9", label=f"{settings.level:.0%} interval of the first trial")
+ax.axhspan(low, high, color="0.9", label=f"{settings.judgement.level:.0%} interval of the first trial")
 ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
 ax.step(trials["trial"], trials["AUC"].cummax(), where="post", label="best so far")
 ax.xaxis.get_major_locator().set_params(integer=True)
@@ -116,7 +115,7 @@ Markdown(
 # look important because luck struck twice.
 
 # %% mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, simulated patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of six hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
-share = search.importances(study, settings.seed)
+share = search.importances(study, settings.training.seed)
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
 left.barh([name.replace("_", " ") for name in share.index[::-1]], share[::-1])
 left.set(xlabel="share of the variance", xlim=(0, 1))
@@ -136,9 +135,9 @@ _ = right.set(xscale="log", xlabel="learning rate (dotted: the paper's)", ylabel
 
 # %%
 vectors = search.stored_vectors(results, images, patients, settings, model)
-paper = replace(settings, **search.PAPER)
-seeds = [search.fit_head(vectors, replace(paper, seed=seed), MODELS[model]) for seed in range(1, n_seeds + 1)]
-drawn_anew = search.resampled_aucs(probability, positive, 400, settings.seed)  # (400, trials)
+paper = settings.replace(**search.PAPER)
+seeds = [search.fit_head(vectors, paper.replace(seed=seed), MODELS[model]) for seed in range(1, n_seeds + 1)]
+drawn_anew = search.resampled_aucs(probability, positive, 400, settings.training.seed)  # (400, trials)
 causes = {
     "other patients": drawn_anew[:, 0],
     "another seed": search.aucs(np.array(seeds), positive),
@@ -170,7 +169,7 @@ _ = ax.set(xlabel="AUC, validation patients (dotted: the first trial)", ylabel="
 # flattering.
 
 # %%
-halves = search.winners(probability, positive, n_splits, settings.seed)
+halves = search.winners(probability, positive, n_splits, settings.training.seed)
 mean = halves.mean().round(2)
 told = (
     f"Over {n_splits} ways to halve the patients, the best of {len(probability)} trials has a mean AUC of "

@@ -34,18 +34,19 @@ level: float = 0.95  # confidence level of all intervals
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from helpers import stages
+from helpers.data.study import MODELS
+from helpers.figures import use_book_style
+from helpers.judgement import chance, comparison, evaluation
+from helpers.settings import load_settings
 from IPython.display import Markdown
 from scipy.stats import norm
-
-from helpers import audit, chance, comparison, evaluation, stages
-from helpers.figures import use_book_style
-from helpers.settings import load_settings
-from helpers.training import MODELS
+from trust import audit
 
 use_book_style()
 settings = load_settings(profile, level=level)
 predictions = stages.models(settings, artifacts).predictions
-whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
+whose = settings.study.whose
 
 # %% [markdown]
 # ## What the models say

@@ -36,17 +36,18 @@ level: float = 0.95  # confidence level of all intervals
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown
-
-from helpers import audit, calibration, evaluation, roc, stages
+from helpers import stages
+from helpers.data.study import MODELS
 from helpers.figures import use_book_style
+from helpers.judgement import calibration, evaluation, roc
 from helpers.settings import load_settings
-from helpers.training import MODELS
+from IPython.display import HTML, Markdown
+from trust import audit
 
 use_book_style()
 settings = load_settings(profile, level=level)
 predictions = stages.models(settings, artifacts).predictions.astype({"responder": bool})
-whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
+whose = settings.study.whose
 
 # %% [markdown]
 # ## One curve, by hand
@@ -163,7 +164,7 @@ plt.show()
 # cut the list into five groups, and compare.
 
 # %%
-test = test.assign(unweighted=calibration.unweighted(test.probability, settings.class_weight))
+test = test.assign(unweighted=calibration.unweighted(test.probability, settings.training.class_weight))
 sources = {"as the model says it": "probability", "class weight undone": "unweighted"}
 
 # %% mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the test patients (simulated unless a recorded cohort was given): share of non-responders in five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
@@ -206,7 +207,7 @@ for name, spec in MODELS.items():
         summary.append((spec.title, label, *texts))
 share = (~rows.responder).mean()
 Markdown(
-    f"{whose} test patients; C = {settings.class_weight:g}. Everybody given the share of non-responders, {share:.0%}, "
+    f"{whose} test patients; C = {settings.training.class_weight:g}. Everybody given the share of non-responders, {share:.0%}, "
     f"scores a Brier of {share * (1 - share):.2f}.\n\n"
     + pd.DataFrame(summary, columns=["model", "probability", "Brier", "intercept", "slope"]).to_markdown(index=False)
 )
@@ -286,7 +287,7 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# from helpers.comparison import auc_difference
+# from helpers.judgement.comparison import auc_difference
 #
 # wide = test.pivot(index="patient", columns="model", values="probability")
 # positive = ~test.groupby("patient").responder.first().loc[wide.index]

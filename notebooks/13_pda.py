@@ -38,25 +38,33 @@ pda_checked: int = 12  # test patients whose maps are compared between networks
 level: float = 0.95  # confidence level of all intervals
 
 # %%
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
+from captum.attr import (
+    IntegratedGradients,
+    LayerAttribution,
+    LayerGradCam,
+    Occlusion,
+)
+from helpers import figures, stages
+from helpers.data import study, tissue
+from helpers.data.study import MODELS
+from helpers.judgement import attribution, pda
+from helpers.judgement.evaluation import auc_interval
+from helpers.learning.fitting import resolve_device
+from helpers.learning.images import CHANNELS, scale
+from helpers.learning.networks import PatientModel
+from helpers.learning.training import untrained_model
+from helpers.maps import parametric
+from helpers.maps.planes import map_plane
+from helpers.settings import load_settings
 from IPython.display import Markdown
 from scipy.ndimage import uniform_filter
 from scipy.stats import spearmanr
 from tqdm import tqdm
-
-from helpers import attribution, figures, pda, stages, study, tissue
-from helpers.evaluation import auc_interval
-from helpers.fitting import resolve_device
-from helpers.images import CHANNELS, scale
-from helpers.networks import PatientModel
-from helpers.settings import load_settings
-from helpers.training import MODELS, untrained_model
 
 figures.use_book_style()
 
@@ -66,10 +74,10 @@ settings = load_settings(
 )
 results, images = stages.models(settings, artifacts), stages.images(settings, artifacts)
 patients = stages.cohort(settings, artifacts)
-device = resolve_device(settings.device)
+device = resolve_device(settings.computing.device)
 slug = "ran_core_margin"  # model 4, as in the paper's figure
 model = results.load(slug, device)
-whose = "Simulated" if settings.cohort == stages.SIMULATED else "Recorded"
+whose = settings.study.whose
 
 # %% [markdown]
 # ## What is computed
@@ -160,15 +168,15 @@ def draw(name):
     """Draw a patient's central plane: B-mode, then each parametric overlay beside its prediction differences."""
     patient, difference = chosen[name], differences[name]
     _, index = planes_of(patient)
-    mapped = stages.plane(settings, artifacts, patient, int(images.plane[index]))
+    mapped = map_plane(stages.acquire(settings, artifacts, patient, int(images.plane[index])), settings.maps, with_b_mode=True)
     inside, region = mapped.core | mapped.margin, images.mask(model.region)[index]
     figure, axes = plt.subplots(5, 2, figsize=(10, 17))
     for ax in axes[0]:
         figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
         figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
-    for channel, (field, parameter) in enumerate(zip(figures.FOUR, CHANNELS, strict=True)):
+    for channel, (field, parameter) in enumerate(zip(parametric.FOUR, CHANNELS, strict=True)):
         values = np.where(inside, getattr(mapped.maps, field), np.nan)
-        figures.show_overlay(axes[channel + 1, 0], mapped, values, figures.LABELS[field])
+        figures.show_overlay(axes[channel + 1, 0], mapped, values, parametric.LABELS[field])
         values = np.where(region, difference[channel], np.nan)
         figures.show_overlay(axes[channel + 1, 1], mapped, 100 * values, f"|Δp|, {parameter} / %",
                              tuple(images.extent_mm[index]), "magma", (0, 100 * difference.max() + 1e-9))  # fmt: skip
@@ -199,7 +207,7 @@ plt.show()
 # stand further apart, about 16 along each edge, which samples the same map in a time that can be waited for.
 
 # %%
-survey_stride = max(pda_stride_px, settings.image_px // 16)
+survey_stride = max(pda_stride_px, settings.images.image_px // 16)
 
 
 def survey_map(patient, network=model):
@@ -260,11 +268,11 @@ _ = ax.set(xticks=range(4), xticklabels=CHANNELS, ylabel="margin's share less ev
 # of it:
 
 # %%
-pixel_mm = settings.field_of_view_mm / settings.image_px
-paper_mm = 8 * settings.field_of_view_mm / 512
+pixel_mm = settings.images.field_of_view_mm / settings.images.image_px
+paper_mm = 8 * settings.images.field_of_view_mm / 512
 Markdown(
-    f"Here a patch of {pda_patch_px} pixels is {pda_patch_px * pixel_mm:.1f} mm wide, the margin {settings.margin_mm:g} mm "
-    f"and a window of the maps {settings.window_mm:g} mm. With the paper's 512 pixels over the same field of view its "
+    f"Here a patch of {pda_patch_px} pixels is {pda_patch_px * pixel_mm:.1f} mm wide, the margin {settings.maps.margin_mm:g} mm "
+    f"and a window of the maps {settings.maps.window_mm:g} mm. With the paper's 512 pixels over the same field of view its "
     f"patch of 8 would be {paper_mm:.2f} mm wide."
 )
 
@@ -379,7 +387,7 @@ Markdown(
 # patients with another architecture.
 
 # %%
-fresh = untrained_model(replace(settings, seed=settings.seed + 1), MODELS[slug], model.scaling, device)
+fresh = untrained_model(settings.replace(seed=settings.training.seed + 1), MODELS[slug], model.scaling, device)
 head = PatientModel(model.feature_network, fresh.predictive_network, model.scaling, model.region)
 others = {"random weights": fresh, "random head": head, "trained, model 2": results.load("resnet_core_margin", device)}
 checked = rows.index[:pda_checked]
@@ -422,7 +430,7 @@ _ = axes[0].set(ylabel="rank correlation")
 # On real patients nobody can answer this. Here we know what response was given to the tissue:
 
 # %%
-strength = study.EFFECTS[settings.effect]
+strength = study.EFFECTS[settings.study.effect]
 traits = ", ".join(
     f"{tissue.SOURCES[name][0].split(' /')[0]} {strength * trait.loading:+.2f}" for name, trait in study.TRAITS.items()
 )

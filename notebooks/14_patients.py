@@ -38,12 +38,13 @@ rerun_new: int = 60  # new patients to judge that experiment on
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
-
-from helpers import baseline, evaluation, experiment, figures, patients, stages
+from helpers import figures, stages
 from helpers.artifacts import project_path
+from helpers.data.study import MODELS
+from helpers.judgement import evaluation
 from helpers.settings import load_settings
-from helpers.training import MODELS
+from IPython.display import Markdown
+from trust import baseline, experiment, patients
 
 figures.use_book_style()
 settings = load_settings(profile, level=level)
@@ -64,8 +65,8 @@ images = stages.images(settings, artifacts)
 # the window, neighbouring pixels share 95 % of their echoes, and texture would measure the overlap.
 
 # %%
-summary = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
-scored = baseline.scores(images, cohort, summary, settings.effect)
+summary = stages.maps(settings, artifacts).summary
+scored = baseline.scores(images, cohort, summary, settings.study.effect)
 regressions = baseline.predictions(scored, cohort)
 networks = stages.models(settings, artifacts).predictions
 rows = {patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
@@ -215,7 +216,7 @@ told = "This takes the known tissue of a simulated cohort."
 if "margin_eac_db" in cohort:
     core_features = {
         "whole core": baseline.map_features(images, "core"),
-        "without the border": baseline.map_features(baseline.shrink_core(images, settings.window_mm), "core"),
+        "without the border": baseline.map_features(baseline.shrink_core(images, settings.maps.window_mm), "core"),
     }
     seen = {name: baseline.seen_of_margin(table, cohort) for name, table in core_features.items()}
     told = "Correlation with the margin's EAC beyond the core's, cross-validated, simulated cohort: " + "; ".join(
@@ -265,12 +266,12 @@ spread = patients.mean_and_sd(seeds, ["accuracy", "specificity", "sensitivity", 
 single = seeds.xs(1, level="seed").rename(index=patients.TITLES)
 spread.insert(0, "AUC, seed 1", single["auc"].round(2))
 told = "Test patients of the simulated cohort.\n\n" + spread.rename(columns={"auc": "AUC"}).to_markdown()
-if all(provenance["settings"][name] == getattr(settings, name) for name in stages.MODELS):
-    again = of_seeds[of_seeds["seed"] == settings.seed].pivot(index="patient", columns="model", values="probability")
+if all(provenance["settings"][name] == value for name, value in settings.flat().items() if not name.startswith(("search_", "pda_", "level", "processes", "models_per_gpu"))):
+    again = of_seeds[of_seeds["seed"] == settings.training.seed].pivot(index="patient", columns="model", values="probability")
     of_table2 = of_networks.loc[cohort.index[cohort["split"] == "test"]]
     off = np.abs(again[list(MODELS)].to_numpy() - of_table2[list(MODELS)].to_numpy()).max()
     told += (
-        f"\n\nSeed {settings.seed} was trained for Table 2 as well: the largest difference between both in a patient's "
+        f"\n\nSeed {settings.training.seed} was trained for Table 2 as well: the largest difference between both in a patient's "
         f"probability is {off:.4f}. On another kind of processor sums are taken in another order, and training makes that visible."
     )
 Markdown(told)

@@ -35,11 +35,11 @@ profile: str = "laptop"  # profile of the study; the paper's figures do not depe
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from helpers.figures import use_book_style
+from helpers.judgement import chance, evaluation, survival
 from IPython.display import Markdown
 from scipy.stats import norm
-
-from helpers import audit, chance, evaluation, survival
-from helpers.figures import use_book_style
+from trust import audit
 
 use_book_style()
 

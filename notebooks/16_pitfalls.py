@@ -33,16 +33,17 @@ repeats: int = 20  # shuffled cohorts per experiment
 n_scans: int = 30  # further simulated patients who are scanned for the sections on attenuation and holes
 
 # %%
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
-
-from helpers import baseline, chance, evaluation, figures, pitfalls, scanners, stages, study
-from helpers.images import fit_scaling, scale
+from helpers import figures, stages
+from helpers.data import study
+from helpers.judgement import chance, evaluation
+from helpers.learning.images import fit_scaling, scale
 from helpers.settings import load_settings
+from IPython.display import Markdown
+from trust import baseline, pitfalls, scanners
 
 figures.use_book_style()
 settings = load_settings(profile, level=level)
@@ -211,10 +212,9 @@ Markdown("Simulated cohort, response tied to size alone.\n\n" + pair(size))
 # share of holes**.
 
 # %%
-coarse = replace(
-    settings, overlap=min(settings.overlap, 0.75), n_lines=min(settings.n_lines, 128), n_reference_frames=2
+coarse = settings.replace(overlap=min(settings.maps.overlap, 0.75), n_lines=min(settings.scan.n_lines, 128), n_reference_frames=2
 )
-further = study.draw_patients(max(n_scans, 8), seed=settings.cohort_seed + 1, effect="none")
+further = study.draw_patients(max(n_scans, 8), seed=settings.study.cohort_seed + 1, effect="none")
 small = scanners.small_scatterers(further, 55.0, 110.0)
 holes = pd.DataFrame(
     {name: scanners.core_medians(one, coarse) for name, one in scanners.central_scans(small, coarse).items()}
@@ -230,7 +230,7 @@ ax.set(xlabel="true core ESD / µm", ylabel="share of holes")
 _ = ax.legend()
 
 # %%
-usual = pd.read_csv(stages.maps(settings, artifacts) / "summary.csv", dtype={"patient": str})
+usual = stages.maps(settings, artifacts).summary
 Markdown(
     f"Among these patients the share of holes alone has an AUC of {alone[0]:.2f} ({alone[1]:.2f}–{alone[2]:.2f}). A "
     f"network that sees holes as zeros can learn them instead of the tissue, and on a scanner with other noise they "
@@ -305,7 +305,7 @@ _ = fig.legend(title="attenuation off by", loc="outside right center")
 # their true value plus the line's error at their depth.
 
 # %%
-many = study.draw_patients(2000, seed=settings.cohort_seed + 2, effect="none")
+many = study.draw_patients(2000, seed=settings.study.cohort_seed + 2, effect="none")
 deeper = many["centre_depth_mm"] > many["centre_depth_mm"].median()
 rows = {}
 for (name, error), line in lines.items():

@@ -33,12 +33,11 @@ level: float = 0.95  # confidence level of all intervals
 
 # %%
 import pandas as pd
-from IPython.display import Markdown
-
-from helpers import reporting, stages
+from helpers import stages
 from helpers.artifacts import project_path
-from helpers.chapters import CHAPTERS
 from helpers.settings import load_settings
+from IPython.display import Markdown
+from trust import reporting
 
 settings = load_settings(profile, level=level)
 patients = stages.cohort(settings, artifacts)
@@ -49,7 +48,7 @@ predictions = stages.models(settings, artifacts).predictions
 
 # %%
 known = reporting.facts(patients, predictions, settings)
-pages = {path.stem[3:]: f"{path.stem}.ipynb" for path in project_path("notebooks").glob(CHAPTERS)}
+pages = {path.stem[3:]: f"{path.stem}.ipynb" for path in project_path("notebooks").glob("[0-9][0-9]_*.py")}
 pages |= {name: f"../{name}.md" for name in ("index", "data", "glossary", "provenance")}
 Markdown(pd.Series(known, name="value").rename(lambda name: name.replace("_", " ")).rename_axis("fact")
          .to_markdown(disable_numparse=True))  # fmt: skip

@@ -45,16 +45,17 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
-
 from helpers import figures
-from helpers.acquisition import frame_of, write_example
 from helpers.artifacts import project_path
-from helpers.maps import parametric_maps
-from helpers.phantom import ReferencePhantom
-from helpers.rf import b_mode_db, n_saturated, read_rf
-from helpers.uncertainty import uncertainty
-from helpers.windows import step_mm
+from helpers.data.acquisition import frame_of
+from helpers.data.phantom import ReferencePhantom
+from helpers.data.rf import b_mode_db, n_saturated, read_rf
+from helpers.data.simulation import write_example
+from helpers.maps import parametric
+from helpers.maps.parametric import parametric_maps
+from helpers.maps.uncertainty import uncertainty
+from helpers.maps.windows import step_mm
+from IPython.display import Markdown
 
 figures.use_book_style()
 simulated = not (sample_rf and reference_rf)
@@ -131,7 +132,7 @@ maps = parametric_maps(sample, reference, None, *size, sample_attenuation_db_cm_
 # %% mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
 for ax, name in zip(axes, ("mbf", "ss", "si"), strict=True):
-    figures.show_map(ax, getattr(maps, name), maps.extent_mm, figures.LABELS[name])
+    figures.show_map(ax, getattr(maps, name), maps.extent_mm, parametric.LABELS[name])
 
 # %%
 finite = {name: np.isfinite(getattr(maps, name)).mean() for name in ("mbf", "ss", "si")}

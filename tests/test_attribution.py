@@ -7,7 +7,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 
-from helpers import attribution
+from helpers.judgement import attribution
 
 PATCH, RING = 4, 2
 EDGE = PATCH + 2 * RING

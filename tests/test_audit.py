@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import audit
+from trust import audit
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import baseline, study
-from helpers.evaluation import auc_interval
-from helpers.images import ImageSet
+from helpers.data import study
+from helpers.judgement.evaluation import auc_interval
+from helpers.learning.images import ImageSet
+from trust import baseline
 
 N_PX, PLANES = 32, 2
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chapters
 import check_html
 import jupytext
 import nbformat
@@ -14,7 +15,6 @@ import pytest
 import render
 import yaml
 
-from helpers import chapters
 from helpers.settings import TYPES, load_settings
 
 ROOT = Path(__file__).parents[1]

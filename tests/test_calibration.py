@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import brier_score_loss
 from test_evaluation import FIRST, POSITIVE
 
-from helpers import calibration
-from helpers.evaluation import proportion_interval
+from helpers.judgement import calibration
+from helpers.judgement.evaluation import proportion_interval
 
 
 def test_calibration_line_against_R():

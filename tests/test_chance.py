@@ -5,7 +5,7 @@ import pytest
 from lifelines.statistics import logrank_test
 from scipy.stats import binomtest, norm
 
-from helpers import chance, survival
+from helpers.judgement import chance, survival
 
 
 def test_log_rank_against_lifelines():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from test_evaluation import FIRST, POSITIVE, SECOND
 
-from helpers import comparison
+from helpers.judgement import comparison
 
 
 def test_difference_of_two_models_against_pROC():

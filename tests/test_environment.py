@@ -17,6 +17,7 @@ DISTRIBUTION = {
     "yaml": "pyyaml",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
+    "lazy_loader": "lazy-loader",
 }  # where it is not the module
 
 
@@ -76,15 +77,12 @@ def imports(path):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"helpers", "IPython", "check_html", "provenance"}
+    return found - set(sys.stdlib_module_names) - {"helpers", "trust", "IPython", "check_html", "provenance"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src" / "helpers").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.stem)
 def test_modules_import_what_is_declared(path):
-    groups = ["book"] if path.stem == "chapters" else []
-    allowed = {requirement.name for requirement in declared(*groups)}
-    if path.stem == "chapters":
-        allowed |= {"nbformat", "nbclient"}  # papermill's own
+    allowed = {requirement.name for requirement in declared()}
     assert {DISTRIBUTION.get(name, name) for name in imports(path)} <= allowed
 
 

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from helpers import audit, evaluation
-from helpers.training import MODELS
+from helpers.data.study import MODELS
+from helpers.judgement import evaluation
+from trust import audit
 
 # fmt: off
 FIRST = np.array([

@@ -11,11 +11,12 @@ import pytest
 import torch
 from scipy.stats import norm, t
 
-from helpers import experiment, patients, pretraining, stages
-from helpers.evaluation import auc_interval
-from helpers.images import ImageSet
+from helpers import stages
+from helpers.judgement.evaluation import auc_interval
+from helpers.learning.images import ImageSet
+from helpers.learning.training import MODELS
 from helpers.settings import load_settings
-from helpers.training import MODELS
+from trust import experiment, patients, pretraining
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results" / "experiment.json"
@@ -24,12 +25,12 @@ COMMITTED = ROOT / "results" / "experiment.json"
 def make_images(settings, artifacts):
     """Images of a cohort without its echoes: ESD and EAC of the core as the tissue has them."""
     cohort = stages.cohort(settings, artifacts)
-    n, planes = settings.image_px, 2
+    n, planes = settings.images.image_px, 2
     y, x = np.mgrid[:n, :n] - n / 2 + 0.5
     names = np.repeat(cohort.index.to_numpy().astype(str), planes)
     count = len(names)
     core, region = (np.repeat([np.hypot(x, y) < n / part], count, axis=0) for part in (4, 3))
-    maps = np.random.default_rng(settings.cohort_seed).normal(0, 3, (count, 4, n, n))
+    maps = np.random.default_rng(settings.study.cohort_seed).normal(0, 3, (count, 4, n, n))
     maps[:, 2:] += cohort.loc[names, ["core_esd_um", "core_eac_db"]].to_numpy()[:, :, None, None]
     maps = np.where(region[:, None], maps, np.nan).astype(np.float32)
     extent = np.tile([0.0, 30.0, 40.0, 10.0], (count, 1))
@@ -158,9 +159,9 @@ def test_traits_are_learned_where_they_are_plain_to_see(bench):
     """Two of five traits are the level of a map: their share of the loss, and more, must go."""
     cohort = experiment.people(101, bench)
     images = experiment.images_of(cohort, bench)
-    settings = replace(bench.settings, epochs=12, learning_rate=1e-3, max_shift=0.0)
-    from helpers.images import fit_scaling, scale
-    from helpers.training import untrained_model
+    settings = bench.settings.replace(epochs=12, learning_rate=1e-3, max_shift=0.0)
+    from helpers.learning.images import fit_scaling, scale
+    from helpers.learning.training import untrained_model
 
     scaling = fit_scaling(images, np.ones(len(images), bool), "core_margin", 1.0)
     inputs = torch.from_numpy(scale(images, scaling))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.images import (
+from helpers.learning.images import (
     ImageSet,
     Scaling,
     augment,
@@ -12,7 +12,7 @@ from helpers.images import (
     resample_plane,
     scale,
 )
-from helpers.maps import ParametricMaps
+from helpers.maps.parametric import ParametricMaps
 
 
 def parametric(values, depth_mm, lateral_mm):
@@ -132,8 +132,8 @@ def test_an_empty_core_is_one_clear_error():
 
 def test_images_come_back_from_a_file_without_pickle(tmp_path):
     images = image_set(np.random.default_rng(4))
-    path = images.save(tmp_path / "images.npz")
-    again = ImageSet.load(path)
+    images.save(tmp_path / "images.npz")
+    again = ImageSet.load(tmp_path / "images.npz")
     for name in ("maps", "core", "region", "patient", "plane", "extent_mm"):
         np.testing.assert_array_equal(getattr(again, name), getattr(images, name))
     assert [file.name for file in tmp_path.iterdir()] == ["images.npz"]

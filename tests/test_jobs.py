@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chapters
+import jobs
 import pytest
 import yaml
 
-from helpers import chapters, jobs, stages
-from helpers.training import MODELS
+from helpers import stages
+from helpers.learning.training import MODELS
 
 ROOT = Path(__file__).parents[1]
 SMALL = (
@@ -39,12 +41,12 @@ def test_stages_find_the_pieces_that_jobs_have_made(parameters, monkeypatch):
     patients = jobs.names_of_patients(parameters)
     for patient in patients:
         do(parameters, "patient", patient)
-    monkeypatch.setattr(stages, "acquire", lambda *_: pytest.fail("mapped again"))
+    monkeypatch.setattr(stages, "acquire_plane", lambda *_: pytest.fail("mapped again"))
     do(parameters, "stage", "maps")
-    assert stages.maps_folder(settings, artifacts) == stages.maps(settings, artifacts)
+    assert all(path.exists() for path in stages.map_files(settings, artifacts).values())
     for model in MODELS:
         do(parameters, "model", model)
-    from helpers import training
+    from helpers.learning import training
 
     monkeypatch.setattr(training, "fit", lambda *_: pytest.fail("trained again"))
     assert stages.models_folder(settings, artifacts) == stages.models(settings, artifacts).folder
@@ -53,7 +55,7 @@ def test_stages_find_the_pieces_that_jobs_have_made(parameters, monkeypatch):
 def test_another_seed_has_a_folder_of_its_own(parameters):
     settings, artifacts = jobs.read(parameters)
     do(parameters, "model", "resnet_core", "--seed", "7")
-    other = stages.models_folder(jobs.replace(settings, seed=7), artifacts)
+    other = stages.models_folder(settings.replace(seed=7), artifacts)
     assert (other / "resnet_core" / "model.json").exists()
     assert other != stages.models_folder(settings, artifacts)
 

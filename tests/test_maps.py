@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.form_factor import gaussian_bsc_db, scatterers
-from helpers.maps import normalised_spectra, parametric_maps
-from helpers.phantom import ReferencePhantom, bead_backscatter
-from helpers.rf import RFPlane
-from helpers.windows import line_power
+from helpers.data.form_factor import gaussian_bsc_db, scatterers
+from helpers.data.phantom import ReferencePhantom, bead_backscatter
+from helpers.data.rf import RFPlane
+from helpers.maps.parametric import normalised_spectra, parametric_maps
+from helpers.maps.windows import line_power
 
 BAND = np.linspace(3, 8, 13)
 

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet18, resnet101
 
-from helpers.attention import Attention, Hourglass, ResidualAttentionNetwork, Unit
-from helpers.images import Scaling
-from helpers.networks import (
+from helpers.learning.attention import Attention, Hourglass, ResidualAttentionNetwork, Unit
+from helpers.learning.images import Scaling
+from helpers.learning.networks import (
     FeatureNetwork,
     PatientModel,
     PredictiveNetwork,
@@ -143,7 +142,7 @@ def test_unit_is_pre_activated_and_projects_the_activated_input():
 @pytest.mark.parametrize("backbone", ["resnet", "ran"])
 @pytest.mark.parametrize(("image_px", "n_maps"), [(32, 256), (64, 64), (128, 16)])
 def test_the_vector_has_256_entries_at_every_size(backbone, image_px, n_maps):
-    settings = replace(LAPTOP, image_px=image_px)
+    settings = LAPTOP.replace(image_px=image_px)
     network = build_feature_network(settings, backbone).eval()
     assert network.to_vector[0].out_channels == n_maps
     images = torch.rand(2, 4, image_px, image_px)
@@ -158,7 +157,7 @@ def test_the_paper_s_size_gives_one_map():
 
 
 def test_pooled_vector_is_the_mean_of_its_maps():
-    network = build_feature_network(replace(LAPTOP, vector="pool"), "resnet").eval()
+    network = build_feature_network(LAPTOP.replace(vector="pool"), "resnet").eval()
     images = torch.rand(2, 4, 64, 64)
     maps = network.to_vector[0](network.backbone(images))
     torch.testing.assert_close(network.vectors(images), maps.mean((2, 3)))
@@ -167,7 +166,7 @@ def test_pooled_vector_is_the_mean_of_its_maps():
 @pytest.mark.parametrize("image_px", [0, 50, 544])
 def test_impossible_image_sizes_are_one_clear_error(image_px):
     with pytest.raises(ValueError, match=f"image_px = {image_px}: "):
-        build_feature_network(replace(LAPTOP, image_px=image_px), "resnet")
+        build_feature_network(LAPTOP.replace(image_px=image_px), "resnet")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ def test_impossible_image_sizes_are_one_clear_error(image_px):
 )
 def test_impossible_sizes_name_the_parameter(name, value):
     with pytest.raises(ValueError, match=f"{name} = "):
-        build_feature_network(replace(LAPTOP, **{name: value}), "resnet")
+        build_feature_network(LAPTOP.replace(**{name: value}), "resnet")
 
 
 def test_images_of_another_size_are_one_clear_error():
@@ -211,7 +210,7 @@ def test_predictive_network_drops_after_the_first_and_the_second_layer():
 
 STEP = """
 import resource, sys, torch
-from helpers.networks import build_feature_network
+from helpers.learning.networks import build_feature_network
 from helpers.settings import load_settings
 torch.manual_seed(0)
 network = build_feature_network(load_settings(sys.argv[1]), sys.argv[2])

@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers import pda
-from helpers.networks import Scaling
+from helpers.data.study import MODELS
+from helpers.judgement import pda
+from helpers.learning.networks import Scaling
+from helpers.learning.training import untrained_model
 from helpers.settings import load_settings
-from helpers.training import MODELS, untrained_model
 
 
 def linear(weight):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers.phantom import GLASS, HOST, ReferencePhantom, bead_backscatter, faran_amplitude_m
-from helpers.rf import RFPlane
+from helpers.data.phantom import GLASS, HOST, ReferencePhantom, bead_backscatter, faran_amplitude_m
+from helpers.data.rf import RFPlane
 
 SEA_WATER = {"sound_speed_m_s": 1477.3, "density_kg_m3": 1026.8}
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu, norm
 
-from helpers import acquisition, pitfalls, scanners, study
+from helpers.data import simulation, study
 from helpers.settings import load_settings
+from trust import pitfalls, scanners
 
 N_PATIENTS, N_PLANES, N_FEATURES = 90, 4, 20
 
@@ -136,8 +137,8 @@ def acquired(patient, settings):
 
 
 def test_the_studys_scanner_gives_the_studys_echoes(patient, settings, acquired):
-    size = settings.n_lines, settings.depth_cm, settings.n_reference_frames, settings.cohort_seed
-    expected = acquisition.simulated(patient, 2, *size)
+    size = settings.scan.n_lines, settings.scan.depth_cm, settings.scan.n_reference_frames, settings.study.cohort_seed
+    expected = simulation.simulated(patient, 2, *size)
     np.testing.assert_array_equal(acquired.plane.samples, expected.plane.samples)
 
 

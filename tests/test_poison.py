@@ -1,17 +1,15 @@
 """Test patients are seen once: whatever is done to them beforehand, all that is learned or chosen stays the same."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tiny import SMOKE, same_weights, study
 
-from helpers.images import fit_scaling
-from helpers.roc import roc_curve
-from helpers.search import search_backbone, search_head
-from helpers.training import MODELS, train_all
+from helpers.judgement.roc import roc_curve
+from helpers.learning.images import fit_scaling
+from helpers.learning.search import search_backbone, search_head
+from helpers.learning.training import MODELS, train_all
 
-SETTINGS = replace(SMOKE, epochs=2, head_epochs=4, processes=1, search_trials=3, search_backbone_trials=1)
+SETTINGS = SMOKE.replace(epochs=2, head_epochs=4, processes=1, search_trials=3, search_backbone_trials=1)
 
 
 def garbage(images, patients, planes):

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.acquisition import read_listing, recorded
-from helpers.regions import core_from_mask, core_from_polygon, margin_of
-from helpers.rf import RFPlane, write_rf
+from helpers.data.acquisition import read_listing, recorded
+from helpers.data.regions import core_from_mask, core_from_polygon, margin_of
+from helpers.data.rf import RFPlane, write_rf
 
 DEPTH_MM, LATERAL_MM = np.arange(0, 40, 0.1), np.arange(0, 60, 0.25)
 

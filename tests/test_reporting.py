@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers import reporting
+from helpers.learning.training import MODELS
 from helpers.settings import load_settings
-from helpers.training import MODELS
+from trust import reporting
 
 ROOT = Path(__file__).parents[1]
 MADE = ("data", "provenance")  # pages that are written when the book is rendered

@@ -3,15 +3,14 @@
 import multiprocessing
 import random
 import time
-from dataclasses import replace
 
 import pytest
 from tiny import SMOKE, same_weights, study
 
-from helpers.training import train_model
+from helpers.learning.training import train_model
 
 SLUG = "ran_core"
-SETTINGS = replace(SMOKE, epochs=6, head_epochs=30, head_patience=30)
+SETTINGS = SMOKE.replace(epochs=6, head_epochs=30, head_patience=30)
 BOUND_S = 120  # for a process that hangs
 
 

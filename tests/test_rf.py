@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.rf import RFPlane, b_mode_db, read_rf, write_rf
+from helpers.data.rf import RFPlane, b_mode_db, read_rf, write_rf
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import norm
 from test_evaluation import FIRST, POSITIVE, SECOND
 
-from helpers import evaluation, roc
+from helpers.judgement import evaluation, roc
 
 CURVES = {"RAN, core": (POSITIVE, FIRST), "RAN, core + margin": (POSITIVE, SECOND)}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

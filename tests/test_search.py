@@ -10,11 +10,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 from tiny import SMOKE, study
 
-from helpers import search
-from helpers.fitting import Samples
-from helpers.training import MODELS, train_all
+from helpers.data.study import MODELS
+from helpers.learning import search
+from helpers.learning.fitting import Samples
+from helpers.learning.training import train_all
 
-SETTINGS = replace(SMOKE, epochs=1, head_epochs=4, processes=1, search_trials=4, search_backbone_trials=6,
+SETTINGS = SMOKE.replace(epochs=1, head_epochs=4, processes=1, search_trials=4, search_backbone_trials=6,
                    search_epochs=2)  # fmt: skip
 SLUG = "resnet_core"
 
@@ -58,11 +59,11 @@ def test_one_seed_gives_one_search_also_when_it_is_interrupted(results, tmp_path
     (tmp_path / "again").mkdir()
     whole = search.search_head(results, *study(), SETTINGS, SLUG)
     again = moved(results, tmp_path / "again")
-    search.search_head(again, *study(), replace(SETTINGS, search_trials=2), SLUG)
+    search.search_head(again, *study(), SETTINGS.replace(search_trials=2), SLUG)
     assert tried(search.search_head(again, *study(), SETTINGS, SLUG)) == tried(whole)
     (tmp_path / "other").mkdir()
     other = moved(results, tmp_path / "other")
-    assert tried(search.search_head(other, *study(), replace(SETTINGS, seed=9), SLUG)) != tried(whole)
+    assert tried(search.search_head(other, *study(), SETTINGS.replace(seed=9), SLUG)) != tried(whole)
 
 
 def test_a_search_that_is_complete_runs_nothing(results, monkeypatch):
@@ -76,7 +77,7 @@ def join_in(results, settings, worker):
 
 
 def test_two_processes_fill_one_study(results, tmp_path):
-    results, settings = moved(results, tmp_path), replace(SETTINGS, search_trials=8)
+    results, settings = moved(results, tmp_path), SETTINGS.replace(search_trials=8)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["helpers.search", "tiny"])
     workers = [context.Process(target=join_in, args=(results, settings, worker)) for worker in (0, 1)]
@@ -92,9 +93,9 @@ def test_two_processes_fill_one_study(results, tmp_path):
 
 
 def test_trials_may_be_shared_through_a_database(results, tmp_path):
-    settings = replace(SETTINGS, search_trials=2, search_storage=f"sqlite:///{tmp_path}/trials.db")
+    settings = SETTINGS.replace(search_trials=2, search_storage=f"sqlite:///{tmp_path}/trials.db")
     found = search.search_head(results, *study(), settings, SLUG)
-    [summary] = optuna.get_all_study_summaries(settings.search_storage)
+    [summary] = optuna.get_all_study_summaries(settings.search.search_storage)
     assert (summary.study_name, summary.n_trials) == (found.study_name, 2)
 
 
@@ -102,7 +103,7 @@ def test_backbone_trials_train_the_feature_network_and_some_are_given_up(results
     found = search.search_backbone(results, *study(), SETTINGS, SLUG)
     assert len(found.trials) == 6
     assert set(found.trials[0].params) == {"learning_rate", "batch_size", "optimizer"}
-    assert all(len(trial.intermediate_values) <= SETTINGS.search_epochs for trial in found.trials)
+    assert all(len(trial.intermediate_values) <= SETTINGS.search.search_epochs for trial in found.trials)
 
 
 def test_a_backbone_trial_below_the_median_is_given_up(monkeypatch):
@@ -152,7 +153,7 @@ def test_stored_vectors_are_those_that_training_used(results):
 @pytest.mark.parametrize("name", ["search_trials", "search_epochs"])
 def test_impossible_searches_name_the_parameter(results, name):
     with pytest.raises(ValueError, match=f"{name} = 0: expected 1 or more"):
-        search.search_head(results, *study(), replace(SETTINGS, **{name: 0}), SLUG)
+        search.search_head(results, *study(), SETTINGS.replace(**{name: 0}), SLUG)
 
 
 def test_aucs_against_scikit_learn():

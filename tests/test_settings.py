@@ -1,7 +1,6 @@
 """Parameters: checked by name and type, found by name or path, each one explained in laptop.yml."""
 
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -34,8 +33,8 @@ def test_wrong_type_is_refused(name, value):
 
 
 def test_whole_number_serves_as_a_float():
-    assert load_settings("laptop", depth_cm=5).depth_cm == 5.0
-    assert type(load_settings("laptop", depth_cm=5).depth_cm) is float
+    assert load_settings("laptop", depth_cm=5).scan.depth_cm == 5.0
+    assert type(load_settings("laptop", depth_cm=5).scan.depth_cm) is float
 
 
 def test_profile_is_found_by_name_and_by_path():
@@ -52,7 +51,7 @@ def test_profile_outside_the_project_must_be_complete(tmp_path):
     path.write_text("seed: 3\n")
     with pytest.raises(ValueError, match="are missing"):
         load_settings(path)
-    path.write_text(yaml.safe_dump(asdict(load_settings("smoke"))))
+    path.write_text(yaml.safe_dump(load_settings("smoke").flat()))
     assert load_settings(path) == load_settings("smoke")
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy.signal import hilbert
 
-from helpers.maps import parametric_maps
-from helpers.rf import RFPlane
-from helpers.simulation import (
+from helpers.data.rf import RFPlane
+from helpers.data.simulation import (
     HOP,
     System,
     amplitude,
@@ -20,9 +19,10 @@ from helpers.simulation import (
     share_below,
     simulate_phantom,
     simulate_plane,
-    true_maps,
 )
-from helpers.tissue import Tissue
+from helpers.data.tissue import Tissue
+from helpers.maps.parametric import parametric_maps
+from helpers.maps.recovery import true_maps
 
 SYSTEM = System(n_lines=128, depth_mm=40.0, focus_mm=20.0)
 

@@ -7,9 +7,9 @@ array: diffraction, focusing, pulse and attenuation are its own, nothing comes f
 import numpy as np
 import pytest
 
-from helpers.maps import parametric_maps
-from helpers.phantom import ReferencePhantom
-from helpers.rf import RFPlane
+from helpers.data.phantom import ReferencePhantom
+from helpers.data.rf import RFPlane
+from helpers.maps.parametric import parametric_maps
 
 pymust = pytest.importorskip("pymust")
 

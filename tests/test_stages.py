@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from helpers import stages
-from helpers.acquisition import RECORDED_COLUMNS, simulated
-from helpers.rf import write_rf
+from helpers.data.acquisition import RECORDED_COLUMNS
+from helpers.data.rf import write_rf
+from helpers.data.simulation import simulated
+from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
 
 N_PLANES = 2
@@ -43,7 +45,7 @@ def test_a_plane_from_a_file_is_the_plane_from_the_seed(settings, recorded_folde
     from_seed = stages.acquire(settings, tmp_path, "P003", 1)
     from_file = stages.acquire(recorded, tmp_path, "P003", 1)
     np.testing.assert_array_equal(from_seed.plane.samples, from_file.plane.samples)
-    seed_map, file_map = (stages.map_plane(a, settings) for a in (from_seed, from_file))
+    seed_map, file_map = (map_plane(a, settings.maps) for a in (from_seed, from_file))
     np.testing.assert_array_equal(seed_map.core, file_map.core)
     inside = seed_map.core | seed_map.margin
     np.testing.assert_array_equal(seed_map.maps.mbf[inside], file_map.maps.mbf[inside])
@@ -69,24 +71,21 @@ def mapped(settings, tmp_path_factory):
 
 
 def test_maps_are_made_once_and_survive_the_loss_of_one_patient(settings, mapped):
-    artifacts, folder = mapped
-    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    (folder / "P002.h5").unlink()
-    (folder / "summary.csv").unlink()
-    assert stages.maps(settings, artifacts) == folder
-    again = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert set(again) == set(times)
-    kept = set(times) - {"P002.h5", "summary.csv"}
-    assert all(again[name] == times[name] for name in kept)
-    assert again["P002.h5"] != times["P002.h5"]
+    artifacts, made = mapped
+    times = {name: path.stat().st_mtime_ns for name, path in made.files.items()}
+    made.files["P002"].unlink()
+    assert stages.maps(settings, artifacts).files == made.files
+    again = {name: path.stat().st_mtime_ns for name, path in made.files.items()}
+    assert [name for name in times if again[name] != times[name]] == ["P002"]
 
 
 def test_maps_read_back_equal_maps_made_anew_within_half_precision(settings, mapped):
-    artifacts, folder = mapped
-    stored = list(stages.read_maps(folder / "P001.h5"))[1]
-    anew = stages.map_plane(stages.acquire(settings, artifacts, "P001", 1), settings)
+    artifacts, made = mapped
+    stored = made.planes("P001")[1]
+    anew = map_plane(stages.acquire(settings, artifacts, "P001", 1), settings.maps)
     np.testing.assert_allclose(stored.maps.mbf, anew.maps.mbf, atol=0.02)
     np.testing.assert_array_equal(stored.margin, anew.margin)
+    assert stored.maps.band_mhz == anew.maps.band_mhz
 
 
 def test_an_id_that_is_a_path_is_refused():

@@ -6,7 +6,8 @@ import pytest
 from lifelines import KaplanMeierFitter
 from scipy.stats import chi2_contingency
 
-from helpers import audit, study
+from helpers.data import study
+from trust import audit
 
 
 @pytest.fixture(scope="module")

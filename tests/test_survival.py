@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from lifelines.datasets import load_leukemia, load_rossi
 
-from helpers import survival
+from helpers.judgement import survival
 
 
 def test_recidivism_against_R():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
 
-from helpers import study, tissue
-from helpers.regions import core_from_polygon, margin_of
-from helpers.rf import RFPlane
-from helpers.study import draw_patients
-from helpers.tissue import Tissue, bilinear, draw_outline, parameter_table, patient_plane, region_shares
+from helpers.data import study, tissue
+from helpers.data.regions import core_from_polygon, margin_of
+from helpers.data.rf import RFPlane
+from helpers.data.study import draw_patients
+from helpers.data.tissue import Tissue, bilinear, draw_outline, parameter_table, patient_plane, region_shares
 
 
 @pytest.fixture(scope="module")

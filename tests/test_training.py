@@ -1,6 +1,5 @@
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +9,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 from tiny import SMOKE, same_weights, study, weights_of
 from torch import nn
 
-from helpers import fitting, training
-from helpers.fitting import Plan, Samples, area_under_curve, fit, resolve_device, validate
-from helpers.images import fit_scaling
-from helpers.networks import FeatureNetwork
-from helpers.training import MODELS, check_inputs, load_model, predict, train_all, train_model, train_runs
+from helpers.data.study import MODELS
+from helpers.learning import fitting, training
+from helpers.learning.fitting import Plan, Samples, area_under_curve, fit, resolve_device, validate
+from helpers.learning.images import fit_scaling
+from helpers.learning.networks import FeatureNetwork
+from helpers.learning.training import check_inputs, load_model, predict, train_all, train_model, train_runs
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,9 @@ def test_models_against_the_papers_table_2():
 
 
 def test_what_a_model_leaves_behind(trained):
-    assert sorted(file.name for file in trained.iterdir()) == [
-        "curves.csv", "model.json", "predictions.csv", "weights.pt"]  # fmt: skip
+    files = ["curves.csv", "model.json", "predictions.csv", "weights.pt"]
+    seals = [f"{name}.sha256" for name in files]
+    assert sorted(file.name for file in trained.iterdir()) == sorted(files + seals)
     predictions, curves = pd.read_csv(trained / "predictions.csv"), pd.read_csv(trained / "curves.csv")
     assert list(predictions) == ["patient", "model", "split", "responder", "probability", "seed"]
     assert list(predictions["patient"]) == list(study()[1].index)
@@ -61,7 +62,7 @@ def test_one_seed_gives_one_result_whatever_the_caller_drew_before(trained, tmp_
 
 
 def test_another_seed_gives_another_result(trained, tmp_path):
-    other = train_model(*study(), "ran_core_margin", replace(SMOKE, seed=SMOKE.seed + 1), tmp_path)
+    other = train_model(*study(), "ran_core_margin", SMOKE.replace(seed=SMOKE.training.seed + 1), tmp_path)
     assert not same_weights(trained, other)
 
 
@@ -80,12 +81,14 @@ def test_a_killed_run_ends_as_an_undisturbed_one(trained, tmp_path, monkeypatch,
     monkeypatch.setattr(fitting, "train_epoch", killed)
     with pytest.raises(KeyboardInterrupt):
         train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
-    stages = ["feature", "predictive"] if whole_epochs > SMOKE.epochs else ["feature"]
-    left = sorted(file.name for file in (tmp_path / "ran_core_margin").iterdir())
-    assert left == [f"{stage}.checkpoint.pt" for stage in stages]
+    stages = ["feature", "predictive"] if whole_epochs > SMOKE.training.epochs else ["feature"]
+    left = sorted(file.name for file in (tmp_path / "ran_core_margin").glob("*.pt"))
+    assert [name.split("-")[0] for name in left] == stages
     monkeypatch.setattr(fitting, "train_epoch", lambda *arguments: calls.append(2) or train_epoch(*arguments))
     resumed = train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
-    assert calls.count(2) == SMOKE.epochs + SMOKE.head_epochs - whole_epochs  # nothing is trained twice
+    assert (
+        calls.count(2) == SMOKE.training.epochs + SMOKE.training.head_epochs - whole_epochs
+    )  # nothing is trained twice
     assert same_weights(trained, resumed)
     assert (trained / "curves.csv").read_text() == (resumed / "curves.csv").read_text()
 
@@ -95,16 +98,22 @@ def test_a_finished_model_is_not_trained_again(trained, monkeypatch):
     assert train_model(*study(), "ran_core_margin", SMOKE, trained.parent) == trained
 
 
-def test_a_model_of_other_settings_is_one_clear_error(trained):
-    with pytest.raises(ValueError, match=r"class_weight = 5\.0, now 2\.0"):
-        train_model(*study(), "ran_core_margin", replace(SMOKE, class_weight=2.0), trained.parent)
+def test_a_model_of_other_settings_is_made_again_in_its_place(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "ran_core_margin")
+    train_model(*study(), "ran_core_margin", SMOKE.replace(class_weight=2.0), tmp_path)
+    assert not same_weights(trained, folder)
+    train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
+    assert same_weights(trained, folder)
+
+
+def test_a_model_tells_what_it_is_and_where_it_was_made(trained):
     card = json.loads((trained / "model.json").read_text())
     assert (card["number"], card["title"]) == (4, "RAN, core + margin")
     assert "CPU cores" in card["device"]
 
 
 def test_four_models_in_two_processes_equal_one_trained_here(trained, tmp_path):
-    results = train_all(*study(), replace(SMOKE, processes=2), tmp_path)
+    results = train_all(*study(), SMOKE.replace(processes=2), tmp_path)
     assert list(results.predictions["model"].unique()) == list(MODELS)
     assert len(results.predictions) == 4 * 15
     assert same_weights(trained, tmp_path / "ran_core_margin")
@@ -113,23 +122,26 @@ def test_four_models_in_two_processes_equal_one_trained_here(trained, tmp_path):
 
 
 def test_several_seeds_train_side_by_side_each_in_its_folder(trained, tmp_path):
-    runs = {tmp_path / str(seed): replace(SMOKE, seed=seed, processes=1) for seed in (SMOKE.seed, SMOKE.seed + 1)}
+    runs = {
+        tmp_path / str(seed): SMOKE.replace(seed=seed, processes=1)
+        for seed in (SMOKE.training.seed, SMOKE.training.seed + 1)
+    }
     train_runs(*study(), runs, ["ran_core_margin"])
     first, second = (folder / "ran_core_margin" for folder in runs)
     assert same_weights(trained, first)
     assert not same_weights(first, second)
-    assert not (tmp_path / str(SMOKE.seed) / "resnet_core").exists()
+    assert not (tmp_path / str(SMOKE.training.seed) / "resnet_core").exists()
 
 
 def test_a_gpu_takes_as_many_models_as_it_is_given(monkeypatch):
-    settings = replace(SMOKE, processes=8, models_per_gpu=3)
+    settings = SMOKE.replace(processes=8, models_per_gpu=3)
     assert training.at_a_time(settings) == 8
     monkeypatch.setattr(training, "resolve_device", lambda name: torch.device("cuda"))
     assert training.at_a_time(settings) == 3
 
 
 def test_the_pooled_vector_trains_and_loads(tmp_path):
-    settings = replace(SMOKE, vector="pool", epochs=1, head_epochs=2)
+    settings = SMOKE.replace(vector="pool", epochs=1, head_epochs=2)
     model = load_model(train_model(*study(), "resnet_core", settings, tmp_path))
     assert model.feature_network.to_vector[0].out_channels == 256
 
@@ -137,37 +149,29 @@ def test_the_pooled_vector_trains_and_loads(tmp_path):
 def test_only_the_feature_network_is_compiled_and_only_if_asked(tmp_path, monkeypatch):
     compiled = []
     monkeypatch.setattr(nn.Module, "compile", lambda network, **options: compiled.append((type(network), options)))
-    short = replace(SMOKE, epochs=1, head_epochs=1)
+    short = SMOKE.replace(epochs=1, head_epochs=1)
     train_model(*study(), "resnet_core", short, tmp_path / "plain")
     assert compiled == []
-    train_model(*study(), "resnet_core", replace(short, compile_network=True), tmp_path / "compiled")
+    train_model(*study(), "resnet_core", short.replace(compile_network=True), tmp_path / "compiled")
     assert compiled == [(FeatureNetwork, {"dynamic": False})]
 
 
 @pytest.mark.slow
 def test_a_compiled_network_learns_the_same_within_rounding(tmp_path):
     """Without dropout, which a compiled network draws in its own way; its file has the names of a plain one."""
-    short = replace(SMOKE, epochs=2, head_epochs=2, dropout=0.0)
+    short = SMOKE.replace(epochs=2, head_epochs=2, dropout=0.0)
     plain = train_model(*study(), "resnet_core", short, tmp_path / "plain")
-    compiled = train_model(*study(), "resnet_core", replace(short, compile_network=True), tmp_path / "compiled")
+    compiled = train_model(*study(), "resnet_core", short.replace(compile_network=True), tmp_path / "compiled")
     one, other = weights_of(plain), weights_of(compiled)
     assert one.keys() == other.keys()
     losses = [pd.read_csv(folder / "curves.csv")["training_loss"] for folder in (plain, compiled)]
     np.testing.assert_allclose(*losses, rtol=1e-2)
 
 
-def test_a_model_saved_before_a_parameter_was_added_still_loads(trained, tmp_path):
-    folder = shutil.copytree(trained, tmp_path / "earlier")
-    card = json.loads((folder / "model.json").read_text())
-    del card["settings"]["pda_stride_px"]
-    (folder / "model.json").write_text(json.dumps(card))
-    assert load_model(folder).region == "core_margin"
-
-
 def test_a_tumours_mark_is_learned(tmp_path):
     """ESD tells the classes apart by two standard deviations of a pixel: unseen patients are ranked."""
     images, patients = study(n_patients=45)
-    settings = replace(SMOKE, epochs=8, head_epochs=40, learning_rate=3e-3)
+    settings = SMOKE.replace(epochs=8, head_epochs=40, learning_rate=3e-3)
     train_model(images, patients, "resnet_core", settings, tmp_path)
     predictions = pd.read_csv(tmp_path / "resnet_core" / "predictions.csv").query("split == 'test'")
     assert roc_auc_score(~predictions["responder"], predictions["probability"]) > 0.9  # high = NON-responder
@@ -226,7 +230,7 @@ def test_every_training_plane_is_shown_once_an_epoch():
     network = nn.Linear(5, 2)
     network.register_forward_pre_hook(lambda layer, inputs: shown.extend(inputs * layer.training))
     data = samples(21)
-    fit(network, data, samples(), Plan("predictive", 1, epochs=1, patience=1), replace(SMOKE, batch_size=4))
+    fit(network, data, samples(), Plan("predictive", 1, epochs=1, patience=1), SMOKE.replace(batch_size=4))
     assert {len(batch) for batch in shown} <= {4, 5}
     rows = torch.cat(shown)
     assert torch.equal(rows.sort(0).values, data.inputs.sort(0).values)
@@ -237,7 +241,7 @@ def test_scaling_of_a_trained_model_comes_from_training_patients(trained):
     images, patients = study()
     train = (patients["split"] == "train")[images.patient].to_numpy()
     alone = images.select(train)
-    expected = fit_scaling(alone, np.ones(len(alone), bool), "core_margin", SMOKE.clip_percentile)
+    expected = fit_scaling(alone, np.ones(len(alone), bool), "core_margin", SMOKE.training.clip_percentile)
     model = load_model(trained)
     np.testing.assert_array_equal(model.scaling.lo, expected.lo)
     np.testing.assert_array_equal(model.scaling.hi, expected.hi)
@@ -257,7 +261,7 @@ def test_scaling_of_a_trained_model_comes_from_training_patients(trained):
 def test_impossible_settings_name_the_parameter(change):
     [(name, value)] = change.items()
     with pytest.raises(ValueError, match=f"{name} = {value!r}"):
-        check_inputs(*study(), replace(SMOKE, **change))
+        check_inputs(*study(), SMOKE.replace(**change))
 
 
 def test_cohorts_that_cannot_be_trained_on_say_why():
@@ -274,11 +278,11 @@ def test_cohorts_that_cannot_be_trained_on_say_why():
 
 def test_a_loss_that_explodes_names_the_learning_rate(tmp_path):
     with pytest.raises(ValueError, match="lower learning_rate"):
-        train_model(*study(), "resnet_core", replace(SMOKE, learning_rate=1e30, optimizer="sgd"), tmp_path)
+        train_model(*study(), "resnet_core", SMOKE.replace(learning_rate=1e30, optimizer="sgd"), tmp_path)
 
 
 def test_bf16_trains_and_predicts_in_float32(tmp_path):
-    settings = replace(SMOKE, precision="bf16", epochs=1, head_epochs=2)
+    settings = SMOKE.replace(precision="bf16", epochs=1, head_epochs=2)
     model = load_model(train_model(*study(), "resnet_core", settings, tmp_path))
     assert model.vectors(torch.rand(1, 4, 32, 32)).dtype == torch.float32
 

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from helpers.attenuation import estimate_attenuation
-from helpers.maps import parametric_maps
-from helpers.normalisation import reference_band_mhz
-from helpers.phantom import ReferencePhantom, bead_backscatter
-from helpers.rf import RFPlane
-from helpers.simulation import System, pulse_db, simulate_phantom, simulate_plane, true_maps
-from helpers.tissue import Tissue
-from helpers.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
-from helpers.windows import window_grid
+from helpers.data.phantom import ReferencePhantom, bead_backscatter
+from helpers.data.rf import RFPlane
+from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
+from helpers.data.tissue import Tissue
+from helpers.maps.attenuation import estimate_attenuation
+from helpers.maps.normalisation import reference_band_mhz
+from helpers.maps.parametric import parametric_maps
+from helpers.maps.recovery import true_maps
+from helpers.maps.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
+from helpers.maps.windows import window_grid
 
 SYSTEM = System(n_lines=192, depth_mm=40.0)
 SEEDS = range(20)
@@ -87,7 +88,7 @@ def test_standard_errors_of_windows_are_the_spread_of_a_uniform_map(phantoms):
 
 
 def test_misfit_is_the_distance_from_numpys_own_line(phantoms):
-    from helpers.maps import normalised_spectra
+    from helpers.maps.parametric import normalised_spectra
 
     plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
     maps = parametric_maps(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.576)

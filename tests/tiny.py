@@ -1,17 +1,16 @@
 """A study so small that a model of it trains in a second, and the means to compare two models."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from helpers.images import ImageSet
+from helpers.learning.images import ImageSet
 from helpers.settings import load_settings
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
-SMOKE = replace(load_settings(PROFILES / "smoke.yml"), image_px=32, epochs=3, head_epochs=5, device="cpu")
+SMOKE = load_settings(PROFILES / "smoke.yml").replace(image_px=32, epochs=3, head_epochs=5, device="cpu")
 
 
 def study(n_patients=15, n=32, seed=0):

@@ -1,44 +1,113 @@
-"""Files that are written whole or not at all, named after what they depend on."""
+"""Files that are written whole or not at all, sealed with a checksum, and made anew when they are damaged."""
 
 import hashlib
-import inspect
 import json
 import os
+import platform
+import re
 import uuid
-from collections.abc import Callable, Mapping
-from functools import cache
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+
+SEAL = ".sha256"  # beside every artifact, in the form that ``sha256sum --check`` reads
+TEMPORARY = re.compile(r"^\..+~(?P<host>[^~]+)~(?P<pid>\d+)~[0-9a-f]{32}(\.\w+)*$")
 
 
-def content_key(parameters: Mapping, *modules: ModuleType) -> str:
-    """Return 12 hex digits that change when a parameter or the source of a module changes."""
-    digest = hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode())
-    for module in modules:
-        digest.update(source_of(module).encode())
-    return digest.hexdigest()[:12]
+def keep(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Return the path of a sealed file, after ``write(temporary_path)`` has made it if it is not there, or damaged."""
+    path = Path(path)
+    if not is_sound(path):
+        write_whole(path, write, seal=True)
+    return path
 
 
-@cache
-def source_of(module: ModuleType) -> str:
-    """Source of a module as this process first saw it: an edit during a run does not change the run's keys."""
-    return inspect.getsource(module)
+def is_sound(path: Path) -> bool:
+    """Tell whether a sealed file is there as it was written; one that is not is named in a warning and removed."""
+    seal = path.with_name(path.name + SEAL)
+    if not path.exists():
+        return False
+    if seal.exists() and seal.read_text().split(" ")[0] == file_digest(path):
+        return True
+    warnings.warn(f"{path}: not as it was written (its checksum differs); removed, to be made again", stacklevel=3)
+    path.unlink()
+    seal.unlink(missing_ok=True)
+    return False
 
 
-def write_whole(path: str | Path, write: Callable[[Path], None]) -> Path:
-    """Let ``write(temporary_path)`` make a file, then move it to ``path`` in one step.
+def write_whole(path: str | Path, write: Callable[[Path], object], seal: bool = False) -> Path:
+    """Let ``write(temporary_path)`` make a file, then move it to ``path`` in one step, with its checksum beside it.
 
     A reader never sees half a file: an exception or a kill leaves ``path`` as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
+    name = f".{path.stem}~{platform.node() or 'here'}~{os.getpid()}~{uuid.uuid4().hex}{path.suffix}"
+    temporary = path.with_name(name)
     try:
         write(temporary)
+        if seal:
+            told = f"{digest_of(temporary)}  {path.name}\n"
+            write_whole(path.with_name(path.name + SEAL), lambda file: file.write_text(told))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove what processes of this machine left half-written when they were killed; return what was removed."""
+    swept = []
+    for path in folder.rglob(".*~*"):
+        told = TEMPORARY.match(path.name)
+        if told and told["host"] == (platform.node() or "here") and not is_running(int(told["pid"])):
+            path.unlink(missing_ok=True)
+            swept.append(path)
+    return swept
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process of this machine is alive."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+DIGESTS: dict[str, list] = {}  # path: size, times of change, digest
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file; one whose size and times of change are as before is not read again."""
+    path = Path(path).resolve()
+    state = path.stat()
+    now = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+    known = DIGESTS.get(str(path))
+    if known is None or known[:-1] != now:
+        known = DIGESTS[str(path)] = [*now, digest_of(path)]
+    return known[-1]
+
+
+def recall_digests(path: Path) -> None:
+    """Take over the digests that an earlier process stored; they hold as long as the files stay as they were."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    DIGESTS.update({name: digest for name, digest in known.items() if name not in DIGESTS})
+
+
+def store_digests(path: Path) -> None:
+    """Leave this process's digests in a file for the next one."""
+    text = json.dumps(DIGESTS, indent=0)
+    if not path.exists() or path.read_text() != text:
+        write_whole(path, lambda temporary: temporary.write_text(text))
 
 
 def project_path(path: str | Path) -> Path:

@@ -6,8 +6,6 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-LABELS = {"mbf": "MBF / dB", "ss": "SS / dB/MHz", "si": "SI / dB", "esd_um": "ESD / µm", "eac_db": "EAC / dB"}
-FOUR = ("mbf", "si", "esd_um", "eac_db")  # the maps that the networks see
 DYNAMIC_RANGE_DB = 60.0
 
 
@@ -74,9 +72,10 @@ def show_overlay(
     cmap: str = "viridis",
     limits: tuple[float, float] | None = None,
 ) -> None:
-    """Draw values over a mapped plane's B-mode with the core dashed and a colour bar, as in the paper's Figure 2.
+    """Draw values over a mapped plane's B-mode with the core dashed and a colour bar, as in Figure 2.
 
-    ``plane`` is a ``stages.MappedPlane`` with its B-mode; ``values`` lie on its maps' grid, or on their own extent.
+    ``plane`` is a ``helpers.maps.planes.MappedPlane`` with its B-mode; ``values`` lie on its maps' grid, or on their
+    own extent.
     """
     show_b_mode(ax, plane.b_mode_db, plane.b_mode_extent_mm)
     show_map(ax, values, extent_mm or plane.maps.extent_mm, label, cmap, limits, alpha=0.85)

@@ -1,0 +1,189 @@
+"""One chapter, executed: parameters checked by name, the notebook written whole or not at all."""
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from helpers.artifacts import project_path, write_whole
+from helpers.keys import closure, imported_by, source_path
+from helpers.provenance import circumstances
+from helpers.settings import TYPES, Settings, check_name, load_settings, parse_changes
+
+CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
+GIVEN = {"profile"}  # declared by every chapter, chosen by whoever runs it
+
+
+def declared_parameters(chapter: Path) -> dict[str, Any]:
+    """Return name -> ``Parameter(name, inferred_type_name, default, help)`` of a chapter's parameters cell.
+
+    Papermill's own reader does it, so this is what ``papermill --help-notebook`` shows.
+    """
+    import jupytext
+    from papermill.translators import PythonTranslator
+
+    cells = [c for c in jupytext.read(chapter).cells if "parameters" in c.metadata.get("tags", [])]
+    return {p.name: p for p in PythonTranslator.inspect(cells[0])} if cells else {}
+
+
+def own_parameters(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, type]:
+    """Return name -> type of what chapters declare beyond the profile (``sample_rf``, ``artifacts``)."""
+    every = {name: parameter for chapter in declared.values() for name, parameter in chapter.items()}
+    return {
+        name: type(ast.literal_eval(parameter.default))
+        for name, parameter in every.items()
+        if name not in TYPES and name not in GIVEN
+    }
+
+
+def chapter_values(declared: Iterable[str], settings: Settings, changes: Mapping, profile: Path) -> dict:
+    """Return the values for the parameters one chapter declares; its own ones only where changed."""
+    values = settings.flat() | {"artifacts": "artifacts"} | dict(changes) | {"profile": profile.as_posix()}
+    return {name: values[name] for name in declared if name in values}
+
+
+def resolve(profile: str, text: str = "", folder: str | Path = "artifacts") -> Path:
+    """Check the parameters of a run and write them down; return the folder of the run.
+
+    ``settings.yml`` there holds every parameter of the study, ``parameters/NN_word.yml`` what a chapter is
+    given, ``parameters/stages.yml`` what the shared stages are. A file whose content stays is not touched.
+    Raises ``FileNotFoundError``, ``ValueError`` or ``TypeError`` as ``load_settings`` does.
+    """
+    declared = {path: declared_parameters(path) for path in sorted(project_path("notebooks").glob(CHAPTERS))}
+    changes = parse_changes(text, own_parameters(declared))
+    settings = load_settings(profile, **{name: value for name, value in changes.items() if name in TYPES})
+    check_files(changes)
+    run = Path(folder) / Path(profile).stem
+    write_if_changed(project_path(run) / "settings.yml", settings.flat())
+    given = {path.stem: list(names) for path, names in declared.items()} | {"stages": ["profile", "artifacts"]}
+    for name, names in given.items():
+        values = chapter_values(names, settings, changes, run / "settings.yml")
+        write_if_changed(project_path(run) / "parameters" / f"{name}.yml", values)
+    return run
+
+
+def check_files(changes: Mapping[str, Any]) -> None:
+    """Raise ``FileNotFoundError`` for a parameter ``..._rf`` that names a file that is not there."""
+    for name, value in changes.items():
+        if name.endswith("_rf") and value and not project_path(value).is_file():
+            raise FileNotFoundError(f"SET: {name} = {value!r}: there is no such file")
+
+
+def write_if_changed(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values as YAML; leave the file alone, time stamp included, if it says the same already."""
+    text = yaml.safe_dump(dict(values), sort_keys=False)
+    if not path.exists() or path.read_text() != text:
+        write_whole(path, lambda temporary: temporary.write_text(text))
+
+
+def used_modules(source: Path) -> list[Path]:
+    """Return the modules of the project that a source file imports, directly or through one another."""
+    return sorted(source_path(name) for name in closure(*imported_by(source.read_text())))
+
+
+def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
+    """Execute a chapter with papermill and return how long it took, s.
+
+    Only a chapter that ran to its end takes the place of ``output``; one that failed is left beside
+    it as ``*.failed.ipynb``. Raises ``ValueError`` for a parameter the chapter does not declare and
+    what papermill raises for an error in a cell.
+    """
+    import papermill
+
+    declared = declared_parameters(chapter)
+    for name in values:
+        check_name(name, declared, chapter)
+    use_own_kernel()
+    failed = output.with_suffix(".failed.ipynb")
+    source = output.with_suffix(".source.ipynb")
+    write_source(chapter, source)
+    try:
+        notebook = papermill.execute_notebook(
+            source,
+            failed,
+            dict(values),
+            kernel_name="python3",
+            cwd=project_path("."),
+            progress_bar=False,
+            extra_arguments=["--log-level=CRITICAL"],  # of the kernel, not of the cells
+        )
+    finally:
+        source.unlink()
+    finish(notebook, chapter, output)
+    failed.unlink()
+    return notebook.metadata.papermill.duration
+
+
+def write_source(chapter: Path, path: Path) -> None:
+    """Write a chapter as a notebook without outputs, for papermill."""
+    import jupytext
+
+    notebook = jupytext.read(chapter)
+    notebook.metadata["run"] = circumstances()
+    write_whole(path, lambda temporary: jupytext.write(notebook, temporary))
+
+
+def finish(notebook, chapter: Path, output: Path) -> None:
+    """Name files as the project does, fold the injected values, and put the notebook in its place."""
+    import nbformat
+
+    notebook.metadata.papermill.input_path = f"notebooks/{chapter.name}"
+    notebook.metadata.papermill.output_path = output.name
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("hide-input")
+    write_whole(output, lambda temporary: nbformat.write(notebook, temporary))
+
+
+def use_own_kernel() -> None:
+    """Let ``python3`` be this very Python, whatever kernels the user has installed elsewhere."""
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+
+
+def run_chapter(chapter: Path, parameters: Path, output: Path) -> int:
+    """Execute one chapter with the values of a parameter file; return the exit status."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{chapter.stem} ...", flush=True)
+    try:
+        duration = execute(chapter, yaml.safe_load(parameters.read_text()) or {}, output)
+    except (PapermillExecutionError, DeadKernelError) as error:
+        print(f"{error}\n{chapter} failed; see {output.with_suffix('.failed.ipynb')}", file=sys.stderr)
+        return 1
+    print(f"{chapter.stem} done in {duration:.0f} s", flush=True)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: ``resolve`` a run's parameters, ``run`` a chapter."""
+    parser = argparse.ArgumentParser(prog="python book/chapters.py", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("resolve", help="check the parameters of a run and write them down")
+    one.add_argument("--profile", default="laptop")
+    one.add_argument("--set", default="", metavar="'NAME=VALUE ...'")
+    one.add_argument("--artifacts", default="artifacts")
+    two = commands.add_parser("run", help="execute one chapter")
+    two.add_argument("chapter", type=Path)
+    two.add_argument("--parameters", type=Path, required=True)
+    two.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "run":
+            return run_chapter(options.chapter, options.parameters, options.output)
+        resolve(options.profile, options.set, options.artifacts)
+    except (FileNotFoundError, TypeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Data: who the patients are, their echoes and outlines, simulated or recorded."""

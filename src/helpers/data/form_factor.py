@@ -1,0 +1,36 @@
+"""The spherical Gaussian form factor: from a backscatter coefficient to size and concentration of scatterers, and back.
+
+Inside this module frequency is in MHz, diameter in um, the backscatter coefficient in dB re 1/(cm sr).
+"""
+
+import numpy as np
+
+DB = 10 / np.log(10)
+GAUSSIAN = 0.827  # F(f) = exp(-0.827 k^2 a^2), sphere of equal volume (Insana 1990)
+
+
+def form_factor_fit(band_mhz: np.ndarray) -> np.ndarray:
+    """Least squares of y = I + M f^2 over the band, (2, n_bins): slope M and intercept I."""
+    intercept, slope = np.linalg.pinv(np.stack([np.ones_like(band_mhz), band_mhz**2], axis=1))
+    return np.stack([slope, intercept])
+
+
+def scatterers(slope: np.ndarray, intercept: np.ndarray, sound_speed_m_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """ESD (um) and EAC (dB re 1/cm^3) from the line through 10 log10 BSC - 40 log10 f against f^2 in MHz.
+
+    Spherical Gaussian form factor (Insana 1990): BSC = (4/9) k^4 a^6 n gamma^2 exp(-0.827 k^2 a^2),
+    so that a^2 = -M / (0.827 * 10 log10(e) * (2 pi / c)^2) and EAC = I - 10 log10((4/9) (2 pi / c)^4 a^6).
+    A slope >= 0 has no real diameter: NaN.
+    """
+    k_per_mhz = 2 * np.pi * 1e6 / (sound_speed_m_s * 100)  # 1/(cm MHz)
+    a2 = -slope / np.float32(GAUSSIAN * DB * k_per_mhz**2)  # cm^2
+    a2 = np.where(a2 > 0, a2, np.float32(np.nan))
+    eac_db = intercept - np.float32(10 * np.log10(4 / 9 * k_per_mhz**4)) - 30 * np.log10(a2)
+    return 2e4 * np.sqrt(a2), eac_db
+
+
+def gaussian_bsc_db(band_mhz: np.ndarray, esd_um: np.ndarray, eac_db: np.ndarray, sound_speed_m_s: float) -> np.ndarray:
+    """10 log10 of the backscatter coefficient in 1/(cm sr), shapes broadcast: the model that ``scatterers`` inverts."""
+    k2 = (2 * np.pi * 1e6 * np.asarray(band_mhz) / (sound_speed_m_s * 100)) ** 2  # 1/cm^2
+    a2 = (np.asarray(esd_um) * 0.5e-4) ** 2  # cm^2
+    return 10 * np.log10(4 / 9 * k2**2) + 30 * np.log10(a2) + eac_db - DB * GAUSSIAN * k2 * a2

@@ -1,0 +1,1 @@
+"""Judgement: Table 2, ROC, calibration, survival and prediction difference analysis."""

@@ -1,0 +1,237 @@
+"""Prediction difference analysis: how far the prediction moves when one patch of one map is blanked.
+
+With zeros in the patch and one map at a time, as in Taleghamar et al. 2022, this is occlusion
+sensitivity (Zeiler and Fergus 2014); Zintgraf et al. 2017, who named the analysis, put in samples of what
+the patch might have shown, see ``attribution``. ``predict`` always maps images (B, C, H, W) to (B,).
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import bootstrap
+
+from helpers.learning.images import CHANNELS
+
+
+def patch_starts(length, patch, stride):
+    """Return the first pixels of patches along an edge; the last patch is flush with the border.
+
+    >>> patch_starts(10, 4, 3).tolist(), patch_starts(11, 4, 3).tolist()
+    ([0, 3, 6], [0, 3, 6, 7])
+    """
+    starts = np.arange(0, length - patch + 1, stride)
+    return starts if starts[-1] == length - patch else np.append(starts, length - patch)
+
+
+@contextmanager
+def full_precision():
+    """Compute in true float32: without TF32, which errs by 1e-4 in a probability, and without autocast."""
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    try:
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
+        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False), torch.no_grad():
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before[0]
+        torch.set_float32_matmul_precision(before[1])
+
+
+def checked(image, patch=1, stride=1):
+    """Return the image as a float32 tensor (C, H, W), or say what is wrong with it or with the patch."""
+    image = torch.as_tensor(image, dtype=torch.float32)
+    if image.ndim != 3:
+        raise ValueError(f"image {tuple(image.shape)}: expected (C, H, W)")
+    if not torch.isfinite(image).all():
+        raise ValueError(f"{int((~torch.isfinite(image)).sum())} of {image.numel()} pixels are NaN or infinite")
+    if not 1 <= patch <= min(image.shape[1:]):
+        raise ValueError(f"patch of {patch} pixels in an image of {tuple(image.shape[1:])}")
+    if stride < 1:
+        raise ValueError(f"stride of {stride} pixels: expected 1 or more")
+    return image
+
+
+def patches_that_matter(image, patch, stride):
+    """Return channel, row and column (n, 3) of all patches with a pixel that is not zero, and tops and lefts."""
+    tops, lefts = (patch_starts(length, patch, stride) for length in image.shape[1:])
+    filled = torch.nn.functional.max_pool2d((image != 0).float(), patch, stride=1).cpu().numpy()
+    return np.argwhere(filled[:, tops][:, :, lefts] > 0), tops, lefts
+
+
+def patch_differences(predict, image, patch=8, stride=4, batch_size=128, fill=None):
+    """Return p(image) - p(image without one patch of one channel): (C, n_top, n_left) float32, signed.
+
+    ``image`` is (C, H, W), array or tensor, on the device that ``predict`` takes. Patches start at
+    ``patch_starts``. ``fill(channel, top, left)`` returns what is put in, (patch, patch); without it, zero.
+    A patch that is zero already has nothing to lose: it is not computed, its difference is 0.
+    Raises ``ValueError`` for another shape, NaN, a patch larger than the image, or a ``predict`` that
+    does not return one finite number per image.
+    """
+    image = checked(image, patch, stride)
+    if batch_size < 1:
+        raise ValueError(f"batch_size of {batch_size} images: expected 1 or more")
+    work, tops, lefts = patches_that_matter(image, patch, stride)
+    found = np.zeros((len(image), len(tops), len(lefts)), np.float32)
+    with full_precision():
+        whole = one_each(predict(image[None]), 1)
+        for part in np.array_split(work, max(-(-len(work) // batch_size), 1)):  # equal batches, none of them tiny
+            if len(part):
+                places = [(channel, tops[row], lefts[column]) for channel, row, column in part]
+                found[tuple(part.T)] = whole - one_each(predict(without(image, places, patch, fill)), len(part))
+    return found
+
+
+def without(image, places, patch, fill=None):
+    """Return the image (C, H, W) once for each place (channel, top, left), the patch there filled: (B, C, H, W)."""
+    batch = image.repeat(len(places), 1, 1, 1)
+    for one, (channel, top, left) in zip(batch, places, strict=True):
+        filling = 0 if fill is None else torch.as_tensor(fill(channel, top, left))
+        one[channel, top : top + patch, left : left + patch] = filling
+    return batch
+
+
+def one_each(answer, n_images):
+    """Return what ``predict`` answered as a NumPy array (n_images,), or say how it does not fit."""
+    answer = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer, np.float32)
+    if answer.shape != (n_images,):
+        raise ValueError(f"predict returned {answer.shape} for {n_images} images: expected ({n_images},)")
+    if not np.isfinite(answer).all():
+        raise ValueError("predict returned NaN or infinity")
+    return answer
+
+
+def between_centres(starts, length, patch):
+    """Return (length, n_patches) weights that interpolate linearly between the patches' centres.
+
+    A patch's centre is pixel ``start + patch // 2``; outside the outermost centres the nearest value holds.
+    """
+    centres = starts + patch // 2
+    pixels = np.arange(length)
+    return np.stack([np.interp(pixels, centres, one_patch) for one_patch in np.eye(len(starts))], axis=1)
+
+
+def on_pixels(values, shape, patch=8, stride=4):
+    """Return values of patches (C, n_top, n_left) at the patches' centres, bilinear between: (C, H, W) float32.
+
+    ``shape`` is the image's, (..., H, W).
+    """
+    rows, columns = (between_centres(patch_starts(n, patch, stride), n, patch) for n in shape[-2:])
+    return np.einsum("ht,ctl,wl->chw", rows, values, columns).astype(np.float32)
+
+
+def prediction_difference(predict, image, patch=8, stride=4, batch_size=128, fill=None):
+    """Return |p(image) - p(image without a patch of one channel)| of every pixel: (C, H, W) float32.
+
+    The absolute values of ``patch_differences``, written at the patches' centres by ``on_pixels``.
+    """
+    differences = patch_differences(predict, image, patch, stride, batch_size, fill)
+    return on_pixels(np.abs(differences), np.shape(image), patch, stride)
+
+
+def region_differences(predict, image, regions, fill):
+    """Return p(image) - p(image with one region of one channel at one value): (C, R) float32, signed.
+
+    ``image`` (C, H, W), ``regions`` (R, H, W) masks, ``fill`` (C, R) the values put in.
+    """
+    image = checked(image)
+    regions = torch.as_tensor(np.asarray(regions, bool), device=image.device)
+    batch = image.repeat(np.size(fill), 1, 1, 1)
+    for one, ((channel, region), value) in zip(batch, np.ndenumerate(fill), strict=True):
+        one[channel, regions[region]] = float(value)
+    with full_precision():
+        return (one_each(predict(image[None]), 1) - one_each(predict(batch), len(batch))).reshape(np.shape(fill))
+
+
+def plane_vectors(model, planes):
+    """Return the feature vectors (P, 256) of a patient's scaled planes (P, C, n, n), in true float32."""
+    planes = torch.as_tensor(planes, dtype=torch.float32)
+    if planes.ndim != 4:
+        raise ValueError(f"planes {tuple(planes.shape)}: expected (P, C, n, n)")
+    with full_precision():
+        return model.feature_network.vectors(planes.to(model.device))
+
+
+def beside(model, vectors, index):
+    """Return ``predict`` for one plane: (B, C, n, n) images in its place -> (B,) probabilities of the patient.
+
+    ``vectors`` (P, 256) are those of all planes, so that those of the others are not computed again.
+    The answer carries gradients where the images do.
+    """
+    others = torch.cat([vectors[:index], vectors[index + 1 :]]).sum(0)
+
+    def predict(images):
+        means = (others + model.feature_network.vectors(images.to(model.device))) / len(vectors)
+        return model.predictive_network(means).softmax(1)[:, 1]
+
+    return predict
+
+
+def plane_predictor(model, planes, index):
+    """Return ``predict`` for one plane of a patient, see ``beside``.
+
+    ``planes`` is (P, C, n, n), the patient's scaled images; ``model`` a ``networks.PatientModel``.
+    """
+    return beside(model, plane_vectors(model, planes), index)
+
+
+def explain_patient(model, planes, patch=8, stride=4, batch_size=128):
+    """Return the prediction differences of all planes of a patient: (P, C, n, n) float32, as ``planes``."""
+    planes = torch.as_tensor(planes, dtype=torch.float32).to(model.device)
+    vectors = plane_vectors(model, planes)
+    maps = [
+        prediction_difference(beside(model, vectors, index), plane, patch, stride, batch_size)
+        for index, plane in enumerate(planes)
+    ]
+    return np.stack(maps)
+
+
+def even_map(tissue, patch=8, stride=4):
+    """Return the map (n, n) of a model to which all pixels of ``tissue`` (n, n) matter equally.
+
+    A patch in a thin margin reaches beyond the tumour and blanks less tissue than one inside the core.
+    """
+    tissue = np.asarray(tissue, np.float32)[None]
+    return prediction_difference(lambda images: images.flatten(1).sum(1), tissue, patch, stride)[0]
+
+
+def contribution(pda_map, core, region, even=None):
+    """Return a frame, one row per parameter: the shares of core and margin in the sum of |differences|.
+
+    ``pda_map`` is (4, n, n); ``core`` and ``region`` (core + margin, or the margin alone) are (n, n) masks.
+    ``margin_even`` is the margin's share of ``even`` (n, n), see ``even_map``, or of the pixels: a margin that matters
+    as much per pixel as the core has ``margin == margin_even``. Shares are NaN where a parameter moves nothing.
+    ``of_all`` is the parameter's share of all four.
+    """
+    core, margin = np.asarray(core, bool), np.asarray(region, bool) & ~np.asarray(core, bool)
+    if np.shape(pda_map) != (len(CHANNELS), *core.shape) or core.shape != margin.shape:
+        raise ValueError(f"pda_map {np.shape(pda_map)} and core {core.shape}: expected (4, n, n) and (n, n)")
+    sums = np.array([[one[core].sum(), one[margin].sum()] for one in np.asarray(pda_map, float)])
+    total = sums.sum(1)
+    frame = pd.DataFrame(shares(sums, total[:, None]), columns=["core", "margin"])
+    frame.index = pd.Index(list(CHANNELS), name="parameter")
+    even = np.ones(core.shape) if even is None else np.asarray(even, float)
+    frame["margin_even"] = shares(even[margin].sum(), even[core | margin].sum())
+    return frame.assign(total=total, of_all=shares(total, total.sum()))
+
+
+def shares(part, whole):
+    """Return part / whole, NaN where the whole is zero."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.broadcast_to(whole > 0, part.shape))
+
+
+def mean_interval(values, level=0.95, n_resamples=2000, seed=0):
+    """Return (mean, low, high) of one value per patient, patients drawn anew with replacement; NaN is left out.
+
+    Percentile bootstrap (Efron 1979). The interval is NaN with fewer than two patients.
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return (float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
+    ends = bootstrap(
+        (values,), np.mean, confidence_level=level, n_resamples=n_resamples, method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval  # fmt: skip
+    return float(values.mean()), float(ends.low), float(ends.high)

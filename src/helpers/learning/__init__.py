@@ -1,0 +1,1 @@
+"""Learning: images, networks, training and search."""

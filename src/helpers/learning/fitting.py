@@ -1,0 +1,218 @@
+"""Fitting: one network, one stage: epochs with their own seeds, early stopping, a checkpoint after each."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.artifacts import is_sound, write_whole
+from helpers.learning.images import augment
+from helpers.settings import Settings
+
+STAGES = ("feature", "predictive")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What one stage learns from: planes in the first stage, patients in the second; on the device."""
+
+    inputs: torch.Tensor  # (N, 4, n, n) scaled planes, or (N, 256) mean vectors
+    labels: torch.Tensor  # (N,) 1 = non-responder
+    patient: np.ndarray  # (N,) str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and on what variations one stage of one model trains."""
+
+    stage: str  # "feature" or "predictive"
+    model_number: int
+    epochs: int  # at most
+    patience: int  # epochs without a better validation loss
+    max_shift: float | None = None  # of the augmentation, fraction of the edge; None for none
+    precision: str = "float32"
+
+    def is_over(self, curves: list[dict]) -> bool:
+        """Tell whether the last epoch is reached or the validation loss has not improved for too long."""
+        losses = [row["validation_loss"] for row in curves]
+        return bool(curves) and (
+            len(losses) >= self.epochs or len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        )
+
+
+def fit(
+    network: nn.Module, training: Samples, validation: Samples, plan: Plan, settings: Settings,
+    checkpoint: Path | None = None, after_epoch: Callable[[dict], None] = lambda row: None,
+) -> list[dict]:  # fmt: skip
+    """Train in place, leave the weights of the best validation loss, return one row of curves per epoch.
+
+    Every epoch draws its order, shifts and dropout from its own seed, so that a run resumed from a
+    checkpoint needs no memory of the random numbers before it. ``after_epoch`` is shown each new row;
+    what it raises ends the run. Raises ``ValueError`` when the loss is not finite.
+    """
+    optimizer = build_optimizer(network, settings)
+    curves, best = restore(checkpoint, network, optimizer)
+    while not plan.is_over(curves):
+        start, epoch = time.perf_counter(), len(curves) + 1
+        seed = epoch_seed(settings.training.seed, plan.model_number, plan.stage, epoch)
+        generator = seed_everything(seed, training.labels.device)
+        loss = train_epoch(network, optimizer, training, plan, settings, generator)
+        row = {"stage": plan.stage, "epoch": epoch, "training_loss": loss}
+        row |= validate(network, validation, settings.training.class_weight, plan.precision)
+        if not np.isfinite([loss, row["validation_loss"]]).all():
+            raise ValueError(
+                f"epoch {epoch}: the loss is not finite; lower learning_rate = {settings.training.learning_rate}"
+            )
+        if all(row["validation_loss"] < earlier["validation_loss"] for earlier in curves):
+            best = {name: value.clone() for name, value in network.state_dict().items()}
+        curves.append(row | {"seconds": time.perf_counter() - start})
+        if checkpoint is not None:
+            keep(checkpoint, network, optimizer, curves, best)
+        after_epoch(curves[-1])
+    network.load_state_dict(best)
+    network.eval()
+    return curves
+
+
+def train_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, plan: Plan, settings: Settings,
+    generator: torch.Generator,
+) -> float:  # fmt: skip
+    """Show every sample once, in batches of ``batch_size`` or slightly more; return the mean loss."""
+    network.train()
+    order = torch.randperm(len(samples.labels), generator=generator, device=generator.device)
+    weight = class_weights(settings.training.class_weight, samples.labels.device)
+    total = torch.zeros((), device=samples.labels.device)
+    for rows in order.tensor_split(max(1, len(order) // settings.training.batch_size)):
+        batch = samples.inputs[rows]
+        if plan.max_shift is not None:
+            batch = augment(batch, generator, plan.max_shift)
+        with mixed_precision(batch.device, plan.precision):
+            logits = network(batch)
+        loss = F.cross_entropy(logits.float(), samples.labels[rows], weight)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(rows)
+    return total.item() / len(order)
+
+
+@torch.no_grad()
+def validate(network: nn.Module, samples: Samples, class_weight: float, precision: str) -> dict[str, float]:
+    """Return the validation loss of the samples and the AUC of their patients' mean probability."""
+    network.eval()
+    with mixed_precision(samples.inputs.device, precision):
+        logits = torch.cat([network(batch).float() for batch in samples.inputs.split(64)])
+    loss = F.cross_entropy(logits, samples.labels, class_weights(class_weight, logits.device)).item()
+    first, of_patient = np.unique(samples.patient, return_index=True, return_inverse=True)[1:]
+    probability = np.bincount(of_patient, logits.softmax(1)[:, 1].cpu()) / np.bincount(of_patient)
+    auc = area_under_curve(probability, samples.labels.cpu().numpy()[first] == 1)
+    return {"validation_loss": loss, "validation_auc": auc}
+
+
+def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
+    """Return the probability that a positive scores above a negative, ties half; NaN without both."""
+    wins = score[positive][:, None] - score[~positive]
+    return float((np.sign(wins) / 2 + 0.5).mean()) if wins.size else float("nan")
+
+
+def keep(
+    checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curves: list[dict], best: dict
+) -> None:
+    """Write everything the next epoch starts from."""
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "curves": curves, "best": best}
+    write_whole(checkpoint, lambda path: torch.save(state, path), seal=True)
+
+
+def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[dict], dict]:
+    """Return curves and best weights so far, empty for a fresh start; set network and optimizer."""
+    if checkpoint is None or not is_sound(checkpoint):
+        return [], {}
+    device = next(network.parameters()).device
+    state = torch.load(checkpoint, map_location=device, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["curves"], state["best"]
+
+
+def class_weights(non_responder: float, device: torch.device) -> torch.Tensor:
+    """Return the loss weights (2,) of responders and non-responders, 1 : C."""
+    return torch.tensor([1.0, non_responder], device=device)
+
+
+def build_optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Return Adam, or SGD with momentum 0.9, at the learning rate of the settings."""
+    weights = list(network.parameters())
+    fused = weights[0].device.type in ("cpu", "cuda")  # one call for all weights
+    if settings.training.optimizer == "sgd":
+        return torch.optim.SGD(weights, settings.training.learning_rate, momentum=0.9, fused=fused)
+    return torch.optim.Adam(weights, settings.training.learning_rate, fused=fused)
+
+
+def epoch_seed(seed: int, model_number: int, stage: str, epoch: int) -> int:
+    """Return an independent seed for one epoch of one stage of one model; epoch 0 draws the weights."""
+    sequence = np.random.SeedSequence([seed, model_number, STAGES.index(stage), epoch])
+    return int(sequence.generate_state(1)[0])
+
+
+def seed_everything(seed: int, device: torch.device) -> torch.Generator:
+    """Seed dropout (torch's own generator) and return a generator on the device for order and shifts."""
+    torch.manual_seed(seed)
+    return torch.Generator(device).manual_seed(seed)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name; ``"auto"`` takes cuda, else mps, else cpu.
+
+    Raises ``ValueError`` for a name torch does not know or a device that is not here.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, available in here.items() if available))
+    kind = name.split(":")[0]
+    if not here.get(kind, False):
+        known = [kind for kind, available in here.items() if available]
+        raise ValueError(f"device = {name!r}: this machine offers 'auto' or {known}")
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a device is called: the name of the card, or the number and kind of processor cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} CPU cores ({platform.machine()})" if device.type == "cpu" else device.type
+
+
+def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which layers work in ``"bf16"``, or in ``"float32"`` unchanged."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Run with fixed arithmetic: one CPU thread, deterministic GPU kernels where they exist.
+
+    One thread keeps the order of every sum, and trains networks this small as fast as two. Threads and
+    the random state of the caller are put back.
+    """
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = fill

@@ -1,0 +1,231 @@
+"""Images for the networks: maps resampled around the tumour, scaled with training patients, augmented."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from helpers.maps.parametric import FOUR, NAMES, UNITS, ParametricMaps
+from helpers.maps.planes import MappedPlane
+
+CHANNELS = {NAMES[field]: UNITS[field] for field in FOUR}  # order of the channels: unit
+REGIONS = ("core", "core_margin")
+TISSUE_FLOOR = 0.1  # lowest scaled value inside the region; outside is exactly 0
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """All planes of a cohort as square images of ``n`` pixels, in physical units."""
+
+    maps: np.ndarray  # (N, 4, n, n) float32: MBF, SI, ESD, EAC; NaN outside the region and where unphysical
+    core: np.ndarray  # (N, n, n) bool
+    region: np.ndarray  # (N, n, n) bool, core + margin
+    patient: np.ndarray  # (N,) str
+    plane: np.ndarray  # (N,) int
+    extent_mm: np.ndarray  # (N, 4) left, right, bottom, top
+
+    def __post_init__(self) -> None:
+        planes, image = (len(self.maps),), (self.maps.shape[-1],) * 2
+        shapes = {"maps": (*planes, len(CHANNELS), *image), "core": planes + image, "region": planes + image,
+                  "patient": planes, "plane": planes, "extent_mm": (*planes, 4)}  # fmt: skip
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"images: {name} has shape {getattr(self, name).shape}, expected {shape}")
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all arrays, 64 hex digits."""
+        digest = hashlib.sha256(" ".join(self.patient.astype(str)).encode())
+        for field in fields(self):
+            if field.name != "patient":
+                digest.update(np.ascontiguousarray(getattr(self, field.name)).data)
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def select(self, planes: np.ndarray) -> "ImageSet":
+        """Return the planes picked by a mask (N,) or by indices, in their order."""
+        return ImageSet(**{field.name: getattr(self, field.name)[planes] for field in fields(self)})
+
+    def mask(self, region: str) -> np.ndarray:
+        """Return the pixels (N, n, n) that a network may see: ``"core"`` or ``"core_margin"``."""
+        if region not in REGIONS:
+            raise ValueError(f"region {region!r}: expected one of {REGIONS}")
+        return self.core if region == "core" else self.region
+
+    def save(self, path: str | Path) -> None:
+        """Write one ``.npz`` file."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays["patient"] = arrays["patient"].astype(str)  # an object array would need pickle
+        np.savez(path, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ImageSet":
+        """Read what ``save`` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(**{field.name: file[field.name] for field in fields(cls)})
+
+
+def collect(planes: Iterable[tuple[str, int, MappedPlane]], image_px: int, field_of_view_mm: float) -> ImageSet:
+    """Resample mapped planes, each with its patient and its number, into one set of images."""
+    images, names = [], []
+    for patient, index, mapped in planes:
+        images.append(resample_plane(mapped.maps, mapped.core, mapped.margin, image_px, field_of_view_mm))
+        names.append((patient, index))
+    patient, index = (np.array(column) for column in zip(*names, strict=True))
+    maps, core, region, extent_mm = (np.stack(column) for column in zip(*images, strict=True))
+    return ImageSet(maps, core, region, patient, index, extent_mm)
+
+
+def resample_plane(
+    maps: ParametricMaps, core: np.ndarray, margin: np.ndarray, image_px: int, field_of_view_mm: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return images (4, n, n), core (n, n), region (n, n) and extent (4,) [mm] of one plane.
+
+    The square field of view is centred on the centroid of the core, so both axes keep one scale. A pixel
+    takes the mean of the valid map values of the region under it; it is NaN where there is none. It
+    belongs to a mask that covers half of it. Raises ``ValueError`` for an empty core.
+    """
+    if not core.any():
+        raise ValueError("core: no pixel is set, so there is nothing to centre the image on")
+    rows, columns = np.nonzero(core)
+    depth_mm, lateral_mm = maps.depth_mm[rows].mean(), maps.lateral_mm[columns].mean()
+    down = resampling_weights(maps.depth_mm, depth_mm, image_px, field_of_view_mm)
+    across = resampling_weights(maps.lateral_mm, lateral_mm, image_px, field_of_view_mm)
+
+    region = core | margin
+    values = np.stack([getattr(maps, field) for field in FOUR])
+    valid = np.isfinite(values) & region
+    layers = np.concatenate([[core, region], valid, np.where(valid, values, 0)], dtype=np.float32)
+    (core_share, region_share), weight, total = np.split(resample(layers, down, across), [2, 6])
+    core_px = half_covered(core_share)
+    region_px = core_px | half_covered(region_share)
+    seen = region_px & (weight > 1e-4)
+    images = np.where(seen, total / np.where(seen, weight, 1), np.float32(np.nan))
+    half = field_of_view_mm / 2
+    extent_mm = np.array([lateral_mm - half, lateral_mm + half, depth_mm + half, depth_mm - half])
+    return images, core_px, region_px, extent_mm
+
+
+def resample(layers: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Return ``down @ layer @ across.T`` (n, n) for each layer (n_z, n_x), as two large products."""
+    rows = np.tensordot(down, layers, (1, 1))  # (n, n_layers, n_x)
+    return np.tensordot(rows, across, (2, 1)).swapaxes(0, 1)
+
+
+def resampling_weights(samples_mm: np.ndarray, centre_mm: float, n: int, width_mm: float) -> np.ndarray:
+    """Return the weight (n, n_samples) of each sample in each of ``n`` pixels across ``width_mm``.
+
+    Pixels larger than the sample spacing take the share of each sample's cell that they cover (area
+    average); smaller ones interpolate linearly. A pixel surrounded by samples has weights of sum 1.
+    """
+    pixel, step = width_mm / n, samples_mm[1] - samples_mm[0]
+    pixels_mm = centre_mm + (np.arange(n) + 0.5 - n / 2) * pixel
+    distance = np.abs(pixels_mm[:, None] - samples_mm)
+    if pixel >= step:
+        weights = np.clip((pixel + step) / 2 - distance, 0, step) / pixel
+    else:
+        weights = np.clip(1 - distance / step, 0, None)
+    return weights.astype(np.float32)
+
+
+def half_covered(coverage: np.ndarray) -> np.ndarray:
+    """Return the pixels covered by half or more; of a core smaller than a pixel, the best covered ones."""
+    return coverage >= min(0.4999, coverage.max())
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What becomes 0.1 and 1 in the input of a network, one value per channel, in physical units."""
+
+    lo: np.ndarray  # (4,)
+    hi: np.ndarray  # (4,)
+
+
+def fit_scaling(images: ImageSet, train_mask: np.ndarray, region: str, clip_percentile: float) -> Scaling:
+    """Return the percentiles of the training planes' pixels in the region; no other plane is looked at.
+
+    ``train_mask`` (N,) bool. Raises ``ValueError`` when a channel has no spread in the training planes.
+    """
+    inside = images.mask(region)[train_mask]
+    bounds = []
+    for channel, name in enumerate(CHANNELS):
+        pixels = images.maps[train_mask, channel][inside]
+        pixels = pixels[np.isfinite(pixels)]
+        percentiles = [clip_percentile, 100 - clip_percentile]
+        lo, hi = np.percentile(pixels, percentiles) if pixels.size else (np.nan, np.nan)
+        if not lo < hi:
+            raise ValueError(f"{name}: {pixels.size} training pixels from {lo} to {hi} give no scale")
+        bounds.append((lo, hi))
+    return Scaling(*np.transpose(bounds))
+
+
+def scale(images: ImageSet, scaling: Scaling, region: str = "core_margin") -> np.ndarray:
+    """Return the networks' input (N, 4, n, n) float32: tissue in (0.1, 1), exactly 0 outside the region.
+
+    Values beyond the scaling are clipped. A hole, where the fit gave nothing physical, takes the
+    median of its plane's region, so that its place carries no information.
+    """
+    lo, hi = (np.asarray(bound, np.float32)[:, None, None] for bound in (scaling.lo, scaling.hi))
+    scaled = np.zeros_like(images.maps)
+    for plane, inside in enumerate(images.mask(region)):
+        filled = fill_holes(images.maps[plane], inside, default=(lo + hi) / 2)
+        tissue = TISSUE_FLOOR + (1 - TISSUE_FLOOR) * np.clip((filled - lo) / (hi - lo), 0, 1)
+        scaled[plane] = np.where(inside, tissue, 0)
+    return scaled
+
+
+def fill_holes(maps: np.ndarray, inside: np.ndarray, default: np.ndarray) -> np.ndarray:
+    """Return one plane's maps (4, n, n) with NaN replaced by the channel's median in the region.
+
+    A channel without a single value takes ``default`` (4, 1, 1).
+    """
+    filled = np.array(maps)
+    for channel, fallback in zip(filled, default.ravel(), strict=True):
+        values = channel[inside & np.isfinite(channel)]
+        channel[~np.isfinite(channel)] = np.median(values) if values.size else fallback
+    return filled
+
+
+def hole_fraction(images: ImageSet, region: str = "core_margin") -> np.ndarray:
+    """Return the fraction (N, 4) of the region's pixels where the fit gave nothing physical."""
+    inside = images.mask(region)
+    holes = ~np.isfinite(images.maps) & inside[:, None]
+    return holes.sum((2, 3)) / np.maximum(inside.sum((1, 2)), 1)[:, None]
+
+
+def augment(batch: torch.Tensor, generator: torch.Generator, max_shift: float) -> torch.Tensor:
+    """Flip half of the images (B, C, n, n) left to right and shift each by whole pixels, zeros moving in.
+
+    Shifts are uniform in +- ``max_shift`` (fraction of the edge) in both directions, drawn from
+    ``generator``. The whole batch moves at once, on its device.
+    """
+    size, _, _, n = batch.shape
+    reach = round(max_shift * n)
+    shifts = torch.randint(-reach, reach + 1, (2, size), generator=generator, device=generator.device)
+    flips = torch.rand(size, generator=generator, device=generator.device) < 0.5
+    return flip_and_shift(batch, flips.to(batch.device), *shifts.to(batch.device))
+
+
+def flip_and_shift(batch: torch.Tensor, flip: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return images (B, C, n, n), flipped where ``flip`` (B,) is True, then moved by whole pixels (B,).
+
+    All pixels are picked at once, with their channels side by side, so the result lies channels last; a pixel
+    from beyond the edge is one zero pixel behind the last image.
+    """
+    size, n_channels, _, n = batch.shape
+    nothing = size * n * n  # index of the zero pixel
+    pixel = torch.arange(n, device=batch.device)
+    rows, columns = pixel - down[:, None], pixel - right[:, None]  # (B, n): what lands on each row and column
+    above, beside = ((at < 0) | (at >= n) for at in (rows, columns))
+    columns = torch.where(flip[:, None], n - 1 - columns, columns).masked_fill(beside, nothing)
+    first = torch.arange(0, nothing, n * n, device=batch.device)  # (B,): where each image begins
+    rows = (first[:, None] + n * rows).masked_fill(above, nothing)
+    picked = (rows[:, :, None] + columns[:, None, :]).clamp_(max=nothing)  # (B, n, n)
+    pixels = torch.cat([batch.permute(0, 2, 3, 1).reshape(-1, n_channels), batch.new_zeros(1, n_channels)])
+    return pixels.index_select(0, picked.flatten()).view(size, n, n, n_channels).permute(0, 3, 1, 2)

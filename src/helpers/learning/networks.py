@@ -1,0 +1,200 @@
+"""Networks: the backbones, the 256-vector made of their maps, and a patient's prediction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from helpers.learning.attention import ResidualAttentionNetwork, initialise
+from helpers.learning.images import CHANNELS, Scaling
+from helpers.settings import Settings
+
+BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+BACKBONES = ("resnet", "ran")
+STRIDE = 32  # both backbones halve the image five times
+VECTOR = 256  # length of the feature vector in the paper
+
+
+class ResNet(nn.Module):
+    """Residual network without its classifier (He et al. 2016): (B, C, n, n) to (B, channels, n/32, n/32).
+
+    ``ResNet(3, "bottleneck", [3, 4, 23, 3], 64)`` is the trunk of torchvision's ResNet-101, name by name.
+    """
+
+    def __init__(self, in_channels: int, block: str, layers: Sequence[int], width: int) -> None:
+        super().__init__()
+        unit = BLOCKS[block]
+        self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.channels = width
+        for stage, n_units in enumerate(layers):
+            self.add_module(f"layer{stage + 1}", self.stage(unit, width * 2**stage, n_units, stride=1 + (stage > 0)))
+        initialise(self)
+
+    def stage(self, unit: type, planes: int, n_units: int, stride: int) -> nn.Sequential:
+        """Return one stage of residual units; the first changes size and channels."""
+        out, project = planes * unit.expansion, None
+        if stride > 1 or self.channels != out:
+            project = nn.Sequential(nn.Conv2d(self.channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+        units = [unit(self.channels, planes, stride, project)]
+        units += [unit(out, planes) for _ in range(n_units - 1)]
+        self.channels = out
+        return nn.Sequential(*units)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))  # (B, width, n/4, n/4)
+        return self.layer4(self.layer3(self.layer2(self.layer1(features))))
+
+
+class PredictiveNetwork(nn.Module):
+    """Two fully connected layers: (B, 256) to logits (B, 2) of responder and non-responder.
+
+    Dropout follows the first layer, the 256 inputs, and the second, the hidden neurons.
+    """
+
+    def __init__(self, n_in: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(n_in, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, 2)
+        )
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        return self.layers(vectors)
+
+
+class FeatureNetwork(nn.Module):
+    """Backbone, 256-vector and the head that trains both on single planes: (B, 4, n, n) to (B, 2) logits.
+
+    ``vector="flatten"``: a 1 x 1 convolution to ``256 // (n / 32)**2`` maps, flattened; ``"pool"``: to 256
+    maps, averaged. Raises ``ValueError`` when ``image_px`` is no multiple of 32, or above 512 to flatten.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, image_px: int, hidden: int, dropout: float, vector: str = "flatten"
+    ) -> None:
+        super().__init__()
+        n_maps, self.vector_length = vector_shape(image_px, vector)
+        self.backbone, self.image_px = backbone, image_px
+        join = nn.Flatten() if vector == "flatten" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.to_vector = nn.Sequential(nn.Conv2d(backbone.channels, n_maps, 1), join)
+        self.head = PredictiveNetwork(self.vector_length, hidden, dropout)
+
+    def vectors(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the feature vectors (B, 256) of scaled images (B, 4, n, n)."""
+        if images.shape[-2:] != (self.image_px, self.image_px):
+            raise ValueError(f"images {tuple(images.shape)}: the network was built for {self.image_px} pixels")
+        return self.to_vector(self.backbone(images))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.vectors(images))
+
+
+def vector_shape(image_px: int, vector: str = "flatten") -> tuple[int, int]:
+    """Return the number of maps after the 1 x 1 convolution and the length of the vector they make.
+
+    The length is 256 at 32, 64, 128, 256 and 512 pixels, and as close below as whole maps come elsewhere.
+    """
+    if vector not in ("flatten", "pool"):
+        raise ValueError(f"vector = {vector!r}: expected 'flatten' or 'pool'")
+    if image_px < STRIDE or image_px % STRIDE:
+        raise ValueError(f"image_px = {image_px}: the networks halve an image five times; take a multiple of 32")
+    n_pixels = (image_px // STRIDE) ** 2
+    if vector == "pool":
+        return VECTOR, VECTOR
+    if n_pixels > VECTOR:
+        raise ValueError(f"image_px = {image_px}: one map has {n_pixels} pixels, more than {VECTOR}; take 512 or less")
+    return VECTOR // n_pixels, VECTOR // n_pixels * n_pixels
+
+
+def build_backbone(settings: Settings, backbone: str, in_channels: int = len(CHANNELS)) -> nn.Module:
+    """Return the backbone ``"resnet"`` or ``"ran"`` with the sizes of the settings."""
+    if backbone not in BACKBONES:
+        raise ValueError(f"backbone {backbone!r}: expected one of {BACKBONES}")
+    if backbone == "resnet":
+        return ResNet(
+            in_channels, settings.networks.resnet_block, settings.networks.resnet_layers, settings.networks.resnet_width
+        )
+    return ResidualAttentionNetwork(
+        in_channels,
+        settings.networks.ran_width,
+        settings.networks.ran_attention,
+        settings.networks.ran_trunk_units,
+        settings.networks.ran_tail_units,
+    )
+
+
+def build_feature_network(settings: Settings, backbone: str) -> FeatureNetwork:
+    """Return a feature network with fresh weights, its memory in the order channels last; seed torch before."""
+    network = FeatureNetwork(
+        build_backbone(settings, backbone),
+        settings.images.image_px,
+        settings.networks.hidden,
+        settings.networks.dropout,
+        settings.networks.vector,
+    )
+    return network.to(memory_format=torch.channels_last)
+
+
+@dataclass
+class PatientModel:
+    """A trained model: from the planes of one tumour to the probability that it will not respond."""
+
+    feature_network: FeatureNetwork
+    predictive_network: PredictiveNetwork
+    scaling: Scaling
+    region: str  # "core" or "core_margin"
+
+    def __post_init__(self) -> None:
+        self.feature_network.eval()
+        self.predictive_network.eval()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.feature_network.parameters()).device
+
+    @torch.no_grad()
+    def vectors(self, images: torch.Tensor, batch_size: int = 128) -> torch.Tensor:
+        """Return the feature vectors (N, 256) of scaled images (N, 4, n, n), in true float32."""
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            batches = [self.feature_network.vectors(batch.to(self.device)) for batch in images.split(batch_size)]
+        return torch.cat(batches)
+
+    @torch.no_grad()
+    def probability_of_means(self, means: torch.Tensor) -> torch.Tensor:
+        """Return the probability of a non-responder (B,) for mean vectors (B, 256)."""
+        return self.predictive_network(means.to(self.device)).softmax(1)[:, 1]
+
+    def probability(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return one patient's probability, a scalar, from the vectors of all its planes (P, 256)."""
+        return self.probability_of_means(vectors.mean(0, keepdim=True))[0]
+
+
+def count_weights(network: nn.Module) -> int:
+    """Return the number of trainable weights."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+@torch.no_grad()
+def count_macs(network: nn.Module, images: torch.Tensor) -> int:
+    """Return the multiplications (each with its addition) in all convolutions and fully connected layers.
+
+    ``images`` (1, C, n, n). A layer's weight is used once per output pixel.
+    """
+    counts = []
+
+    def count(layer: nn.Module, _: tuple, output: torch.Tensor) -> None:
+        pixels = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        counts.append(layer.weight.numel() * pixels)
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    training = network.training
+    network.eval()(images)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return sum(counts)

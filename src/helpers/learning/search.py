@@ -1,0 +1,244 @@
+"""Search: the paper's hyperparameters in Optuna; the head on stored vectors, the backbone where it must be trained."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import torch
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from helpers.data.study import MODELS
+from helpers.keys import content_key
+from helpers.learning.fitting import Samples, area_under_curve, epoch_seed, fit, reproducible, resolve_device
+from helpers.learning.images import ImageSet
+from helpers.learning.networks import PredictiveNetwork
+from helpers.learning.training import (
+    ModelSpec,
+    StudyResults,
+    feature_plan,
+    learning_planes,
+    patient_samples,
+    plane_samples,
+    predictive_plan,
+    untrained_model,
+)
+from helpers.settings import Settings
+
+PAPER = {"dropout": 0.5, "hidden": 100, "learning_rate": 1e-4, "class_weight": 5.0, "batch_size": 8,
+         "optimizer": "adam"}  # fmt: skip  # what the paper's search chose
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # the study itself tells of its trials
+
+
+def suggest_head(trial: optuna.Trial, settings: Settings) -> Settings:
+    """Return the settings with everything that the paper searched drawn from its ranges (Taleghamar et al. 2022)."""
+    return suggest_backbone(trial, settings).replace(
+        dropout=trial.suggest_float("dropout", 0.3, 0.7),
+        hidden=trial.suggest_int("hidden", 50, 300, step=10),
+        class_weight=trial.suggest_float("class_weight", 1.0, 10.0),
+    )
+
+
+def suggest_backbone(trial: optuna.Trial, settings: Settings) -> Settings:
+    """Return the settings with that drawn which changes how a feature network learns, from the paper's ranges."""
+    return settings.replace(
+        learning_rate=trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True),
+        batch_size=trial.suggest_int("batch_size", 4, 16),
+        optimizer=trial.suggest_categorical("optimizer", ["adam", "sgd"]),
+    )
+
+
+def stored_vectors(
+    results: StudyResults, images: ImageSet, patients: pd.DataFrame, settings: Settings, slug: str
+) -> tuple[Samples, Samples]:
+    """Return the mean vectors of training and of validation patients by a trained feature network, on the CPU.
+
+    The head reads nothing else, so a trial of it takes a second. Test patients are not read.
+    """
+    model = results.load(slug, resolve_device(settings.computing.device))
+    split = patients.loc[images.patient, "split"].to_numpy()
+    found = []
+    for name in ("train", "validation"):
+        planes = plane_samples(images.select(split == name), patients, model.scaling, model.region, model.device)
+        means = patient_samples(model, planes)
+        found.append(Samples(means.inputs.cpu(), means.labels.cpu(), means.patient))
+    return tuple(found)
+
+
+def fit_head(vectors: tuple[Samples, Samples], settings: Settings, spec: ModelSpec) -> np.ndarray:
+    """Train a fresh predictive network; return the validation patients' probabilities (P,) of a non-responder."""
+    training, validation = vectors
+    with reproducible(torch.device("cpu")):
+        torch.manual_seed(epoch_seed(settings.training.seed, spec.number, "predictive", 0))
+        network = PredictiveNetwork(training.inputs.shape[1], settings.networks.hidden, settings.networks.dropout)
+        fit(network, training, validation, predictive_plan(settings, spec), settings)
+        return network(validation.inputs).softmax(1)[:, 1].detach().numpy()
+
+
+def try_head(trial: optuna.Trial, vectors: tuple[Samples, Samples], settings: Settings, spec: ModelSpec) -> float:
+    """One trial of the head: the AUC of the validation patients, whose probabilities the trial keeps."""
+    probability = fit_head(vectors, suggest_head(trial, settings), spec)
+    trial.set_user_attr("probability", probability.astype(float).tolist())
+    return area_under_curve(probability, vectors[1].labels.numpy() == 1)
+
+
+def try_backbone(trial: optuna.Trial, planes: tuple[Samples, Samples], settings: Settings, spec: ModelSpec) -> float:
+    """One trial of the backbone, ``search_epochs`` long at most: the validation AUC of its best epoch.
+
+    Its AUC is reported after every epoch, and a trial below the median of the earlier ones is given up.
+    """
+    chosen = suggest_backbone(trial, settings).replace(epochs=settings.search.search_epochs)
+    device = planes[0].labels.device
+
+    def report(row: dict) -> None:
+        trial.report(row["validation_auc"], row["epoch"])
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    with reproducible(device):
+        network = untrained_model(chosen, spec, None, device).feature_network
+        curves = fit(network, *planes, feature_plan(chosen, spec), chosen, after_epoch=report)
+    return min(curves, key=lambda row: row["validation_loss"])["validation_auc"]
+
+
+def search_head(
+    results: StudyResults, images: ImageSet, patients: pd.DataFrame, settings: Settings, slug: str, worker: int = 0
+) -> optuna.Study:
+    """Return the study of a model's head, with ``search_trials`` trials or more; the first is the paper's choice.
+
+    Several workers, each with a number of its own, may run this at once: they fill one study.
+    """
+    study = open_study(results, settings, f"head-{slug}")
+    if worker == 0 and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(PAPER)
+    if unfinished(study, settings.search.search_trials):
+        vectors = stored_vectors(results, images, patients, settings, slug)
+        objective = partial(try_head, vectors=vectors, settings=settings, spec=MODELS[slug])
+        run_trials(study, objective, settings.search.search_trials, settings.training.seed, worker)
+    return study
+
+
+def search_backbone(
+    results: StudyResults, images: ImageSet, patients: pd.DataFrame, settings: Settings, slug: str, worker: int = 0
+) -> optuna.Study:
+    """Return the study of a model's backbone, with ``search_backbone_trials`` trials or more, as ``search_head``."""
+    study = open_study(results, settings, f"backbone-{slug}")
+    if unfinished(study, settings.search.search_backbone_trials):
+        spec, device = MODELS[slug], resolve_device(settings.computing.device)
+        *planes, _ = learning_planes(images, patients, settings, spec.region, device)
+        objective = partial(try_backbone, planes=tuple(planes), settings=settings, spec=spec)
+        run_trials(study, objective, settings.search.search_backbone_trials, settings.training.seed, worker)
+    return study
+
+
+def open_study(results: StudyResults, settings: Settings, name: str) -> optuna.Study:
+    """Return the study of this name for these models, from the storage that all workers share."""
+    parameters = {"models": results.folder.name, "search_epochs": settings.search.search_epochs}
+    return optuna.create_study(
+        study_name=f"{name}-{content_key(parameters, code=[__name__])}",
+        storage=storage_of(settings, results.folder.parent / "search"),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+def storage_of(settings: Settings, folder: Path) -> BaseStorage | str:
+    """Return the database of ``search_storage``, or a journal file in the folder when that is empty."""
+    if settings.search.search_storage:
+        return settings.search.search_storage
+    folder.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(folder / "studies.journal")))
+
+
+def run_trials(
+    study: optuna.Study, objective: Callable[[optuna.Trial], float], n_trials: int, seed: int, worker: int = 0
+) -> None:
+    """Add trials until the study has ``n_trials`` finished ones, by whichever worker.
+
+    Each trial draws from a seed of its own, so that one worker, stopped and started again, tries what it
+    would have tried undisturbed. A trial whose loss is not finite counts as pruned.
+    """
+    while unfinished(study, n_trials):
+        number = len(study.get_trials(deepcopy=False))
+        sequence = np.random.SeedSequence([seed, worker, number])
+        study.sampler = optuna.samplers.TPESampler(seed=int(sequence.generate_state(1)[0]))
+        study.optimize(partial(pruned_if_it_diverges, objective), n_trials=1)
+
+
+def pruned_if_it_diverges(objective: Callable[[optuna.Trial], float], trial: optuna.Trial) -> float:
+    """Run a trial; what training says of a loss that is not finite becomes a pruned trial."""
+    try:
+        return objective(trial)
+    except ValueError as error:
+        if "not finite" in str(error):
+            raise optuna.TrialPruned(str(error)) from error
+        raise
+
+
+def unfinished(study: optuna.Study, n_trials: int) -> bool:
+    """Tell whether trials are missing."""
+    return len(study.get_trials(deepcopy=False, states=DONE)) < n_trials
+
+
+# How much the validation patients can tell
+
+
+def kept_probabilities(study: optuna.Study) -> np.ndarray:
+    """Return the validation patients' probabilities (T, P) of the T trials that came to an end, in their order."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return np.array([trial.user_attrs["probability"] for trial in complete])
+
+
+def importances(study: optuna.Study, seed: int) -> pd.Series:
+    """Return each parameter's share of the variance of the AUC, largest first (fANOVA, Hutter et al. 2014).
+
+    All are zero when the AUC does not vary.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len({trial.value for trial in complete}) < 2:
+        return pd.Series(0.0, index=list(complete[0].params))
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator))
+
+
+def aucs(probability: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the AUC (T,) of each row of probabilities (T, P), ties half."""
+    wins = probability[:, positive][:, :, None] - probability[:, ~positive][:, None, :]
+    return (np.sign(wins) / 2 + 0.5).mean((1, 2))
+
+
+def resampled_aucs(probability: np.ndarray, positive: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Return the AUCs (n_resamples, T) of T models' probabilities (T, P) on patients drawn anew within each class."""
+    rng = np.random.default_rng(seed)
+    drawn = [
+        np.concatenate([rng.choice(np.flatnonzero(positive == kind), np.sum(positive == kind)) for kind in (1, 0)])
+        for _ in range(n_resamples)
+    ]
+    return np.array([aucs(probability[:, patients], positive[patients]) for patients in drawn])
+
+
+def winners(probability: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> pd.DataFrame:
+    """Let the best of T trials be chosen on one half of the patients, and ask the other half about it.
+
+    ``probability`` (T, P), ``positive`` (P,) bool; halves are drawn within each class. One row per split:
+    AUC of the winner where it was ``chosen``, on the ``other`` half, and of the mean trial there, ``any``; one
+    row of NaN when a class has a single patient, who cannot be halved.
+    """
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return pd.DataFrame({"chosen": [np.nan], "other": [np.nan], "any": [np.nan]})
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(n_splits):
+        first = np.zeros(len(positive), bool)
+        for kind in (True, False):
+            of_kind = rng.permutation(np.flatnonzero(positive == kind))
+            first[of_kind[: len(of_kind) // 2]] = True
+        seen, unseen = (aucs(probability[:, half], positive[half]) for half in (first, ~first))
+        rows.append({"chosen": seen.max(), "other": unseen[seen.argmax()], "any": unseen.mean()})
+    return pd.DataFrame(rows)

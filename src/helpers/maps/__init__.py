@@ -1,0 +1,1 @@
+"""Maps: from echoes to five parametric maps, and how sure they are."""

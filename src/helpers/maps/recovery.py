@@ -1,0 +1,54 @@
+"""How well maps recover the truth: medians of regions, estimated and true."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from helpers.data.form_factor import gaussian_bsc_db
+from helpers.data.phantom import bead_backscatter
+from helpers.maps.normalisation import line_fit
+from helpers.maps.parametric import FIELDS, N_BINS, ParametricMaps
+
+if TYPE_CHECKING:
+    from helpers.data.tissue import Tissue
+
+
+def summarise(maps: ParametricMaps, regions: dict[str, np.ndarray], tissue: "Tissue | None") -> list[dict]:
+    """One row per region, a mask (n_z, n_x) on the maps' grid: medians of the five maps and of their truth.
+
+    ``unphysical`` is the share of windows without a real diameter; in the medians they count as smaller than any
+    diameter, and as more concentrated than any. Without tissue the truth is NaN.
+    """
+    truth = true_maps(tissue, maps.depth_mm, maps.lateral_mm, maps.band_mhz) if tissue is not None else None
+    rows = []
+    for region, mask in regions.items():
+        row = {"region": region, "windows": int(mask.sum())}
+        row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean())
+        for name in FIELDS:
+            missing = np.inf if name == "eac_db" else -np.inf
+            row[name] = median(getattr(maps, name)[mask], missing)
+            row[f"true_{name}"] = median(getattr(truth, name)[mask]) if truth else np.nan
+        row["sd_mbf"] = float(np.nanstd(maps.mbf[mask]))
+        rows.append(row)
+    return rows
+
+
+def median(values: np.ndarray, missing: float = np.nan) -> float:
+    """Median with ``missing`` in the place of NaN; NaN where it is not a number, or there are no values."""
+    middle = np.median(np.where(np.isnan(values), missing, values)) if values.size else np.nan
+    return float(middle) if np.isfinite(middle) else np.nan
+
+
+def true_maps(
+    tissue: "Tissue", depth_mm: np.ndarray, lateral_mm: np.ndarray, band_mhz: tuple[float, float] = (3.0, 8.0)
+) -> ParametricMaps:
+    """The five maps (n_z, n_x) that a perfect measurement would give at these window centres.
+
+    Expected normalised spectrum: 10 log10(BSC_tissue / BSC_phantom); its line fit gives MBF, SS and SI.
+    """
+    band = np.linspace(*band_mhz, N_BINS)
+    esd_um, eac_db, _ = tissue.at(depth_mm, lateral_mm)
+    phantom_bsc_db = 10 * np.log10(bead_backscatter(band * 1e6))
+    spectrum_db = gaussian_bsc_db(band, esd_um[..., None], eac_db[..., None], 1540.0) - phantom_bsc_db
+    mbf, ss, si = np.moveaxis(spectrum_db @ line_fit(band).T, -1, 0)
+    return ParametricMaps(mbf, ss, si, esd_um, eac_db, depth_mm, lateral_mm)

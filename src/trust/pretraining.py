@@ -1,0 +1,79 @@
+"""Pre-training: a feature network first learns the tissue of other simulated patients, then the study's response."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from helpers.artifacts import write_whole
+from helpers.data.study import MODELS, TRAITS
+from helpers.learning import training
+from helpers.learning.fitting import build_optimizer, epoch_seed, reproducible, resolve_device, seed_everything
+from helpers.learning.images import ImageSet, augment, fit_scaling, scale
+from helpers.settings import Settings
+
+
+def learn_tissue(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, path: str | Path) -> Path:
+    """Train a feature network to read the tissue traits off single planes; keep backbone and vector in a file.
+
+    The simulation knows the traits of its patients. No response is looked at, so that nothing is
+    assumed of how response shows in tissue.
+    """
+    device, spec = resolve_device(settings.computing.device), MODELS[slug]
+    with reproducible(device):
+        scaling = fit_scaling(images, np.ones(len(images), bool), spec.region, settings.training.clip_percentile)
+        inputs = torch.from_numpy(scale(images, scaling, spec.region)).to(device, memory_format=torch.channels_last)
+        network = training.untrained_model(settings, spec, scaling, device).feature_network
+        network.head = nn.Linear(network.vector_length, len(TRAITS)).to(device)
+        targets = torch.from_numpy(standard_traits(patients.loc[images.patient])).to(device)
+        fit_traits(network, inputs, targets, settings, spec.number)
+    weights = {name: value.cpu() for name, value in network.state_dict().items() if not name.startswith("head.")}
+    return write_whole(path, lambda temporary: torch.save(weights, temporary), seal=True)
+
+
+def standard_traits(patients: pd.DataFrame) -> np.ndarray:
+    """Return the tissue traits (N, 5), each with the population's mean 0 and SD 1."""
+    columns = [(patients[name] - trait.mean) / trait.sd for name, trait in TRAITS.items()]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def fit_traits(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, settings: Settings, number: int
+) -> list[float]:
+    """Regress traits (N, 5) on augmented planes (N, 4, n, n) for ``epochs`` epochs; return the loss of each."""
+    optimizer, losses = build_optimizer(network, settings), []
+    network.train()
+    for epoch in range(1, settings.training.epochs + 1):
+        generator = seed_everything(epoch_seed(settings.training.seed, number, "feature", epoch), inputs.device)
+        order = torch.randperm(len(inputs), generator=generator, device=inputs.device)
+        total = 0.0
+        for rows in order.tensor_split(max(1, len(order) // settings.training.batch_size)):
+            loss = F.mse_loss(network(augment(inputs[rows], generator, settings.training.max_shift)), targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        losses.append(total / len(order))
+    return losses
+
+
+def fine_tune(
+    images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, folder: str | Path, start: str | Path
+) -> Path:
+    """Train a model as ``training.train_model`` does, from the weights in ``start`` instead of random ones."""
+    folder, spec, device = Path(folder) / slug, MODELS[slug], resolve_device(settings.computing.device)
+    with reproducible(device):
+        learning = training.learning_planes(images, patients, settings, spec.region, device)
+        model = training.untrained_model(settings, spec, learning[-1], device)
+        model.feature_network.load_state_dict(torch.load(start, map_location=device, weights_only=True), strict=False)
+        key = training.model_key(images, patients, slug, settings)
+        plans = training.feature_plan(settings, spec), training.predictive_plan(settings, spec)
+        curves = training.fit_stage(model.feature_network, *learning[:2], plans[0], settings, folder, key)
+        vectors = [training.patient_samples(model, samples) for samples in learning[:2]]
+        curves += training.fit_stage(model.predictive_network, *vectors, plans[1], settings, folder, key)
+        predictions = training.predict(model, images, patients)
+        training.save_model(model, predictions, curves, slug, settings, folder, key)
+    return folder

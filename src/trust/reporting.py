@@ -1,0 +1,73 @@
+"""Reporting checklists, filled for this study: TRIPOD+AI (Collins et al. 2024) and CLAIM (Tejani et al. 2024).
+
+Items stand in ``tripod_ai.csv`` and ``claim.csv``, asked in short words of our own. An answer may hold names in
+braces, such as ``{n_test}``, which ``facts`` computes from the run.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from helpers.data.study import MODELS
+from helpers.judgement.evaluation import auc_interval
+from helpers.settings import Settings
+
+CHECKLISTS = ("tripod_ai", "claim")
+NOT_APPLICABLE = "Simulated; not applicable"
+CHOSEN = ("image_px", "dropout", "class_weight", "batch_size", "optimizer", "learning_rate")
+OWNER = "To be answered by whoever recorded the cohort"
+
+
+def items(checklist: str) -> pd.DataFrame:
+    """Return item, asks, chapter (its word, as ``roc``) and answer of "tripod_ai" or "claim", as text."""
+    if checklist not in CHECKLISTS:
+        raise ValueError(f"checklist {checklist!r}: expected one of {CHECKLISTS}")
+    return pd.read_csv(files("trust") / f"{checklist}.csv", dtype=str, keep_default_na=False)
+
+
+def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+    """Return what the answers refer to: numbers of patients, non-responders, recurrences, test AUCs."""
+    simulated = settings.study.simulated
+    parts = {name: patients[patients["split"] == name] for name in ("train", "validation", "test")}
+    lost = {name: int((~part["responder"].astype(bool)).sum()) for name, part in parts.items()}
+    return (
+        {f"n_{name}": len(part) for name, part in parts.items()}
+        | {f"lost_{name}": count for name, count in lost.items()}
+        | {f"{name}_share": lost[name] / len(parts[name]) for name in ("train", "test")}
+        | {
+            "n": len(patients),
+            "events": int(patients["recurrence"].sum()),
+            "events_test": int(parts["test"]["recurrence"].sum()),
+            **{name: value for name, value in settings.flat().items() if name in CHOSEN},
+            "aucs": test_aucs(predictions, settings.judgement.level),
+            "whose": settings.study.whose,
+            "simulated_only": NOT_APPLICABLE if simulated else OWNER,
+        }
+    )
+
+
+def test_aucs(predictions: pd.DataFrame, level: float) -> str:
+    """Return the test AUC of every model with its interval, as text."""
+    test = predictions[predictions["split"] == "test"]
+    rows = [(spec.title, test[test["model"] == slug]) for slug, spec in MODELS.items()]
+    intervals = [(title, *auc_interval(~part.responder.astype(bool), part.probability, level)) for title, part in rows]
+    return "; ".join(f"{title} {auc:.2f} ({low:.2f} to {high:.2f})" for title, auc, low, high in intervals)
+
+
+def filled(checklist: str, known: Mapping[str, Any], pages: Mapping[str, str]) -> pd.DataFrame:
+    """Return a checklist ready to be read: item, asks, answer, where.
+
+    ``known`` comes from ``facts``; ``pages`` maps a chapter's word to the address of its page. Raises
+    ``ValueError`` for an item that points to a page that does not exist, or to a fact that is not known.
+    """
+    table = items(checklist)
+    rows = []
+    for row in table.itertuples():
+        try:
+            rows.append((row.item, row.asks, row.answer.format(**known), f"[{row.chapter}]({pages[row.chapter]})"))
+        except KeyError as missing:
+            expected = f"a page out of {sorted(pages)} or a fact out of {sorted(known)}"
+            raise ValueError(f"{checklist}.csv, item {row.item}: {missing} is unknown, expected {expected}") from None
+    return pd.DataFrame(rows, columns=["item", "asks", "answer", "where"])
