@@ -7,26 +7,18 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
-PY := $(VENV)/bin/python
-RUN := artifacts/$(basename $(notdir $(PROFILE)))
+BIN := "$(VENV)/bin"
+PY := $(BIN)/python
+export PROFILE SET# read by the program, not by the shell
 ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-# a chapter's error stands on the screen already; one of Snakemake's own shows in a dry run
-WHY := $(PY) -m snakemake --dry-run --config run=$(RUN) 2>&1 | grep -A 20 -E '^[A-Za-z]+(Exception|Error)'
-
-.PHONY: book test lint notebooks lock clean help
+.PHONY: book test lint measures notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@! ls .snakemake/locks/*.lock >/dev/null 2>&1 || \
-	  { echo "A build is running here already. (If none is, one was killed: rm -r .snakemake/locks)"; exit 1; }
-	@$(PY) book/chapters.py resolve --profile "$(PROFILE)" --set "$(SET)"
-	@touch $(RUN)/.started
-	@$(PY) -m snakemake --cores $(CORES) --rerun-incomplete --quiet all --config run=$(RUN) || { $(WHY); exit 1; }
-	@test _build/html/index.html -nt $(RUN)/.started || echo "Nothing has changed since it was made."
-	@echo "The book is at file://$(CURDIR)/_build/html/index.html"
+	@$(PY) book/command.py book --profile "$$PROFILE" --set "$$SET" --cores $(CORES)
 
 test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
 	$(PY) -m pytest
@@ -34,6 +26,11 @@ test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
 lint: $(READY)  ## look at style without changing anything
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(PY) -m mypy
+
+measures: $(READY)  ## print how large the parts are, what they load, and whether chapters fit their page
+	$(PY) book/measures.py
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
 	$(PY) -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py

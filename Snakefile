@@ -9,25 +9,32 @@ import yaml
 
 sys.path.insert(0, "book")
 
-from chapters import CHAPTERS, used_modules
+from chapters import CHAPTERS, code_digest, used_modules
 
-RUN = Path(config.get("run", "artifacts/laptop"))  # folder written by `python book/chapters.py resolve`
-SETTINGS = yaml.safe_load((RUN / "settings.yml").read_text())
+from helpers import stages
+from helpers.artifacts import file_digest
+from helpers.data.acquisition import all_files
+from helpers.data.study import MODELS
+from helpers.keys import closure, source_path
+from helpers.settings import load_settings
+
+RUN = Path(config["run"])  # folder that `python book/command.py resolve` has written
+SETTINGS = load_settings(RUN / "settings.yml")
+COMMAND = f"'{sys.executable}' book/command.py"
+COHORT = [] if SETTINGS.study.simulated else all_files(Path(SETTINGS.study.cohort).expanduser())
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
-CODE = used_modules(Path("book/jobs.py"))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
 
 # With `scatter=1` (see profiles/slurm and profiles/local) every patient's maps and every model is a job; else a stage
 # makes all of its pieces in processes of its own, which is quicker on one machine.
 SCATTER = str(config.get("scatter", "")).lower() in ("1", "true")
-MODELS = ["resnet_core", "resnet_core_margin", "ran_core", "ran_core_margin"]
-SEEDS = [SETTINGS["seed"] + more for more in range(int(config.get("seeds", 1)))]
+SEEDS = [SETTINGS.training.seed + more for more in range(int(config.get("seeds", 1)))]
 WORKERS = range(int(config.get("workers", 1)))
 
 # Results that several chapters share, each after the one it is made from. A chapter alone computes what is missing;
 # here they are computed once and beforehand, so that no two chapters do the same work at the same time, and
 # an edit of a chapter's text concerns that chapter alone.
-STAGES = {"maps": None, "images": "maps", "models": "images"}
+STAGES = dict(zip(stages.DOORS, (None, *stages.DOORS)))
 
 
 wildcard_constraints:
@@ -36,6 +43,11 @@ wildcard_constraints:
     seed="[0-9]+",
     worker="[0-9]+",
     patient="[^/]+",
+
+
+def code_of(stage):
+    """The source files that a stage's results depend on."""
+    return sorted(source_path(name) for name in {"helpers.stages"} | closure(*stages.CODE[stage]))
 
 
 def made(stage):
@@ -71,13 +83,19 @@ def data_of(wildcards):
 
 def content(wildcards, input):
     """Digest of what a job reads, so that a file edited while the job ran is noticed the next time."""
-    sources = [Path(path) for path in input if not path.endswith(".json")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    digests = [digest(Path(path)) for path in input if not path.endswith(".json")]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def digest(path):
+    """Digest of a file; of a chapter's code alone, so that an edit of its prose does not execute it again."""
+    return code_digest(path) if path.parent.name == "notebooks" else file_digest(path)
 
 
 rule book:
     input:
         chapters=[f"{RUN}/chapters/{name}.ipynb" for name in NAMES],
+        notebooks=[f"notebooks/{name}.py" for name in NAMES],
         prose=[path for path in Path("book").rglob("*") if path.is_file() and "__pycache__" not in path.parts],
         data="data/README.md",
         config="_config.yml",
@@ -86,7 +104,7 @@ rule book:
     params:
         run=RUN.as_posix(),
     shell:
-        "{sys.executable} book/render.py --run {params.run}"
+        "{COMMAND} render --run {params.run:q}"
 
 
 rule chapters:
@@ -96,43 +114,46 @@ rule chapters:
 
 rule chapter:
     input:
-        notebook="notebooks/{chapter}.py",
+        notebook=ancient("notebooks/{chapter}.py"),  # by its code: see `digest`
         parameters=f"{RUN}/parameters/{{chapter}}.yml",
         settings=f"{RUN}/settings.yml",
         modules=lambda wildcards: used_modules(Path("notebooks") / f"{wildcards.chapter}.py"),
         stages=needed_stages,
         data=data_of,
+        cohort=COHORT,
         rf=lambda wildcards: [v for k, v in own_parameters(wildcards).items() if k.endswith("_rf") and v],
     output:
         update(f"{RUN}/chapters/{{chapter}}.ipynb"),
     params:
         content=content,
     shell:
-        "OMP_NUM_THREADS=1 {sys.executable} book/chapters.py run {input.notebook}"
-        " --parameters {input.parameters} --output {output}"
+        "OMP_NUM_THREADS=1 {COMMAND} run {input.notebook:q}"
+        " --parameters {input.parameters:q} --output {output:q}"
 
 
 rule stage:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=CODE,
+        modules=lambda wildcards: code_of(wildcards.stage),
+        cohort=COHORT,
         before=lambda wildcards: [made(STAGES[wildcards.stage])] if STAGES[wildcards.stage] else [],
         pieces=lambda wildcards: pieces(wildcards.stage),
     output:
         update(f"{RUN}/stages/{{stage}}.json"),
     params:
         content=content,
-    threads: SETTINGS["processes"]
+    threads: SETTINGS.computing.processes
     shell:
-        "{sys.executable} book/jobs.py stage {wildcards.stage} --parameters {input.parameters} --output {output}"
+        "{COMMAND} stage {wildcards.stage} --parameters {input.parameters:q} --output {output:q}"
 
 
 rule patient:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=CODE,
+        modules=code_of("maps"),
+        cohort=COHORT,
     output:
         update(f"{RUN}/stages/maps/{{patient}}.json"),
     params:
@@ -140,15 +161,16 @@ rule patient:
     group:
         "patients"  # several in one job: `group-components` of a profile says how many
     shell:
-        "OMP_NUM_THREADS=1 {sys.executable} book/jobs.py patient {wildcards.patient}"
-        " --parameters {input.parameters} --output {output}"
+        "OMP_NUM_THREADS=1 {COMMAND} patient {wildcards.patient}"
+        " --parameters {input.parameters:q} --output {output:q}"
 
 
 rule model:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=CODE,
+        modules=code_of("models"),
+        cohort=COHORT,
         images=made("images"),
     output:
         update(f"{RUN}/stages/models/{{model}}-{{seed}}.json"),
@@ -156,8 +178,8 @@ rule model:
         content=content,
     retries: 3  # a job that was stopped goes on from its last whole epoch
     shell:
-        "{sys.executable} book/jobs.py model {wildcards.model} --seed {wildcards.seed}"
-        " --parameters {input.parameters} --output {output}"
+        "{COMMAND} model {wildcards.model} --seed {wildcards.seed}"
+        " --parameters {input.parameters:q} --output {output:q}"
 
 
 rule trials:
@@ -171,8 +193,8 @@ rule trials:
     params:
         content=content,
     shell:
-        "OMP_NUM_THREADS=1 {sys.executable} book/jobs.py trials {wildcards.model} --worker {wildcards.worker}"
-        " --parameters {input.parameters} --output {output}"
+        "OMP_NUM_THREADS=1 {COMMAND} trials {wildcards.model} --worker {wildcards.worker}"
+        " --parameters {input.parameters:q} --output {output:q}"
 
 
 # `snakemake search --config workers=8`: all workers of all searches, which the chapter then finds finished
@@ -187,8 +209,8 @@ rule results:
         [made(f"models/{model}-{seed}") for model in MODELS for seed in SEEDS],
         settings=f"{RUN}/settings.yml",
     output:
-        f"results/{RUN.name}.json",
+        f"results/{RUN.name.rpartition('-')[0]}.json",
     params:
         seeds=SEEDS,
     shell:
-        "{sys.executable} -m trust.runs --profile {input.settings} --seeds {params.seeds} --output {output}"
+        "{sys.executable:q} -m trust.runs --profile {input.settings:q} --seeds {params.seeds} --output {output:q}"

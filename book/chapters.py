@@ -1,7 +1,8 @@
 """One chapter, executed: parameters checked by name, the notebook written whole or not at all."""
 
-import argparse
 import ast
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 
 from helpers.artifacts import project_path, write_whole
-from helpers.keys import closure, imported_by, source_path
+from helpers.keys import closure, content_key, imported_by, source_path
 from helpers.provenance import circumstances
 from helpers.settings import TYPES, Settings, check_name, load_settings, parse_changes
 
@@ -31,7 +32,7 @@ def declared_parameters(chapter: Path) -> dict[str, Any]:
     return {p.name: p for p in PythonTranslator.inspect(cells[0])} if cells else {}
 
 
-def own_parameters(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, type]:
+def own_parameters(declared: Mapping[Path, Mapping[str, Any]]) -> dict[str, type]:
     """Return name -> type of what chapters declare beyond the profile (``sample_rf``, ``artifacts``)."""
     every = {name: parameter for chapter in declared.values() for name, parameter in chapter.items()}
     return {
@@ -50,15 +51,16 @@ def chapter_values(declared: Iterable[str], settings: Settings, changes: Mapping
 def resolve(profile: str, text: str = "", folder: str | Path = "artifacts") -> Path:
     """Check the parameters of a run and write them down; return the folder of the run.
 
-    ``settings.yml`` there holds every parameter of the study, ``parameters/NN_word.yml`` what a chapter is
-    given, ``parameters/stages.yml`` what the shared stages are. A file whose content stays is not touched.
+    It is named after what it holds: two runs of one profile with other parameters never meet. ``settings.yml`` there
+    holds every parameter of the study, ``parameters/NN_word.yml`` what a chapter is given, ``parameters/stages.yml``
+    what the shared stages are. A file whose content stays is not touched.
     Raises ``FileNotFoundError``, ``ValueError`` or ``TypeError`` as ``load_settings`` does.
     """
     declared = {path: declared_parameters(path) for path in sorted(project_path("notebooks").glob(CHAPTERS))}
     changes = parse_changes(text, own_parameters(declared))
     settings = load_settings(profile, **{name: value for name, value in changes.items() if name in TYPES})
     check_files(changes)
-    run = Path(folder) / Path(profile).stem
+    run = Path(folder) / "runs" / f"{Path(profile).stem}-{content_key(settings.flat(), changes)}"
     write_if_changed(project_path(run) / "settings.yml", settings.flat())
     given = {path.stem: list(names) for path, names in declared.items()} | {"stages": ["profile", "artifacts"]}
     for name, names in given.items():
@@ -84,6 +86,48 @@ def write_if_changed(path: Path, values: Mapping[str, Any]) -> None:
 def used_modules(source: Path) -> list[Path]:
     """Return the modules of the project that a source file imports, directly or through one another."""
     return sorted(source_path(name) for name in closure(*imported_by(source.read_text())))
+
+
+def code_cells(notebook: Any) -> list[Any]:
+    """Return the code cells of a notebook, without the values that papermill injected."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+
+
+def code_digest(chapter: Path) -> str:
+    """Return the digest of a chapter's code: prose, captions and folding can change without it."""
+    import jupytext
+
+    code = "\n# %%\n".join(cell.source for cell in code_cells(jupytext.read(chapter)))
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def is_current(chapter: Path, executed: Path) -> bool:
+    """Tell whether an executed notebook holds the outputs of the chapter's code as it is now."""
+    if not executed.exists():
+        return False
+    return json.loads(executed.read_text())["metadata"]["run"]["code"] == code_digest(chapter)
+
+
+def with_outputs(chapter: Path, executed: Path) -> Any:
+    """Return a chapter as it is written now with the outputs, and the injected values, of its execution.
+
+    Raises ``ValueError`` when its code is another than was executed.
+    """
+    import jupytext
+    import nbformat
+
+    if not is_current(chapter, executed):
+        raise ValueError(f"{executed}: holds other code than {chapter}; execute it again")
+    notebook, done = jupytext.read(chapter), nbformat.read(executed, as_version=4)
+    for cell, old in zip(code_cells(notebook), code_cells(done), strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    notebook.metadata = done.metadata
+    injected = [cell for cell in done.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    place = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+    if place:
+        notebook.cells[place[0] + 1 : place[0] + 1] = injected
+    return notebook
 
 
 def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
@@ -124,11 +168,11 @@ def write_source(chapter: Path, path: Path) -> None:
     import jupytext
 
     notebook = jupytext.read(chapter)
-    notebook.metadata["run"] = circumstances()
+    notebook.metadata["run"] = circumstances() | {"code": code_digest(chapter)}
     write_whole(path, lambda temporary: jupytext.write(notebook, temporary))
 
 
-def finish(notebook, chapter: Path, output: Path) -> None:
+def finish(notebook: Any, chapter: Path, output: Path) -> None:
     """Name files as the project does, fold the injected values, and put the notebook in its place."""
     import nbformat
 
@@ -144,46 +188,3 @@ def use_own_kernel() -> None:
     """Let ``python3`` be this very Python, whatever kernels the user has installed elsewhere."""
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-
-
-def run_chapter(chapter: Path, parameters: Path, output: Path) -> int:
-    """Execute one chapter with the values of a parameter file; return the exit status."""
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    output.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{chapter.stem} ...", flush=True)
-    try:
-        duration = execute(chapter, yaml.safe_load(parameters.read_text()) or {}, output)
-    except (PapermillExecutionError, DeadKernelError) as error:
-        print(f"{error}\n{chapter} failed; see {output.with_suffix('.failed.ipynb')}", file=sys.stderr)
-        return 1
-    print(f"{chapter.stem} done in {duration:.0f} s", flush=True)
-    return 0
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: ``resolve`` a run's parameters, ``run`` a chapter."""
-    parser = argparse.ArgumentParser(prog="python book/chapters.py", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("resolve", help="check the parameters of a run and write them down")
-    one.add_argument("--profile", default="laptop")
-    one.add_argument("--set", default="", metavar="'NAME=VALUE ...'")
-    one.add_argument("--artifacts", default="artifacts")
-    two = commands.add_parser("run", help="execute one chapter")
-    two.add_argument("chapter", type=Path)
-    two.add_argument("--parameters", type=Path, required=True)
-    two.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    try:
-        if options.command == "run":
-            return run_chapter(options.chapter, options.parameters, options.output)
-        resolve(options.profile, options.set, options.artifacts)
-    except (FileNotFoundError, TypeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

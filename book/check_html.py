@@ -41,11 +41,12 @@ class Page:
 class Reader(HTMLParser):
     """Fill a ``Page`` while parsing."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.page, self.within = Page(), []
+        self.page = Page()
+        self.within: list[str] = []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag in RAW:
             self.within.append(tag)
@@ -58,11 +59,11 @@ class Reader(HTMLParser):
         if tag != "link" or given.get("rel") in LOADED_LINKS:
             self.page.loads += [given[name] for kind, name in LOADED if kind == tag and given.get(name)]
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         if tag in RAW and tag in self.within:
             self.within.remove(tag)
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if not self.within:
             self.page.text += data
         elif "pre" in self.within:

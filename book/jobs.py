@@ -1,11 +1,11 @@
 """Jobs: the pieces of the study that can run on machines of their own: a patient, a model, a share of the trials.
 
 A piece leaves the artifact that ``helpers.stages`` would make, under the same name, so the stage that needs all
-pieces finds them finished. ``python book/jobs.py --help`` lists them; the Snakefile calls them.
+pieces finds them finished. The Snakefile calls them.
 """
 
-import argparse
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from helpers import stages
-from helpers.artifacts import write_whole
+from helpers.artifacts import is_sound, project_path, recall_digests, store_digests, write_whole
 from helpers.provenance import circumstances
 from helpers.settings import Settings, load_settings
 
@@ -56,38 +56,28 @@ def read(parameters: str | Path) -> tuple[Settings, str]:
     return load_settings(given["profile"]), given["artifacts"]
 
 
+def stage(settings: Settings, artifacts: str, name: str) -> None:
+    """Make one of the results that chapters share."""
+    getattr(stages, name)(settings, artifacts)
+
+
 def record(job: Callable[[], object], name: str, output: Path) -> None:
-    """Do a job and write down when and where."""
+    """Do a job and write down when, where and with which code."""
     print(f"{name} ...", flush=True)
-    start = datetime.now(UTC)
+    start = time.perf_counter()
+    told = {"start_time": datetime.now(UTC).isoformat()} | circumstances()
     job()
-    duration = (datetime.now(UTC) - start).total_seconds()
-    told = {"start_time": start.isoformat(), "duration": duration} | circumstances()
+    told["duration"] = time.perf_counter() - start
     write_whole(output, lambda temporary: temporary.write_text(json.dumps(told)))
-    print(f"{name} done in {duration:.0f} s", flush=True)
+    print(f"{name} done in {told['duration']:.0f} s", flush=True)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: one job, named by its kind and its piece."""
-    parser = argparse.ArgumentParser(prog="python book/jobs.py", description=__doc__)
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    stage = kinds.add_parser("stage", help="a result that chapters share: maps, images or models")
-    stage.set_defaults(job=lambda given, o: getattr(stages, o.piece)(*given))
-    patient = kinds.add_parser("patient", help="the maps of one patient")
-    patient.set_defaults(job=lambda given, o: map_patient(*given, o.piece))
-    model = kinds.add_parser("model", help="one of the four models")
-    model.add_argument("--seed", type=int, help="in place of the profile's own")
-    model.set_defaults(job=lambda given, o: train_model(*given, o.piece, o.seed))
-    trials = kinds.add_parser("trials", help="one worker's share of the search of one model")
-    trials.add_argument("--worker", type=int, default=0, help="a number of its own for each worker")
-    trials.set_defaults(job=lambda given, o: run_trials(*given, o.piece, o.worker))
-    for kind in (stage, patient, model, trials):
-        kind.add_argument("piece", choices=["maps", "images", "models"] if kind is stage else None)
-        kind.add_argument("--parameters", type=Path, required=True, help="parameters/stages.yml of the run")
-        kind.add_argument("--output", type=Path, required=True, help="file that tells when and where it was done")
-    options = parser.parse_args(arguments)
-    record(lambda: options.job(read(options.parameters), options), f"{options.kind} {options.piece}", options.output)
-
-
-if __name__ == "__main__":
-    main()
+def discard_records_of_lost_results(run: Path) -> None:
+    """Remove the record of every stage whose results are damaged or gone, so that it is made again."""
+    settings, artifacts = read(run / "parameters" / "stages.yml")
+    recall_digests(project_path(artifacts) / "digests.json")
+    for name in stages.DOORS:
+        record_ = run / "stages" / f"{name}.json"
+        if record_.exists() and not all([is_sound(path) for path in stages.files_of(name, settings, artifacts)]):
+            record_.unlink()
+    store_digests(project_path(artifacts) / "digests.json")

@@ -27,7 +27,7 @@ def page(run: Path, chapters: list[Path]) -> str:
             "The build wrote this page from the notebooks it executed and the parameters it gave them. "
             + whose(settings),
             "## The run",
-            table(["", ""], summary(run.name, settings, records)),
+            table(["", ""], summary(run.name.rpartition("-")[0], settings, records)),
             "## Shared results and chapters",
             "Maps, images and models are made once, before the chapters that read them. Each is kept under a "
             "name that depends on its parameters and code; one that was there already takes no time.",

@@ -1,6 +1,5 @@
 """Render the executed chapters of a run: staged, built aside, checked, and only then put in place."""
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -8,8 +7,9 @@ import sys
 from pathlib import Path
 
 import check_html
+import nbformat
 import provenance
-from chapters import CHAPTERS
+from chapters import CHAPTERS, with_outputs
 
 BUILD = Path("_build")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -26,7 +26,8 @@ def stage(run: Path, target: Path) -> None:
     shutil.copytree("book", target, ignore=shutil.ignore_patterns("*.py", "__pycache__", "notebooks"))
     (target / "notebooks").mkdir()
     for chapter in executed(run):
-        shutil.copy(chapter, target / "notebooks")
+        written = with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter)
+        nbformat.write(written, target / "notebooks" / chapter.name)
     shutil.copy("data/README.md", target / "data.md")
     (target / "provenance.md").write_text(provenance.page(run, executed(run)))
 
@@ -37,8 +38,8 @@ def build(source: Path, aside: Path) -> Path:
     Raises ``RuntimeError`` with the last lines of what Sphinx said.
     """
     shutil.rmtree(aside, ignore_errors=True)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", source, "--config", "_config.yml"]
-    command += ["--path-output", aside, "-W", "--keep-going"]
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--config", "_config.yml"]
+    command += ["--path-output", str(aside), "-W", "--keep-going"]
     answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = COLOUR.sub("", answer.stdout)
     (BUILD / "render.log").write_text(said)
@@ -60,31 +61,17 @@ def put_in_place(html: Path, target: Path) -> None:
 
 
 def render(run: Path) -> None:
-    """Render a run's chapters to ``_build/html``; on any fault leave what is there as it is."""
+    """Render a run's chapters to ``_build/html``; on any fault leave what is there as it is.
+
+    Raises ``RuntimeError`` that names the faults.
+    """
     source, aside = BUILD / "source", BUILD / "aside"
+    BUILD.mkdir(exist_ok=True)
     stage(run, source)
     html = build(source, aside)
     problems = check_html.problems(html) + check_html.failed_cells(executed(run))
     if problems:
-        raise RuntimeError("\n".join(problems))
+        raise RuntimeError("\n".join([*problems, f"rendering failed; {BUILD / 'html'} is as it was"]))
     put_in_place(html, BUILD / "html")
     shutil.rmtree(aside)
     shutil.rmtree(source)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run, as artifacts/laptop")
-    options = parser.parse_args()
-    BUILD.mkdir(exist_ok=True)
-    print("rendering ...", flush=True)
-    try:
-        render(options.run)
-    except RuntimeError as error:
-        print(f"{error}\nrendering failed; {BUILD / 'html'} is as it was", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

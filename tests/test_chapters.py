@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import chapters
+import command as command_line
 import nbformat
 import pytest
 import yaml
+
+from helpers.settings import parse_changes
 
 HEADER = """# ---
 # jupyter:
@@ -48,7 +51,7 @@ def run(project, **values):
     parameters, output = project / "values.yml", project / "out" / "01_tiny.ipynb"
     parameters.write_text(yaml.safe_dump(values))
     command = ["run", "notebooks/01_tiny.py", "--parameters", str(parameters), "--output", str(output)]
-    return chapters.main(command), output
+    return command_line.main(command), output
 
 
 def printed(path):
@@ -70,7 +73,7 @@ def test_notebook_carries_its_provenance_and_no_path_of_this_machine(project):
     metadata = nbformat.read(output, as_version=4).metadata
     assert metadata.papermill.duration > 0
     assert metadata.papermill.input_path == "notebooks/01_tiny.py"
-    assert set(metadata.run) == {"commit", "device", "processor", "python", "time"}
+    assert set(metadata.run) == {"code", "commit", "device", "processor", "python", "time"}
     assert str(project) not in str(metadata)
 
 
@@ -107,7 +110,7 @@ def test_failing_chapter_ends_the_process_with_its_error(project):
     (project / "values.yml").write_text("{}")
     command = "run notebooks/01_tiny.py --parameters values.yml --output out.ipynb"
     answer = subprocess.run(
-        [sys.executable, str(ROOT / "book" / "chapters.py"), *command.split()], capture_output=True, text=True
+        [sys.executable, str(ROOT / "book" / "command.py"), *command.split()], capture_output=True, text=True
     )
     assert answer.returncode == 1
     assert "ZeroDivisionError" in answer.stderr
@@ -115,30 +118,33 @@ def test_failing_chapter_ends_the_process_with_its_error(project):
 
 def test_resolve_writes_all_settings_and_what_each_chapter_declares(project):
     folder = chapters.resolve("smoke", "image_px=96 seed=3")
-    assert folder == Path("artifacts/smoke")
+    assert folder.parent == Path("artifacts/runs")
     settings = yaml.safe_load((folder / "settings.yml").read_text())
     assert (settings["image_px"], settings["seed"], settings["n_patients"]) == (96, 3, 24)
     values = yaml.safe_load((folder / "parameters" / "01_tiny.yml").read_text())
-    assert values == {"profile": "artifacts/smoke/settings.yml", "image_px": 96}
+    assert values == {"profile": f"{folder}/settings.yml", "image_px": 96}
     shared = yaml.safe_load((folder / "parameters" / "stages.yml").read_text())
-    assert shared == {"profile": "artifacts/smoke/settings.yml", "artifacts": "artifacts"}
+    assert shared == {"profile": f"{folder}/settings.yml", "artifacts": "artifacts"}
 
 
 def test_resolve_touches_nothing_that_stays_the_same(project):
-    chapters.resolve("smoke", "seed=3")
-    path = project / "artifacts" / "smoke" / "settings.yml"
+    path = chapters.resolve("smoke", "seed=3") / "settings.yml"
     before = path.stat().st_mtime_ns
-    chapters.resolve("smoke", "seed=3")
+    assert chapters.resolve("smoke", "seed=3") / "settings.yml" == path
     assert path.stat().st_mtime_ns == before
-    chapters.resolve("smoke", "seed=4")
-    assert path.stat().st_mtime_ns != before
+
+
+def test_runs_that_differ_in_anything_have_folders_of_their_own(project):
+    (project / "mine.rf").touch()
+    texts = ["", "seed=4", "sample_rf=mine.rf"]
+    assert len({chapters.resolve("smoke", text) for text in texts}) == len(texts)
 
 
 def test_parameter_of_one_chapter_alone_may_be_set(project):
     (project / "mine.rf").touch()
-    chapters.resolve("smoke", "sample_rf=mine.rf")
-    assert yaml.safe_load(Path("artifacts/smoke/parameters/01_tiny.yml").read_text())["sample_rf"] == "mine.rf"
-    assert "sample_rf" not in yaml.safe_load(Path("artifacts/smoke/settings.yml").read_text())
+    run = chapters.resolve("smoke", "sample_rf=mine.rf")
+    assert yaml.safe_load((run / "parameters/01_tiny.yml").read_text())["sample_rf"] == "mine.rf"
+    assert "sample_rf" not in yaml.safe_load((run / "settings.yml").read_text())
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ def test_parameter_of_one_chapter_alone_may_be_set(project):
     ],
 )
 def test_wrong_change_is_one_line_and_writes_nothing(project, capsys, text, message):
-    assert chapters.main(["resolve", "--profile", "smoke", "--set", text]) == 2
+    assert command_line.main(["resolve", "--profile", "smoke", "--set", text]) == 2
     assert capsys.readouterr().err == f"error: {message}\n"
     assert not (project / "artifacts").exists()
 
@@ -163,15 +169,15 @@ def test_wrong_change_is_one_line_and_writes_nothing(project, capsys, text, mess
     [("learning_rate=1e-4", 1e-4), ("resnet_layers=[3,4,23,3]", [3, 4, 23, 3]), ("depth_cm=4", 4.0)],
 )
 def test_values_are_read_in_their_type(text, value):
-    assert list(chapters.parse_changes(text, {}).values()) == [value]
+    assert list(parse_changes(text, {}).values()) == [value]
 
 
 def test_own_values_keep_their_type():
     own = {"patient": str, "plane": int, "share": float}
-    changes = chapters.parse_changes("patient='P 007' plane=2 share=1", own)
+    changes = parse_changes("patient='P 007' plane=2 share=1", own)
     assert changes == {"patient": "P 007", "plane": 2, "share": 1.0}
     with pytest.raises(TypeError, match="plane = '2.5' is float, expected int"):
-        chapters.parse_changes("plane=2.5", own)
+        parse_changes("plane=2.5", own)
 
 
 def test_used_modules_follow_imports_through_one_another(tmp_path):
@@ -180,3 +186,48 @@ def test_used_modules_follow_imports_through_one_another(tmp_path):
     names = {path.stem for path in chapters.used_modules(chapter)}
     assert names >= {"windows", "form_factor", "rf", "study"}
     assert not names & {"simulation", "parametric", "training"}
+
+
+# --- prose and code: an edit of prose shows at once, an edit of code executes again
+
+
+def test_prose_and_captions_follow_the_source_without_being_executed(project):
+    _, output = run(project, image_px=96)
+    write_chapter(project, "import sys\nprint(image_px, sys.executable)\n# %% [markdown]\n# New words.")
+    assert chapters.is_current(project / "notebooks" / "01_tiny.py", output)
+    notebook = chapters.with_outputs(project / "notebooks" / "01_tiny.py", output)
+    assert notebook.cells[-1].source == "New words."
+    shown = [cell for cell in notebook.cells if cell.get("outputs")]
+    assert shown[0].outputs[0].text.startswith("96 ")
+    tags = [cell.metadata.get("tags") for cell in notebook.cells if cell.cell_type == "code"]
+    assert tags == [["parameters"], ["injected-parameters", "hide-input"], None]
+
+
+def test_outputs_of_other_code_are_refused(project):
+    _, output = run(project)
+    write_chapter(project, "print('other')")
+    assert not chapters.is_current(project / "notebooks" / "01_tiny.py", output)
+    with pytest.raises(ValueError, match=r"01_tiny.ipynb: holds other code than .*01_tiny.py"):
+        chapters.with_outputs(project / "notebooks" / "01_tiny.py", output)
+
+
+# --- one build at a time
+
+
+def test_a_second_build_is_told_so_before_it_looks_at_anything(project, capsys):
+    with command_line.only_build():
+        assert command_line.main(["book", "--profile", "no such profile"]) == 2
+    assert capsys.readouterr().err == "error: a build is running here already\n"
+    assert command_line.main(["book", "--profile", "no such profile"]) == 2
+    assert "no such profile" in capsys.readouterr().err
+
+
+def test_the_lock_lives_as_long_as_what_was_started_under_it(project):
+    with command_line.only_build() as lock:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
+    with pytest.raises(RuntimeError, match="running"), command_line.only_build():
+        pass
+    child.kill()
+    child.wait()
+    with command_line.only_build():
+        pass

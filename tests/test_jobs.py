@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import chapters
+import command
 import jobs
 import pytest
 import yaml
@@ -33,7 +34,8 @@ def parameters(run):
 
 
 def do(parameters, *words):
-    jobs.main([*words, "--parameters", str(parameters), "--output", str(parameters.parent / "done.json")])
+    output = parameters.parent / "done.json"
+    assert command.main([*words, "--parameters", str(parameters), "--output", str(output)]) == 0
 
 
 def test_stages_find_the_pieces_that_jobs_have_made(parameters, monkeypatch):
@@ -68,8 +70,8 @@ def test_workers_of_a_search_fill_one_study(parameters):
 
 def dry(run, words, *config):
     """What Snakemake would do, by rule: jobs."""
-    command = [sys.executable, "-m", "snakemake", *words, "--dry-run", "--nolock", "--config", f"run={run}", *config]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    words = [sys.executable, "-m", "snakemake", *words, "--dry-run", "--nolock", "--config", f"run={run}", *config]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     table = (done.stdout + done.stderr).split("Job stats:")[1].split("total")[0].splitlines()[3:]
     return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
@@ -99,9 +101,9 @@ def test_with_a_cluster_profile_patients_models_seeds_and_trials_are_jobs(untouc
 @pytest.mark.slow
 def test_the_local_profile_runs_all_of_it(tmp_path):
     run = chapters.resolve("smoke", f"{SMALL} artifacts={tmp_path}", tmp_path)
-    command = [sys.executable, "-m", "snakemake", "search", f"{run}/stages/models/ran_core-2.json", "--nolock",
+    words = [sys.executable, "-m", "snakemake", "search", f"{run}/stages/models/ran_core-2.json", "--nolock",
                "--workflow-profile", "profiles/local", "--config", f"run={run}", "scatter=1", "workers=2"]  # fmt: skip
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run(words, cwd=ROOT, check=True)
     assert len(list(run.glob("stages/maps/*.json"))) == 12
     assert len(list(run.glob("stages/models/*.json"))) == 5
     assert len(list(run.glob("stages/trials/*.json"))) == 8

@@ -4,38 +4,42 @@ import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 MATHJAX = "mathjax/tex-svg.js"
 
 
-def copy_mathjax(app, error):
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Copy MathJax's TeX input and SVG output, and what they load on demand, into ``_static/mathjax``."""
     if error is not None or app.builder.format != "html":
         return
-    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    found = find_spec("sphinx-mathjax-offline")
+    source = Path(str(found and found.origin)).parent / "static" / "mathjax"
     target = Path(app.outdir) / "_static" / "mathjax"
     shutil.copytree(source / "input" / "tex", target / "input" / "tex", dirs_exist_ok=True)
     shutil.copyfile(source / "tex-svg.js", target / "tex-svg.js")
 
 
-def drop_thebe(app, page, template, context, doctree):
+def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Leave Thebe's scripts out of every page: nothing here runs in the browser."""
     scripts = context.get("script_files", [])
     context["script_files"] = [script for script in scripts if "thebe" not in words(script).lower()]
 
 
-def plain_bibliography(app, page, template, context, doctree):
+def plain_bibliography(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Take out roles of the bibliography that ARIA has given up."""
     if "body" in context:
         context["body"] = re.sub(r' role="(list|doc-biblioentry)"(?=[^>]*citation|>)', "", context["body"])
 
 
-def words(script) -> str:
+def words(script: Any) -> str:
     """Return the address and the inline text of a script."""
     return f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}"
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     app.config.mathjax_path = MATHJAX
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", plain_bibliography)

@@ -212,7 +212,8 @@ def load_settings(profile: str | Path, **changes: Any) -> Settings:
     """
     path = find_profile(profile)
     base = path.parent / "laptop.yml"
-    values, sources = {}, {}
+    values: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
     for source, given in ((base, read_parameters(base)), (path, read_parameters(path)), ("call", changes)):
         for name in given:
             check_name(name, TYPES, source)

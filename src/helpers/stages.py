@@ -28,6 +28,13 @@ Record = pd.Series | pd.DataFrame  # what a patient's echoes follow from: tissue
 SIMULATED = ("helpers.data.simulation", "helpers.maps.planes")  # the code that makes a simulated patient's maps
 RECORDED = ("helpers.data.acquisition", "helpers.maps.planes")
 HERE = ("helpers.stages",)
+DOORS = ("maps", "images", "models")  # results that chapters share, each made from the one before
+CODE = {
+    "maps": [*SIMULATED, *RECORDED],
+    "images": [*SIMULATED, *RECORDED, "helpers.learning.images"],
+    "models": [*SIMULATED, *RECORDED, "helpers.learning.training"],
+}
+MODEL_FILES = ("weights.pt", "predictions.csv", "curves.csv", "model.json")
 
 
 def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
@@ -107,7 +114,7 @@ def maps(settings: Settings, artifacts: str | Path) -> CohortMaps:
     wanted = [name for name, path in files.items() if not is_sound(path)]
     one = partial(map_patient, settings=settings, artifacts=artifacts)
     in_processes(one, [(name, given[name]) for name in wanted], settings.computing.processes, "maps of patients")
-    summary = project_path(artifacts) / f"summary-{maps_key(files)}.csv"
+    summary = summary_file(files, artifacts)
     keep(summary, lambda path: pd.concat(map(read_summary, files.values())).to_csv(path, index=False))
     return CohortMaps(files, pd.read_csv(summary, dtype={"patient": str}))
 
@@ -129,6 +136,11 @@ def map_file(patient: str, record: Record, settings: Settings, artifacts: str | 
     else:
         key = content_key(record, settings.scan, settings.study.cohort_seed, settings.maps, code=SIMULATED, alone=HERE)
     return project_path(artifacts) / "maps" / f"{file_name(patient)}-{key}.h5"
+
+
+def summary_file(files: dict[str, Path], artifacts: str | Path) -> Path:
+    """Where the medians of all planes are kept."""
+    return project_path(artifacts) / f"summary-{maps_key(files)}.csv"
 
 
 def maps_key(files: dict[str, Path]) -> str:
@@ -164,12 +176,17 @@ def images(settings: Settings, artifacts: str | Path) -> "ImageSet":
     """The images of all planes."""
     from helpers.learning.images import ImageSet, collect  # imports torch, which mapping can do without
 
-    path = project_path(artifacts) / f"images-{images_key(map_files(settings, artifacts), settings)}.npz"
+    path = images_file(map_files(settings, artifacts), settings, artifacts)
     if not is_sound(path):
         planes = maps(settings, artifacts).all_planes()
         size = settings.images.image_px, settings.images.field_of_view_mm
         keep(path, collect(planes, *size).save)
     return ImageSet.load(path)
+
+
+def images_file(files: dict[str, Path], settings: Settings, artifacts: str | Path) -> Path:
+    """Where all images are kept."""
+    return project_path(artifacts) / f"images-{images_key(files, settings)}.npz"
 
 
 def images_key(files: dict[str, Path], settings: Settings) -> str:
@@ -191,3 +208,15 @@ def models_folder(settings: Settings, artifacts: str | Path) -> Path:
     made = images_key(map_files(settings, artifacts), settings), settings.networks, settings.training
     key = content_key(*made, patients, settings.computing.device, code=["helpers.learning.training"], alone=HERE)
     return project_path(artifacts) / f"models-{key}"
+
+
+def files_of(door: str, settings: Settings, artifacts: str | Path) -> list[Path]:
+    """The sealed files that stand behind one of the ``DOORS``, whether they are made or not."""
+    from helpers.data.study import MODELS
+
+    maps_ = map_files(settings, artifacts)
+    if door == "maps":
+        return [*maps_.values(), summary_file(maps_, artifacts)]
+    if door == "images":
+        return [images_file(maps_, settings, artifacts)]
+    return [models_folder(settings, artifacts) / slug / name for slug in MODELS for name in MODEL_FILES]

@@ -75,6 +75,11 @@ def files_of(lines: pd.DataFrame, folder: str | Path) -> list[Path]:
     return [Path(folder) / name for name in dict.fromkeys(single) if name]
 
 
+def all_files(folder: str | Path) -> list[Path]:
+    """Every file of a recorded cohort: both tables and what they name."""
+    return [Path(folder) / "patients.csv", Path(folder) / "planes.csv", *files_of(read_listing(folder), folder)]
+
+
 def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
     """Read one plane listed in ``planes.csv``, its outlines and its reference phantom."""
     folder = Path(folder)

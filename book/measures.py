@@ -1,0 +1,146 @@
+"""The measures of the house: how large its parts are, what they load, and whether chapters fit their page.
+
+``make measures`` prints them; the tests hold the limits.
+"""
+
+import ast
+import json
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import jupytext
+
+SOURCE = Path("src")
+PARTS = ("helpers", "helpers/data", "helpers/maps", "helpers/learning", "helpers/judgement", "trust")
+LIMITS = {"helpers": 3000, "src": 6000, "part": 1150, "modules": 9}
+WIDTH, LENGTH = 79, 25  # of an open code cell
+CHAPTERS_WITH_TORCH = 7
+
+
+def code_lines(path: Path) -> set[int]:
+    """Return the numbers of the lines that hold code: no blanks, comments or docstrings."""
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    with open(path, "rb") as file:
+        tokens = [
+            token for token in tokenize.tokenize(file.readline) if token.type not in {*skipped, tokenize.ENCODING}
+        ]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return lines
+
+
+def modules(part: str) -> list[Path]:
+    """Return the modules of a part; the ground is what lies in ``helpers`` itself."""
+    return sorted(path for path in (SOURCE / part).glob("*.py") if path.name != "__init__.py")
+
+
+def lines_of(part: str) -> int:
+    """Return the lines of code of a part, its face included."""
+    return sum(len(code_lines(path)) for path in (SOURCE / part).glob("*.py"))
+
+
+def longest_module() -> tuple[int, str]:
+    """Return the longest module in lines of code."""
+    return max((len(code_lines(path)), str(path)) for path in SOURCE.rglob("*.py"))
+
+
+def longest_function() -> tuple[int, str]:
+    """Return the longest function in lines of code."""
+    return max(function for path in SOURCE.rglob("*.py") for function in functions(path))
+
+
+def functions(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of code of every function of a module, and its name."""
+    lines = code_lines(path)
+    yield 0, str(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            own = lines & set(range(node.lineno, (node.end_lineno or 0) + 1))
+            yield len(own), f"{path}:{node.name}"
+
+
+def loads_torch(module: str) -> bool:
+    """Tell whether importing a module, in a process of its own, loads torch."""
+    code = f"import {module}, sys; print('torch' in sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "True"
+
+
+def modules_with_torch() -> list[str]:
+    """Return the modules that load torch."""
+    paths = [path for part in PARTS for path in modules(part)]
+    names = [".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in paths]
+    return [name for name in names if loads_torch(name)]
+
+
+def chapters() -> list[Path]:
+    """Return the chapters, in order."""
+    return sorted(Path("notebooks").glob("[0-9][0-9]_*.py"))
+
+
+def chapters_with_torch() -> list[str]:
+    """Return the chapters whose import statements load torch."""
+    return [path.stem for path in chapters() if imports_torch(path)]
+
+
+def imports_torch(chapter: Path) -> bool:
+    """Tell whether the import statements of a chapter load torch, in a process of its own."""
+    found = [node for node in ast.parse(chapter.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    code = "\n".join(map(ast.unparse, found)) + "\nimport sys; print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return answer.stdout.strip().endswith("True")
+
+
+def open_cells(chapter: Path) -> list[str]:
+    """Return the code of the cells that a reader sees unasked."""
+    folded = {"hide-input", "hide-cell", "remove-input", "remove-cell", "parameters"}
+    cells = [cell for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
+    return [cell.source for cell in cells if not folded & set(cell.metadata.get("tags", []))]
+
+
+def cut_off(chapter: Path) -> list[str]:
+    """Return the lines of open cells that the page would cut off."""
+    return [line for cell in open_cells(chapter) for line in cell.splitlines() if len(line) > WIDTH]
+
+
+def too_long(chapter: Path) -> list[str]:
+    """Return the open cells of more than ``LENGTH`` lines."""
+    return [cell for cell in open_cells(chapter) if len(cell.splitlines()) > LENGTH]
+
+
+def laid_by_hand() -> int:
+    """Return how many statements the formatter is told to leave alone."""
+    folders = (SOURCE, Path("notebooks"), Path("tests"), Path("book"), Path("benchmarks"))
+    return sum(path.read_text().count("# fmt: " + "skip") for folder in folders for path in folder.rglob("*.py"))
+
+
+def import_contract() -> str:
+    """Return whether imports run downwards only, as import-linter says."""
+    answer = subprocess.run([Path(sys.executable).with_name("lint-imports"), "--no-cache"], capture_output=True)
+    return "broken" if answer.returncode else "kept"
+
+
+def main() -> None:
+    """Print all measures."""
+    print("lines of code, without docstrings, comments and blanks (modules)")
+    for part in PARTS:
+        print(f"  {part:20} {lines_of(part):6} ({len(modules(part))})")
+    print(f"  {'helpers, all':20} {sum(map(lines_of, PARTS[:-1])):6} (at most {LIMITS['helpers']})")
+    print(f"  {'src':20} {sum(map(lines_of, PARTS)):6} (at most {LIMITS['src']})")
+    for title, longest in (("longest module", longest_module()), ("longest function", longest_function())):
+        print(f"{title:22} {longest[0]:6} {longest[1]}")
+    print(f"{'import contract':22} {import_contract():>6}")
+    print(f"modules that load torch: {json.dumps(modules_with_torch())}")
+    print(f"chapters that load torch (at most {CHAPTERS_WITH_TORCH}): {json.dumps(chapters_with_torch())}")
+    wide, long = (sum(len(find(path)) for path in chapters()) for find in (cut_off, too_long))
+    print(f"lines of open cells over {WIDTH}: {wide}; open cells over {LENGTH} lines: {long}")
+    print(f"statements laid by hand: {laid_by_hand()}")
+
+
+
+if __name__ == "__main__":
+    main()
