@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -90,3 +92,47 @@ def test_modules_import_what_is_declared(path):
 def test_chapters_import_what_is_declared(path):
     allowed = {requirement.name for requirement in declared("book")}
     assert {DISTRIBUTION.get(name, name) for name in imports(path)} <= allowed
+
+
+# --- a built wheel, from another folder: every module and every data file is in it
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Folder with the package as a wheel installs it, built from a copy of what it is built from."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
+    shutil.copytree(ROOT / "src", project / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", project, project], check=True)
+    (wheel,) = project.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", project / "site", wheel], check=True)
+    return project / "site"
+
+
+def elsewhere(installed, code):
+    """What code prints in another folder, with the installed package alone."""
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=installed.parent,
+        env={"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.strip()
+
+
+def test_every_part_of_an_installed_wheel_can_be_imported(installed):
+    sources = [path.relative_to(ROOT / "src") for path in sorted((ROOT / "src").rglob("*.py"))]
+    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in sources]
+    code = f"import importlib, helpers; print(helpers.__file__); [importlib.import_module(n) for n in {names}]"
+    assert elsewhere(installed, code).startswith(str(installed))
+
+
+def test_an_installed_wheel_brings_its_data_files(installed):
+    suffixes = {".csv", ".html", ".pyi"}
+    tracked = {path.relative_to(ROOT / "src") for path in (ROOT / "src").rglob("*") if path.suffix in suffixes}
+    assert tracked == {path.relative_to(installed) for path in installed.rglob("*") if path.suffix in suffixes}
+    assert elsewhere(installed, "from trust.reporting import items; print(len(items('claim')))") > "1"
