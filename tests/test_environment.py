@@ -53,6 +53,16 @@ def test_lock_pins_every_dependency_within_its_bounds(requirement):
     assert all(requirement.specifier.contains(version) for version in versions)
 
 
+@pytest.mark.parametrize("python", ["3.11.7", "3.12.4", "3.13.0"])
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_lock_gives_each_python_one_version_of_every_dependency(python, platform):
+    where = {"python_full_version": python, "python_version": python.rsplit(".", 1)[0], "sys_platform": platform}
+    lines = [Requirement(line) for line in LOCK.splitlines() if line.strip()]
+    here = [line.name for line in lines if line.marker is None or line.marker.evaluate(where)]
+    assert len(here) == len(set(here))
+    assert {requirement.name for requirement in declared("book", "dev")} <= set(here)
+
+
 def test_lock_names_no_address():
     assert "://" not in LOCK
     assert "--" not in LOCK
