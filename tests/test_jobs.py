@@ -54,6 +54,24 @@ def test_stages_find_the_pieces_that_jobs_have_made(parameters, monkeypatch):
     assert stages.models_folder(settings, artifacts) == stages.models(settings, artifacts).folder
 
 
+def test_a_stage_whose_results_are_damaged_or_gone_loses_its_record(run, parameters):
+    settings, artifacts = jobs.read(parameters)
+    for stage in stages.DOORS:
+        assert (
+            command.main(
+                ["stage", stage, "--parameters", str(parameters), "--output", str(run / f"stages/{stage}.json")]
+            )
+            == 0
+        )
+    jobs.discard_records_of_lost_results(run)
+    assert {path.stem for path in run.glob("stages/*.json")} == set(stages.DOORS)
+    (images,) = stages.files_of("images", settings, artifacts)
+    images.write_bytes(images.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="not as it was written"):
+        jobs.discard_records_of_lost_results(run)
+    assert {path.stem for path in run.glob("stages/*.json")} == {"maps", "models"}
+
+
 def test_another_seed_has_a_folder_of_its_own(parameters):
     settings, artifacts = jobs.read(parameters)
     do(parameters, "model", "resnet_core", "--seed", "7")
