@@ -1,1 +1,5 @@
 """Data: who the patients are, their echoes and outlines, simulated or recorded."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
