@@ -5,6 +5,8 @@ margin of 5 mm. The loop is lean: one FFT of the gated lines, their average, the
 what no map can do without: the in-band transform of every line at every axial start, in float32, and its power.
 """
 
+from functools import partial
+
 import common  # first: one thread
 import numpy as np
 
@@ -12,7 +14,8 @@ from helpers.data.form_factor import scatterers
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.regions import margin_of
 from helpers.data.rf import RFPlane
-from helpers.maps.normalisation import reference_db
+from helpers.maps.grid import window_grid
+from helpers.maps.normalisation import expected_db, reference_db
 from helpers.maps.parametric import parametric_maps
 
 SHAPE = (3117, 256)
@@ -70,23 +73,25 @@ def measure() -> dict:
     region, half = tumour(plane), tumour(plane, 0.5)
     maps = parametric_maps(plane, reference, region)
     n_windows = int(np.isfinite(maps.mbf).sum())
-    starts = np.round((maps.depth_mm - 1) / plane.sample_spacing_mm).astype(int)
+    grid = window_grid(plane, reference, region)
+    starts = np.array(grid.starts)
     columns = np.flatnonzero(region.any(axis=0))
     samples = np.ascontiguousarray(plane.samples[:, columns[0] - 4 : columns[-1] + 5], np.float32)
     rng = np.random.default_rng(5)
     rows = rng.integers(0, len(starts), LOOPED)
-    phantom_db = reference_db(reference, tuple(starts.tolist()), N_WINDOW, 2.0, tuple(BAND_MHZ))[rows]
+    phantom_db = reference_db(reference, grid)[rows]
     looped = (plane, phantom_db, starts[rows], rng.integers(columns[0], columns[-1] - 9, LOOPED))
-    seconds = common.medians_s({
-        "maps": lambda: parametric_maps(plane, reference, region),
-        "half": lambda: parametric_maps(plane, reference, half),
-        "4 planes": lambda: [parametric_maps(plane, reference, region) for _ in range(4)],
-        "bare": lambda: bare(samples, starts),
-        "loop": lambda: loop(*looped),
-    })  # fmt: skip
-    phantom_s = common.medians_s({"phantom": lambda: reference_db.__wrapped__(
-        reference, tuple(starts.tolist()), N_WINDOW, 2.0, tuple(BAND_MHZ)
-    )}, repeats=3)["phantom"]  # fmt: skip
+    seconds = common.medians_s(
+        {
+            "maps": lambda: parametric_maps(plane, reference, region),
+            "half": lambda: parametric_maps(plane, reference, half),
+            "4 planes": lambda: [parametric_maps(plane, reference, region) for _ in range(4)],
+            "bare": lambda: bare(samples, starts),
+            "loop": lambda: loop(*looped),
+        }
+    )
+    spectrum = partial(expected_db.__wrapped__, reference, grid.starts, N_WINDOW, 2.0, tuple(BAND_MHZ))
+    phantom_s = common.medians_s({"phantom": spectrum}, repeats=3)["phantom"]
     half_windows = int(np.isfinite(parametric_maps(plane, reference, half).mbf).sum())
     return {
         "samples": SHAPE[0],

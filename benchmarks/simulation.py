@@ -33,13 +33,15 @@ def there_and_back(plane: np.ndarray) -> np.ndarray:
 def measure() -> dict:
     """All figures of this benchmark."""
     plane = np.random.default_rng(0).standard_normal((SYSTEM.n_samples, 256), dtype=np.float32)
-    seconds = common.medians_s({
-        "bare": lambda: there_and_back(plane),
-        "plane": simulate,
-        "few scatterers": lambda: simulate(scatterers_per_cell=2.0),
-        "128 lines": lambda: simulate(n_lines=128),
-        "4 planes": lambda: simulate(n_planes=4),
-    })  # fmt: skip
+    seconds = common.medians_s(
+        {
+            "bare": lambda: there_and_back(plane),
+            "plane": simulate,
+            "few scatterers": lambda: simulate(scatterers_per_cell=2.0),
+            "128 lines": lambda: simulate(n_lines=128),
+            "4 planes": lambda: simulate(n_planes=4),
+        }
+    )
     return {
         "samples": SYSTEM.n_samples,
         "lines": SYSTEM.n_lines,

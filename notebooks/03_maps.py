@@ -48,7 +48,8 @@ import seaborn as sns
 from helpers import figures, stages
 from helpers.data import form_factor, regions
 from helpers.maps import normalisation, parametric, windows
-from helpers.maps.planes import check_plane, fit_choices
+from helpers.maps.grid import window_grid
+from helpers.maps.planes import check_plane, protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
 from IPython.display import Markdown
@@ -73,10 +74,11 @@ core, margin = acquired.regions(settings.maps.margin_mm)
 # $$ S(f) = \sum_l w_l \Bigl| \sum_t h(t)\, s_l(t)\, e^{-2\pi i f t} \Bigr|^2 . $$
 
 # %%
-grid = windows.window_grid(rf, core, window_mm, overlap)  # all windows of the box around the core
+protocol = protocol_of(settings.maps)
+grid = window_grid(rf, reference, core, protocol)  # the box around the core
 row, column = len(grid.depth_mm) // 2, len(grid.lateral_mm) // 2  # the one in its middle
-f = normalisation.band_of(reference, grid, tuple(band_mhz) or None, n_bins)  # (n_bins,) MHz
-sample_db = windows.window_power_db(rf, grid, f)[row, :, column]
+f = grid.band_mhz  # (n_bins,)
+sample_db = normalisation.window_power_db(rf, grid)[row, :, column]
 
 # %% [markdown]
 # The same window of the phantom, averaged over all its lines and frames, is divided out. The logarithm of an average
@@ -87,7 +89,7 @@ sample_db = windows.window_power_db(rf, grid, f)[row, :, column]
 # $$ W(f) = 10 \log_{10} \frac{S_s(f)}{S_r(f)} + 2 (A_s - A_r) f . $$
 
 # %%
-phantom_db = normalisation.reference_db(reference, grid.all_starts, grid.n_window, window_mm, tuple(f))[grid.rows]
+phantom_db = normalisation.reference_db(reference, grid)
 attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines): here we know the truth
 A_s = normalisation.path_attenuation(rf, attenuation, grid)[row, column]
 A_r = normalisation.phantom_path(rf, reference, grid)[row]
@@ -146,7 +148,8 @@ _ = [ax.legend() for ax in axes]
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
 # %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
-estimate = parametric.parametric_maps(rf, reference, None, *fit_choices(settings.maps, attenuation))
+whole = window_grid(rf, reference, None, protocol)
+estimate = parametric.map_windows(rf, reference, whole, attenuation)
 truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz)
 mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
@@ -175,7 +178,7 @@ _ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "er
 #   reflector and to another speed of sound {cite:p}`lizzi1983`, not to a backscatter coefficient.
 
 # %%
-box = normalisation.normalised(rf, reference, grid, window_mm, f, attenuation, np.eye(n_bins))  # W of every window
+box = normalisation.normalised(rf, reference, grid, attenuation, np.eye(n_bins))  # W of every window
 within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)  # distance to the core's border
 inside = within_mm[np.ix_(*windows.centre_pixels(rf, grid.depth_mm, grid.lateral_mm))] > 0.75 * window_mm
 right = np.moveaxis(box, 1, 2)[inside].mean(axis=0)  # mean W of the core, (n_bins,)

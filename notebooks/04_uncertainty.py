@@ -36,6 +36,7 @@ overlap: float = 0.95  # overlap of neighbouring windows in the maps shown
 level: float = 0.95  # confidence level of all intervals
 
 # %%
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,13 +46,9 @@ from helpers.data import regions, simulation, tissue
 from helpers.data.form_factor import gaussian_bsc_db
 from helpers.maps import parametric, uncertainty
 from helpers.maps.attenuation import estimate_attenuation
-from helpers.maps.normalisation import reference_band_mhz
-from helpers.maps.parametric import (
-    centre_mask,
-    normalised_spectra,
-    parametric_maps,
-)
-from helpers.maps.planes import fit_choices
+from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
+from helpers.maps.parametric import centre_mask, map_windows
+from helpers.maps.planes import protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
 from IPython.display import Markdown
@@ -77,8 +74,9 @@ attenuation = acquired.tissue.attenuation_on(rf)
 # The **misfit** is the rms distance of the normalised spectrum from its line: where it is large, the line is a poor summary.
 
 # %%
-maps = parametric_maps(rf, reference, core | margin, *fit_choices(settings.maps, attenuation))
-errors = uncertainty.uncertainty(maps, rf, reference, core | margin, settings.maps.window_mm, overlap, settings.maps.n_bins)
+grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
+maps = map_windows(rf, reference, grid, attenuation)
+errors = uncertainty.uncertainty(maps, rf, reference, grid)
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
 shown = {
@@ -112,8 +110,9 @@ system = simulation.System(n_lines=settings.scan.n_lines, depth_mm=10 * settings
 phantoms = [simulation.phantom_frames(system, settings.scan.n_reference_frames, seed) for seed in range(4)]
 even = uniform(150.0, 12.0, 0.9)
 flat = simulation.simulate_plane(even, system, np.random.default_rng(1))
-flat_maps = parametric_maps(flat, phantoms[0], None, overlap=0.5, attenuation_db_cm_mhz=0.9)
-flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], overlap=0.5)
+flat_grid = window_grid(flat, phantoms[0], None, Protocol(overlap=0.5))
+flat_maps = map_windows(flat, phantoms[0], flat_grid, 0.9)
+flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], flat_grid)
 flat_truth = true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
 # %% mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
@@ -146,12 +145,11 @@ Markdown(
 # %%
 within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
 interior = within_mm > 0.75 * settings.maps.window_mm
-f, _, bsc_db = normalised_spectra(
-    rf, reference, interior, settings.maps.window_mm, 0.75, tuple(settings.maps.band_mhz) or None, attenuation
-)
-grid_maps = parametric_maps(rf, reference, interior, settings.maps.window_mm, 0.75, (f[0], f[-1]), attenuation)
-inside = np.isfinite(grid_maps.mbf)
-true_esd_um, true_eac_db, _ = acquired.tissue.at(grid_maps.depth_mm, grid_maps.lateral_mm)
+coarse = replace(protocol_of(settings.maps), overlap=0.75)
+box = window_grid(rf, reference, interior, coarse)
+_, bsc_db = parametric.normalised_spectra(rf, reference, box, attenuation)
+f, inside = box.band_mhz, box.inside
+true_esd_um, true_eac_db, _ = acquired.tissue.at(box.depth_mm, box.lateral_mm)
 spectra_db = np.moveaxis(bsc_db, 1, 2)[inside]  # (windows, n_bins)
 true_db = gaussian_bsc_db(f, true_esd_um[inside][:, None], true_eac_db[inside][:, None], rf.sound_speed_m_s)
 
@@ -165,10 +163,8 @@ ax.legend()
 _ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 
 # %%
-means = uncertainty.region_means(
-    rf, reference, interior, settings.maps.window_mm, 0.75, (f[0], f[-1]), attenuation, level=level
-)
-truth = true_maps(acquired.tissue, grid_maps.depth_mm, grid_maps.lateral_mm, (f[0], f[-1]))
+means = uncertainty.region_means(rf, reference, box, attenuation, level)
+truth = true_maps(acquired.tissue, box.depth_mm, box.lateral_mm, (f[0], f[-1]))
 means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
 means["holds the truth"] = np.where(means["truth"].between(means["low"], means["high"]), "yes", "no")
 Markdown(means.round(2).rename(index=parametric.LABELS, columns={"standard_error": "standard error"}).to_markdown())
@@ -205,8 +201,9 @@ for kind, (esd_um, eac_db, alpha) in kinds.items():
     for seed in range(n_seeds):
         echo = simulation.simulate_plane(even, system, np.random.default_rng([seed, int(esd_um)]))
         region = ((echo.lateral_mm - 30) / 14) ** 2 + ((echo.depth_mm[:, None] - 25) / 10) ** 2 < 1
-        scan = echo, phantoms[seed % 4], region
-        table = uncertainty.region_means(*scan, attenuation_db_cm_mhz=alpha, level=level)
+        grid = window_grid(echo, phantoms[seed % 4], region, Protocol(overlap=0.75))
+        scan = echo, phantoms[seed % 4], grid
+        table = uncertainty.region_means(*scan, alpha, level)
         rows += [{"kind": kind, "name": name, "truth": true[name]} | dict(row) for name, row in table.iterrows()]
         found = estimate_attenuation(*scan, level=level)
         rows.append({"kind": kind, "name": "attenuation", "truth": alpha} | vars(found))
@@ -261,7 +258,9 @@ for name in stages.cohort(settings, artifacts).index[:n_checked]:
     one = stages.acquire(settings, artifacts, name, index)
     own_core, _ = one.regions(settings.maps.margin_mm)
     away_mm = regions.distance_outside_mm(~own_core, one.plane.depth_mm, one.plane.lateral_mm)
-    found = estimate_attenuation(one.plane, one.reference, away_mm > 0.75 * settings.maps.window_mm, level=level)
+    region = away_mm > 0.75 * settings.maps.window_mm
+    own = window_grid(one.plane, one.reference, region, Protocol(overlap=0.75))
+    found = estimate_attenuation(one.plane, one.reference, own, level)
     true = one.tissue.attenuation_on(one.plane)[own_core].mean()
     rows.append({"patient": name, "truth": true} | vars(found) | {"assumed": settings.maps.tumour_attenuation_db_cm_mhz})
 estimates = pd.DataFrame(rows)

@@ -52,7 +52,7 @@ from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import b_mode_db, n_saturated, read_rf
 from helpers.data.simulation import write_example
 from helpers.maps import parametric
-from helpers.maps.parametric import parametric_maps
+from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.uncertainty import uncertainty
 from helpers.maps.windows import step_mm
 from IPython.display import Markdown
@@ -101,9 +101,11 @@ for ax, plane, title in ((axes[0], sample, "sample"), (axes[1], phantom_frames[0
 # at its B-mode above, and at the width of the band below, which should be the same at all depths.
 
 # %%
-size = window_mm, overlap, tuple(band_mhz) or None
+protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
 first = ReferencePhantom(phantom_frames[:1], reference_attenuation_db_cm_mhz)
-itself = parametric_maps(phantom_frames[-1], first, None, *size, reference_attenuation_db_cm_mhz)
+last, attenuation = phantom_frames[-1], reference_attenuation_db_cm_mhz
+own_grid = window_grid(last, first, None, protocol)
+itself = parametric.map_windows(last, first, own_grid, attenuation)
 Markdown(
     f"Phantom against its own other frame: median MBF {np.median(itself.mbf):+.2f} dB, "
     f"median SS {np.median(itself.ss):+.3f} dB/MHz over {itself.mbf.size:,} windows."
@@ -111,7 +113,7 @@ Markdown(
 
 # %% mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against its own other frame (simulated, unless recorded files were named): median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
 low, median, high = np.percentile(itself.mbf, [25, 50, 75], axis=1)
-of_one = uncertainty(itself, phantom_frames[-1], first, None, window_mm, overlap).mbf[:, 0]
+of_one = uncertainty(itself, last, first, own_grid).mbf[:, 0]
 of_row = of_one * np.sqrt(2 * window_mm / sample.extent_mm[1])  # windows side by side, in both frames
 fig, ax = plt.subplots(figsize=(7, 3))
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
@@ -127,7 +129,10 @@ _ = ax.set(xlabel="depth / mm", ylabel="MBF / dB")
 
 # %%
 reference = ReferencePhantom(phantom_frames, reference_attenuation_db_cm_mhz)
-maps = parametric_maps(sample, reference, None, *size, sample_attenuation_db_cm_mhz)
+grid = window_grid(sample, reference, None, protocol)
+maps = parametric.map_windows(
+    sample, reference, grid, sample_attenuation_db_cm_mhz
+)
 
 # %% mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))

@@ -8,6 +8,7 @@ import pytest
 from helpers.data.form_factor import gaussian_bsc_db, scatterers
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
+from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.parametric import normalised_spectra, parametric_maps
 from helpers.maps.windows import line_power
 
@@ -177,7 +178,8 @@ def test_band_and_number_of_bins_are_parameters(random_scan):
 
 
 def test_normalised_spectra_have_the_maps_as_their_fits(random_scan):
-    band, spectra_db, bsc_db = normalised_spectra(*random_scan, overlap=0.5, attenuation_db_cm_mhz=0.9)
+    grid = window_grid(*random_scan, protocol=Protocol(overlap=0.5))
+    band, (spectra_db, bsc_db) = grid.band_mhz, normalised_spectra(*random_scan, grid, 0.9)
     maps = parametric_maps(*random_scan, overlap=0.5, attenuation_db_cm_mhz=0.9)
     fits = np.polyfit(band - 5.5, np.moveaxis(spectra_db, 1, 0).reshape(13, -1), 1)
     np.testing.assert_allclose(fits[0].reshape(maps.ss.shape), maps.ss, atol=1e-4)

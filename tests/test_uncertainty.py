@@ -8,14 +8,14 @@ from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
 from helpers.data.tissue import Tissue
 from helpers.maps.attenuation import estimate_attenuation
-from helpers.maps.normalisation import reference_band_mhz
-from helpers.maps.parametric import parametric_maps
+from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
+from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps
 from helpers.maps.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
-from helpers.maps.windows import window_grid
 
 SYSTEM = System(n_lines=192, depth_mm=40.0)
 SEEDS = range(20)
+HALF, THREE_QUARTERS = Protocol(overlap=0.5), Protocol(overlap=0.75)
 LIMITS = {"mbf": 0.2, "esd_um": 0.03, "eac_db": 0.5}  # dB, share, dB
 
 
@@ -42,9 +42,10 @@ def recovered(request, phantoms):
     means, attenuations = [], []
     for seed in SEEDS:
         plane = simulate_plane(tissue, SYSTEM, np.random.default_rng(seed))
-        reference, region = phantoms[seed % 4], ellipse(plane)
-        means.append(region_means(plane, reference, region, attenuation_db_cm_mhz=request.param[2]))
-        attenuations.append(estimate_attenuation(plane, reference, region))
+        reference = phantoms[seed % 4]
+        grid = window_grid(plane, reference, ellipse(plane), THREE_QUARTERS)
+        means.append(region_means(plane, reference, grid, attenuation_db_cm_mhz=request.param[2]))
+        attenuations.append(estimate_attenuation(plane, reference, grid))
     truth = true_maps(tissue, np.array([20.0]), np.array([30.0]))
     return means, attenuations, {name: getattr(truth, name)[0, 0] for name in FIELDS} | {"alpha": request.param[2]}
 
@@ -80,20 +81,20 @@ def test_intervals_cover_the_truth(recovered):
 
 def test_standard_errors_of_windows_are_the_spread_of_a_uniform_map(phantoms):
     plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
-    maps = parametric_maps(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.8)
-    errors = uncertainty(maps, plane, phantoms[0], overlap=0.5)
+    grid = window_grid(plane, phantoms[0], protocol=HALF)
+    maps = map_windows(plane, phantoms[0], grid, 0.8)
+    errors = uncertainty(maps, plane, phantoms[0], grid)
     for name in FIELDS:
         spread = np.nanstd(getattr(maps, name)[4:-4])
         assert np.nanmedian(getattr(errors, name)[4:-4]) == pytest.approx(spread, rel=0.2)
 
 
 def test_misfit_is_the_distance_from_numpys_own_line(phantoms):
-    from helpers.maps.parametric import normalised_spectra
-
     plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
-    maps = parametric_maps(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.576)
-    found = uncertainty(maps, plane, phantoms[0], overlap=0.5).misfit_db
-    band, spectra_db, _ = normalised_spectra(plane, phantoms[0], overlap=0.5, attenuation_db_cm_mhz=0.576)
+    grid = window_grid(plane, phantoms[0], protocol=HALF)
+    maps = map_windows(plane, phantoms[0], grid, 0.576)
+    found = uncertainty(maps, plane, phantoms[0], grid).misfit_db
+    band, (spectra_db, _) = grid.band_mhz, normalised_spectra(plane, phantoms[0], grid, 0.576)
     for i, j in [(0, 0), (10, 20), (-1, -1)]:
         line = np.polyval(np.polyfit(band, spectra_db[i, :, j], 1), band)
         assert found[i, j] == pytest.approx(np.sqrt(np.mean((spectra_db[i, :, j] - line) ** 2)), rel=0.01)
@@ -102,7 +103,7 @@ def test_misfit_is_the_distance_from_numpys_own_line(phantoms):
 def test_phantom_against_phantom_is_zero_within_its_standard_error_at_all_depths(phantoms):
     one, other = (ReferencePhantom(p.planes, 0.576, bead_backscatter) for p in phantoms[:2])
     maps = [parametric_maps(plane, other, overlap=0.5, attenuation_db_cm_mhz=0.576) for plane in one.planes]
-    errors = uncertainty(maps[0], one.planes[0], other, overlap=0.5)
+    errors = uncertainty(maps[0], one.planes[0], other, window_grid(one.planes[0], other, protocol=HALF))
     for name in ("mbf", "ss", "si"):
         mean = np.mean([getattr(m, name).mean(axis=1) for m in maps], axis=0)  # (n_z,)
         n_independent = 6 * 29  # frames x windows side by side; the other phantom has as many
@@ -125,13 +126,14 @@ def test_the_band_of_the_phantom_is_where_theory_has_it_six_db_down(phantoms):
 def test_maps_take_that_band_when_none_is_given(phantoms):
     plane = phantoms[1].planes[0]
     maps = parametric_maps(plane, phantoms[0], ellipse(plane), overlap=0.5, band_mhz=None)
-    starts = window_grid(plane, ellipse(plane), 2.0, 0.5)
-    assert maps.band_mhz == reference_band_mhz(phantoms[0], starts.all_starts[starts.rows], starts.n_window)
+    grid = window_grid(plane, phantoms[0], ellipse(plane), HALF)
+    assert maps.band_mhz == reference_band_mhz(phantoms[0], grid.starts, grid.n_window)
 
 
 def test_the_variance_of_a_sum_of_white_noise_is_the_sum_of_squared_weights():
     rng = np.random.default_rng(0)
-    grid = window_grid(RFPlane(rng.standard_normal((800, 40)), 40e6, 0.3), None, 2.0, 0.75)
+    plane = RFPlane(rng.standard_normal((800, 40)), 40e6, 0.3)
+    grid = window_grid(plane, ReferencePhantom([plane], 0.5), protocol=THREE_QUARTERS)
     noise = rng.standard_normal((200, len(grid.depth_mm), len(grid.lateral_mm)))
     weights = rng.random(noise.shape[1:])
     assert pair_sum(autocovariance(noise, grid), weights) == pytest.approx((weights**2).sum(), rel=0.2)
@@ -139,5 +141,6 @@ def test_the_variance_of_a_sum_of_white_noise_is_the_sum_of_squared_weights():
 
 def test_a_region_too_shallow_for_its_attenuation_is_refused(phantoms):
     plane = phantoms[1].planes[0]
+    grid = window_grid(plane, phantoms[0], ellipse(plane, half_height_mm=1.5), THREE_QUARTERS)
     with pytest.raises(ValueError, match="expected at least 4 mm"):
-        estimate_attenuation(plane, phantoms[0], ellipse(plane, half_height_mm=1.5))
+        estimate_attenuation(plane, phantoms[0], grid)

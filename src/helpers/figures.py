@@ -1,5 +1,7 @@
 """How the book draws: arrays in, axes out."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -7,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 DYNAMIC_RANGE_DB = 60.0
+Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
 
 def use_book_style() -> None:
@@ -24,7 +27,7 @@ def value_range(values: np.ndarray) -> tuple[float, float]:
 def show_map(
     ax: Axes,
     values: np.ndarray,
-    extent_mm: tuple[float, float, float, float],
+    extent_mm: Extent,
     label: str = "",
     cmap: str = "viridis",
     limits: tuple[float, float] | None = None,
@@ -39,7 +42,7 @@ def show_map(
     return image
 
 
-def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: tuple[float, float, float, float]) -> None:
+def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: Extent) -> None:
     """Draw a log-compressed B-mode (n_samples, n_lines) in grey, in physical aspect."""
     level = np.percentile(b_mode_db, 99.5)
     ax.imshow(
@@ -53,7 +56,7 @@ def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: tuple[float, float, 
     ax.set(xlabel="lateral / mm", ylabel="depth / mm")
 
 
-def show_outline(ax: Axes, mask: np.ndarray, extent_mm: tuple, style: str = "--", colour: str = "white") -> None:
+def show_outline(ax: Axes, mask: np.ndarray, extent_mm: Extent, style: str = "--", colour: str = "white") -> None:
     """Draw the border of a mask (n_z, n_x); dashed is the core throughout the book."""
     if mask.any():
         left, right, bottom, top = extent_mm
@@ -65,10 +68,10 @@ def show_outline(ax: Axes, mask: np.ndarray, extent_mm: tuple, style: str = "--"
 
 def show_overlay(
     ax: Axes,
-    plane,
+    plane: Any,
     values: np.ndarray,
     label: str,
-    extent_mm: tuple[float, float, float, float] | None = None,
+    extent_mm: Extent | None = None,
     cmap: str = "viridis",
     limits: tuple[float, float] | None = None,
 ) -> None:

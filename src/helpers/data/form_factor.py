@@ -15,7 +15,9 @@ def form_factor_fit(band_mhz: np.ndarray) -> np.ndarray:
     return np.stack([slope, intercept])
 
 
-def scatterers(slope: np.ndarray, intercept: np.ndarray, sound_speed_m_s: float) -> tuple[np.ndarray, np.ndarray]:
+def scatterers(
+    slope: np.ndarray | np.floating, intercept: np.ndarray | np.floating, sound_speed_m_s: float
+) -> tuple[np.ndarray, np.ndarray]:
     """ESD (um) and EAC (dB re 1/cm^3) from the line through 10 log10 BSC - 40 log10 f against f^2 in MHz.
 
     Spherical Gaussian form factor (Insana 1990): BSC = (4/9) k^4 a^6 n gamma^2 exp(-0.827 k^2 a^2),
@@ -29,7 +31,9 @@ def scatterers(slope: np.ndarray, intercept: np.ndarray, sound_speed_m_s: float)
     return 2e4 * np.sqrt(a2), eac_db
 
 
-def gaussian_bsc_db(band_mhz: np.ndarray, esd_um: np.ndarray, eac_db: np.ndarray, sound_speed_m_s: float) -> np.ndarray:
+def gaussian_bsc_db(
+    band_mhz: np.ndarray, esd_um: np.ndarray | float, eac_db: np.ndarray | float, sound_speed_m_s: float
+) -> np.ndarray:
     """10 log10 of the backscatter coefficient in 1/(cm sr), shapes broadcast: the model that ``scatterers`` inverts."""
     k2 = (2 * np.pi * 1e6 * np.asarray(band_mhz) / (sound_speed_m_s * 100)) ** 2  # 1/cm^2
     a2 = (np.asarray(esd_um) * 0.5e-4) ** 2  # cm^2

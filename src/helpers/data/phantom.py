@@ -30,7 +30,7 @@ class ReferencePhantom:
     attenuation_db_cm_mhz: float
     backscatter: Callable[[np.ndarray], np.ndarray] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not len(self.planes):
             raise ValueError("reference phantom: no planes, expected at least one frame")
         settings = {(p.samples.shape, p.sampling_rate_hz, p.line_pitch_mm, p.sound_speed_m_s) for p in self.planes}

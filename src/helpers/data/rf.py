@@ -32,7 +32,7 @@ class RFPlane:
     source: str = "RF plane"  # named in error messages
     focus_mm: float | None = None  # depth of the focus, where it is known
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if np.ndim(self.samples) != 2:
             raise ValueError(f"{self.source}: samples of shape {np.shape(self.samples)}, expected (n_samples, n_lines)")
         if not np.isfinite(self.samples).all():

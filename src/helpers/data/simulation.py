@@ -73,7 +73,7 @@ class System:
         """Every sample of every block ((n_blocks + 1) HOP + 1,), half a block above the surface included."""
         return np.arange(-HOP, self.block_samples[-1] + HOP + 1)
 
-    def depth_of_mm(self, samples: np.ndarray, sound_speed_m_s: float = 1540.0) -> np.ndarray:
+    def depth_of_mm(self, samples: np.ndarray | int, sound_speed_m_s: float = 1540.0) -> np.ndarray:
         """Depth of samples, mm; 0 above the surface."""
         return np.maximum(samples, 0) * 1e3 * sound_speed_m_s / (2 * self.sampling_rate_hz)
 
@@ -97,7 +97,8 @@ def simulate_plane(
     """
     frequency_mhz = block_frequencies_mhz(system)
     esd_um, eac_db, _ = tissue.at(system.depth_of_mm(system.block_samples), system.line_mm)
-    bsc_db = gaussian_bsc_db(frequency_mhz.astype(np.float32), *np.float32([esd_um, eac_db])[..., None], 1540.0)
+    esd_um, eac_db = esd_um.astype(np.float32)[..., None], eac_db.astype(np.float32)[..., None]
+    bsc_db = gaussian_bsc_db(frequency_mhz.astype(np.float32), esd_um, eac_db, 1540.0)
     path_db_mhz = tissue.path_db_mhz(system.depth_of_mm(system.path_samples), system.line_mm)
     noise = scatterer_noise(system, rng, scatterers_per_cell)
     return recorded_plane(echoes(noise, bsc_db, path_db_mhz, system), system, rng, 1540.0, source)

@@ -104,7 +104,8 @@ def with_spicules(outline_mm: np.ndarray, rng: np.random.Generator) -> np.ndarra
     own_angle = np.arctan2(*outline_mm.T[::-1]) % (2 * np.pi)
     angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
     round_mm = np.interp(angle, own_angle, np.hypot(*outline_mm.T), period=2 * np.pi)
-    n_spicules = rng.integers(*SPICULES["number"], endpoint=True)
+    fewest, most = SPICULES["number"]
+    n_spicules = rng.integers(int(fewest), int(most), endpoint=True)
     tip = (np.arange(n_spicules) + rng.uniform(0.2, 0.8, n_spicules)) * 2 * np.pi / n_spicules
     at_tip_mm = np.interp(tip, angle, round_mm, period=2 * np.pi)
     length_mm = np.minimum(rng.uniform(*SPICULES["length_mm"], n_spicules), at_tip_mm)  # small outer planes
@@ -182,7 +183,7 @@ def parameter_table() -> pd.DataFrame:
     """What simulated tissue is drawn from: value (mean ± SD, or a range), source, and how it was had from there."""
     means = {name: (trait.mean, trait.sd) for name, trait in TRAITS.items()} | BACKGROUND
     means |= {region: (value, value * ATTENUATION_SD) for region, value in ATTENUATION_DB_CM_MHZ.items()}
-    values = {name: f"{mean:g} ± {sd:g}" for name, (mean, sd) in means.items()}
+    values: dict[str, str | float] = {name: f"{mean:g} ± {sd:g}" for name, (mean, sd) in means.items()}
     for prefix, spread in (("plane", PLANE_SD), ("field", FIELD_SD)):
         values |= {f"{prefix}_{name}": f"± {sd:g}" for name, sd in spread.items()}
     values |= {"correlation_mm": CORRELATION_MM, "margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}

@@ -6,14 +6,14 @@ Depth is in mm, frequency in MHz, attenuation in dB/cm/MHz.
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy.stats import t
 
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.maps.normalisation import band_of, check_inputs, line_fit, normalised
-from helpers.maps.parametric import BAND_MHZ, N_BINS
+from helpers.maps.grid import Grid
+from helpers.maps.normalisation import line_fit, normalised
 from helpers.maps.uncertainty import region_errors
-from helpers.maps.windows import Grid, centre_pixels, window_grid
 
 STRIP_MM = 6.0  # wider than the beam, and than the variation inside a region reaches
 
@@ -29,16 +29,9 @@ class AttenuationEstimate:
 
 
 def estimate_attenuation(
-    plane: RFPlane,
-    reference: ReferencePhantom,
-    region: np.ndarray,
-    window_mm: float = 2.0,
-    overlap: float = 0.75,
-    band_mhz: tuple[float, float] | None = BAND_MHZ,
-    n_bins: int = N_BINS,
-    level: float = 0.95,
+    plane: RFPlane, reference: ReferencePhantom, grid: Grid, level: float = 0.95
 ) -> AttenuationEstimate:
-    """Attenuation of a region (n_samples, n_lines) by the spectral difference method (Kuc 1984).
+    """Attenuation of the region of a grid by the spectral difference method (Kuc 1984).
 
     Where scatterers stay the same, attenuation alone changes the spectral slope with depth: with the phantom's alpha_r
     put back for the tissue as well, dSS/dz = -2 (alpha - alpha_r). It is
@@ -46,12 +39,9 @@ def estimate_attenuation(
     scatterers that changes with depth does. The error is that of leaving
     out one strip of columns after the other (the jackknife), with Student's t for their number.
 
-    Raises ``ValueError`` as ``parametric_maps``, and for a region less deep than two windows.
+    Raises ``ValueError`` for a region less deep than two windows.
     """
-    check_inputs(plane, reference, region)
-    grid = window_grid(plane, region, window_mm, overlap)
-    band = band_of(reference, grid, band_mhz, n_bins)
-    inside = region[np.ix_(*centre_pixels(plane, grid.depth_mm, grid.lateral_mm))]
+    inside, window_mm, slope_of = grid.inside, grid.window_mm, line_fit(grid.band_mhz)[1:2]
     depth_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, inside.shape)
     centred_cm = np.where(inside, depth_cm - column_means(depth_cm, inside), 0)
     if np.ptp(depth_cm[inside]) < 2 * window_mm / 10:
@@ -60,11 +50,11 @@ def estimate_attenuation(
             f"{2 * window_mm:g} mm (two windows) to estimate its attenuation"
         )
     assumed = reference.attenuation_db_cm_mhz  # of the first guess
-    slope = normalised(plane, reference, grid, window_mm, band, assumed, line_fit(band)[1:2])[:, 0]
+    slope = normalised(plane, reference, grid, assumed, slope_of)[:, 0]
     weights = centred_cm / (centred_cm**2).sum()  # of least squares
     tilt = float((weights * slope).sum())  # dB/MHz/cm
     strips = strip_sums(weights * (slope - tilt * depth_cm), grid) / (1 - strip_sums(weights * centred_cm, grid))
-    own = region_errors(reference, grid, window_mm, line_fit(band)[1:2], weights, band, sample=False)[0]
+    own = region_errors(reference, grid, slope_of, weights, sample=False)[0]
     n = len(strips)
     error = np.sqrt((n - 1) / n * (strips**2).sum() + own**2) / 2
     half = t.ppf((1 + level) / 2, n - 1) * error
@@ -72,12 +62,14 @@ def estimate_attenuation(
     return AttenuationEstimate(value, float(error), value - half, value + half)
 
 
-def column_means(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def column_means(
+    values: Float[np.ndarray, "n_z n_x"], inside: Bool[np.ndarray, "n_z n_x"]
+) -> Float[np.ndarray, " n_x"]:
     """Mean of the values inside, column by column, (n_x,)."""
     return np.where(inside, values, 0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
 
 
-def strip_sums(values: np.ndarray, grid: Grid) -> np.ndarray:
+def strip_sums(values: Float[np.ndarray, "n_z n_x"], grid: Grid) -> Float[np.ndarray, " n_strips"]:
     """Sums of values (n_z, n_x) over strips of columns ``STRIP_MM`` wide, too far apart to vary together."""
     n_strips = max(round(np.ptp(grid.lateral_mm) / STRIP_MM), 3)
     return np.array([part.sum() for part in np.array_split(values, n_strips, axis=1)])

@@ -6,22 +6,18 @@ Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Float
 
+from helpers.data.form_factor import DB
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.maps.windows import (
-    DB,
-    Grid,
-    centre_pixels,
-    decibel,
-    line_power,
-    line_weights,
-    window_centres,
-    window_power_db,
-)
+from helpers.maps.grid import Grid, window_centres
+from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights, mean_of_lines
+
+Attenuation = float | Float[np.ndarray, "..."]  # one value, or one for each of the plane's pixels, dB/cm/MHz
 
 
-def line_fit(band_mhz: np.ndarray) -> np.ndarray:
+def line_fit(band_mhz: Float[np.ndarray, " n_bins"]) -> Float[np.ndarray, "3 n_bins"]:
     """Least squares of a straight line over the band, (3, n_bins): MBF, SS and SI = MBF - SS f_c (Lizzi 1983)."""
     centre = band_mhz.mean()
     mbf, ss = np.linalg.pinv(np.stack([np.ones_like(band_mhz), band_mhz - centre], axis=1))
@@ -32,20 +28,19 @@ def normalised(
     plane: RFPlane,
     reference: ReferencePhantom,
     grid: Grid,
-    window_mm: float,
-    band_mhz: np.ndarray,
-    attenuation_db_cm_mhz: float | np.ndarray,
-    rows: np.ndarray,
-) -> np.ndarray:
+    attenuation_db_cm_mhz: Attenuation,
+    rows: Float[np.ndarray, "k n_bins"],
+) -> Float[np.ndarray, "n_z k n_x"]:
     """Normalised spectrum of every window, (n_z, n_bins, n_x) dB, multiplied by ``rows`` (k, n_bins): (n_z, k, n_x).
 
     W(f) = 10 log10(S_s / S_r) + 2 (A_s - A_r) f (Yao, Zagzebski and Madsen 1990). After the logarithm every step is
     linear, so a fit over the band can be taken at once: ``rows`` is its matrix, the identity for W itself.
     """
-    phantom_db = reference_db(reference, grid.all_starts, grid.n_window, window_mm, tuple(band_mhz))[grid.rows]
+    band_mhz = grid.band_mhz
+    phantom_db = reference_db(reference, grid)
     loss = path_attenuation(plane, attenuation_db_cm_mhz, grid) - phantom_path(plane, reference, grid)[:, None]
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
-    values = with_slope.astype(np.float32) @ window_power_db(plane, grid, band_mhz)
+    values = with_slope.astype(np.float32) @ window_power_db(plane, grid)
     values -= (phantom_db @ with_slope.T)[:, :, None]
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
     blur = gate_blur(values[:, -1], 2 * loss, phantom_db, band_mhz, gate_us)
@@ -55,66 +50,26 @@ def normalised(
     return values
 
 
-def check_inputs(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray | None) -> None:
-    """Raise ``ValueError`` for a phantom scanned differently and for a region of another shape, or an empty one."""
-    phantom = reference.planes[0]
-    if phantom.sampling_rate_hz != plane.sampling_rate_hz:
-        raise ValueError(
-            f"{phantom.source}: sampling_rate_hz = {phantom.sampling_rate_hz:g}, expected the sample's "
-            f"{plane.sampling_rate_hz:g} ({plane.source})"
-        )
-    if None not in (phantom.focus_mm, plane.focus_mm) and phantom.focus_mm != plane.focus_mm:
-        raise ValueError(
-            f"{phantom.source}: focus_mm = {phantom.focus_mm:g}, expected the sample's {plane.focus_mm:g} "
-            f"({plane.source})"
-        )
-    if phantom.samples.shape[0] < plane.samples.shape[0]:
-        raise ValueError(
-            f"{phantom.source}: {phantom.samples.shape[0]} samples deep, expected at least the sample's "
-            f"{plane.samples.shape[0]} ({plane.source})"
-        )
-    if region is not None and region.shape != plane.samples.shape:
-        raise ValueError(f"region of shape {region.shape}, expected the plane's {plane.samples.shape}")
-    if region is not None and not region.any():
-        raise ValueError("region is empty: no pixel of the mask is set")
+def window_power_db(plane: RFPlane, grid: Grid) -> Float[np.ndarray, "n_z n_bins n_x"]:
+    """Mean power of the lines of every window, (n_z, n_bins, n_x), dB."""
+    power = line_power(plane, grid.starts, grid.n_window, grid.lines, grid.band_mhz)
+    return decibel(mean_of_lines(power, grid.weights))
 
 
-def band_of(reference: ReferencePhantom, grid: Grid, band_mhz: tuple[float, float] | None, n_bins: int) -> np.ndarray:
-    """Frequencies of the fits (n_bins,), MHz: over the band given, or over the phantom's own -6 dB band.
-
-    Raises ``ValueError`` for a band beyond Nyquist and for fewer than three bins.
-    """
-    low, high = band_mhz or reference_band_mhz(reference, grid.all_starts[grid.rows], grid.n_window)
-    nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
-    if not 0 < low < high <= nyquist_mhz:
-        raise ValueError(f"band_mhz = {band_mhz}, expected 0 < low < high <= {nyquist_mhz:g} (Nyquist)")
-    if n_bins < 3:
-        raise ValueError(f"n_bins = {n_bins}, expected 3 or more")
-    return np.linspace(low, high, n_bins)
+def reference_db(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z n_bins"]:
+    """Expected log spectrum of a window of the phantom at every mapped depth, (n_z, n_bins), dB."""
+    every_depth = grid.all_starts, grid.n_window, grid.window_mm, tuple(grid.band_mhz)  # shared by many regions
+    return expected_db(reference, *every_depth)[grid.rows]
 
 
 @lru_cache(maxsize=32)
-def reference_band_mhz(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int) -> tuple[float, float]:
-    """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz."""
-    nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
-    frequency_mhz = np.linspace(0, nyquist_mhz, 4 * n_window)[1:]  # four points in each bin of the gate
-    spaced = starts[:: n_window // 2]  # windows that overlap by half tell all there is
-    powers = [line_power(plane, spaced, n_window, slice(None), frequency_mhz) for plane in reference.planes]
-    level_db = decibel(np.mean([power.mean(axis=(0, 2)) for power in powers], axis=0))
-    peak = int(level_db.argmax())
-    below = np.flatnonzero(level_db < level_db[peak] - 6)
-    first, last = below[below < peak].max(initial=-1) + 1, below[below > peak].min(initial=len(level_db)) - 1
-    return float(frequency_mhz[first]), float(frequency_mhz[last])
-
-
-@lru_cache(maxsize=32)
-def reference_db(
+def expected_db(
     reference: ReferencePhantom,
     starts: tuple[int, ...],
     n_window: int,
     window_mm: float,
     band_mhz: tuple[float, ...],
-) -> np.ndarray:
+) -> Float[np.ndarray, "n_z n_bins"]:
     """Expected log spectrum of a window of the phantom at every depth, (n_z, n_bins), dB.
 
     10 log10 of the power averaged over all lines and frames, plus the bias of the logarithm: a
@@ -129,8 +84,12 @@ def reference_db(
 
 
 def phantom_windows(
-    reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, window_mm: float, band_mhz: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    reference: ReferencePhantom,
+    starts: tuple[int, ...],
+    n_window: int,
+    window_mm: float,
+    band_mhz: Float[np.ndarray, " n_bins"],
+) -> tuple[Float[np.ndarray, "n_z n_bins"], Float[np.ndarray, "n_z n_bins n_windows"]]:
     """Mean spectrum at every depth, (n_z, n_bins) dB, and how the phantom's windows depart from it.
 
     The deviations (n_z, n_bins, n_windows) are of windows that overlap by half, of all frames.
@@ -145,8 +104,12 @@ def phantom_windows(
 
 
 def gate_blur(
-    slope_db_mhz: np.ndarray, loss_db_mhz: np.ndarray, phantom_db: np.ndarray, band_mhz: np.ndarray, gate_us: float
-) -> np.ndarray:
+    slope_db_mhz: float | Float[np.ndarray, "n_z n_x"],
+    loss_db_mhz: float | Float[np.ndarray, " n_z #n_x"],
+    phantom_db: Float[np.ndarray, "n_z n_bins"],
+    band_mhz: Float[np.ndarray, " n_bins"],
+    gate_us: float,
+) -> Float[np.ndarray, "3 n_z n_x"]:
     """What the gate's blur adds to ratios of these slopes (n_z, n_x), dB: (3, n_z, n_x), coefficients of x^2, x and 1.
 
     x is the distance from mid-band. A Hanning gate of length T blurs a power spectrum by a kernel of variance
@@ -168,7 +131,7 @@ def gate_blur(
     )
 
 
-def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> np.ndarray:
+def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, " n_z"]:
     """One-way attenuation of the phantom above every window, (n_z,), dB/MHz.
 
     Echoes of equal travel time come from the depth z c_phantom / c_tissue of the phantom.
@@ -177,16 +140,16 @@ def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> np.
     return reference.attenuation_db_cm_mhz * depth_cm
 
 
-def path_attenuation(plane: RFPlane, attenuation_db_cm_mhz: float | np.ndarray, grid: Grid) -> np.ndarray:
+def path_attenuation(plane: RFPlane, attenuation_db_cm_mhz: Attenuation, grid: Grid) -> Float[np.ndarray, " n_z #n_x"]:
     """One-way attenuation from the surface to every window centre, (n_z, n_x) or (n_z, 1), dB/MHz."""
-    if np.ndim(attenuation_db_cm_mhz) == 0:
-        return float(attenuation_db_cm_mhz) * grid.depth_mm[:, None] / 10
-    if np.shape(attenuation_db_cm_mhz) != plane.samples.shape:
+    given = np.asarray(attenuation_db_cm_mhz)
+    if given.ndim == 0:
+        return float(given) * grid.depth_mm[:, None] / 10
+    if given.shape != plane.samples.shape:
         raise ValueError(
-            f"attenuation_db_cm_mhz of shape {np.shape(attenuation_db_cm_mhz)}, expected one value or the plane's "
-            f"{plane.samples.shape}"
+            f"attenuation_db_cm_mhz of shape {given.shape}, expected one value or the plane's {plane.samples.shape}"
         )
-    local = attenuation_db_cm_mhz[: centre_pixels(plane, grid.depth_mm, grid.lateral_mm)[0][-1] + 2, grid.lines]
+    local = given[: centre_pixels(plane, grid.depth_mm, grid.lateral_mm)[0][-1] + 2, grid.lines]
     along = np.cumsum(local, axis=0, dtype=np.float64) - (local + local[:1]) / 2  # the integral up to each sample
     position = grid.depth_mm / plane.sample_spacing_mm
     row = np.minimum(position.astype(int), len(along) - 2)

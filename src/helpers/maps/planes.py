@@ -8,10 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float
 
 from helpers.data.acquisition import Acquisition
 from helpers.data.rf import b_mode_db
-from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, parametric_maps
+from helpers.maps.grid import Protocol, window_grid
+from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, map_windows
 from helpers.maps.recovery import summarise
 from helpers.settings import Maps
 
@@ -21,55 +23,61 @@ class MappedPlane:
     """Parametric maps of one plane with core and margin on the same grid, and the B-mode where it was asked for."""
 
     maps: ParametricMaps
-    core: np.ndarray  # (n_z, n_x) bool
-    margin: np.ndarray  # (n_z, n_x) bool
-    b_mode_db: np.ndarray | None = None
+    core: Bool[np.ndarray, "n_z n_x"]
+    margin: Bool[np.ndarray, "n_z n_x"]
+    b_mode_db: Float[np.ndarray, "n_samples n_lines"] | None = None
     b_mode_extent_mm: tuple[float, float, float, float] | None = None
 
 
 def map_plane(acquired: Acquisition, choices: Maps, with_b_mode: bool = False) -> MappedPlane:
     """Map one plane over core and margin with the attenuation that the analysis assumes."""
-    core, margin = acquired.regions(choices.margin_mm)
-    attenuation = assumed_attenuation(core | margin, choices)
-    maps = parametric_maps(acquired.plane, acquired.reference, core | margin, *fit_choices(choices, attenuation))
-    masks = [centre_mask(mask, acquired.plane, maps) for mask in (core, margin)]
-    b_mode = b_mode_db(acquired.plane) if with_b_mode else None
-    return MappedPlane(maps, *masks, b_mode, acquired.plane.extent_mm)
+    plane, reference, (core, margin) = acquired.plane, acquired.reference, acquired.regions(choices.margin_mm)
+    grid = window_grid(plane, reference, core | margin, protocol_of(choices))
+    maps = map_windows(plane, reference, grid, assumed_attenuation(core | margin, choices))
+    on_grid = [centre_mask(mask, plane, maps) for mask in (core, margin)]
+    b_mode = b_mode_db(plane) if with_b_mode else None
+    return MappedPlane(maps, on_grid[0], on_grid[1], b_mode, plane.extent_mm)
 
 
-def fit_choices(choices: Maps, attenuation_db_cm_mhz: float | np.ndarray) -> tuple:
-    """Window, overlap, band, attenuation and bins in the order of ``parametric_maps``."""
-    return choices.window_mm, choices.overlap, choices.band, attenuation_db_cm_mhz, choices.n_bins
+def protocol_of(choices: Maps) -> Protocol:
+    """The protocol that the settings choose."""
+    return Protocol(choices.window_mm, choices.overlap, choices.band, choices.n_bins)
 
 
-def assumed_attenuation(tumour: np.ndarray, choices: Maps) -> np.ndarray:
-    """The attenuation of the analysis: one value inside a mask, one outside, in its shape."""
+def assumed_attenuation(
+    tumour: Bool[np.ndarray, "n_samples n_lines"], choices: Maps
+) -> Float[np.ndarray, "n_samples n_lines"]:
+    """The attenuation of the analysis, dB/cm/MHz: one value inside a mask, one outside, in its shape."""
     inside, outside = choices.tumour_attenuation_db_cm_mhz, choices.background_attenuation_db_cm_mhz
     return np.where(tumour, np.float32(inside), np.float32(outside))
 
 
-def summary_of(patient: str, index: int, mapped: MappedPlane, acquired: Acquisition) -> list[dict]:
+def summary_of(
+    patient: str, index: int, mapped: MappedPlane, acquired: Acquisition
+) -> list[dict[str, str | int | float]]:
     """Medians of core and margin of one plane and of their truth, a row each."""
     regions = {"core": mapped.core, "margin": mapped.margin}
-    return [{"patient": patient, "plane": index} | row for row in summarise(mapped.maps, regions, acquired.tissue)]
+    return [{"patient": patient, "plane": index, **row} for row in summarise(mapped.maps, regions, acquired.tissue)]
 
 
 def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
     """Medians and truth of core, margin and background of a simulated plane, mapped over its whole width.
 
     One row per region and per attenuation: the true one, and the one that the analysis assumes.
+    Raises ``ValueError`` for a plane whose tissue is not known.
     """
-    rf_plane, (core, margin) = acquired.plane, acquired.regions(choices.margin_mm)
-    given = {
-        "known": acquired.tissue.attenuation_on(rf_plane),
-        "assumed": assumed_attenuation(core | margin, choices),
-    }
+    plane, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
+    if tissue is None:
+        raise ValueError(f"{plane.source}: its tissue is not known, expected a simulated plane")
+    core, margin = acquired.regions(choices.margin_mm)
+    grid = window_grid(plane, reference, None, protocol_of(choices))
+    given = {"known": tissue.attenuation_on(plane), "assumed": assumed_attenuation(core | margin, choices)}
+    masks = {"core": core, "margin": margin, "background": ~(core | margin)}
     rows = []
     for name, attenuation in given.items():
-        found = parametric_maps(rf_plane, acquired.reference, None, *fit_choices(choices, attenuation))
-        masks = {"core": core, "margin": margin, "background": ~(core | margin)}
-        masks = {region: centre_mask(mask, rf_plane, found) for region, mask in masks.items()}
-        rows += [{"attenuation": name} | row for row in summarise(found, masks, acquired.tissue)]
+        found = map_windows(plane, reference, grid, attenuation)
+        on_grid = {region: centre_mask(mask, plane, found) for region, mask in masks.items()}
+        rows += [{"attenuation": name, **row} for row in summarise(found, on_grid, tissue)]
     return pd.DataFrame(rows)
 
 
@@ -92,10 +100,10 @@ def read_maps(path: Path) -> Iterator[MappedPlane]:
     with h5py.File(path) as file:
         for index in range(len(file)):
             group = file[str(index)]
-            fields = [group[name][:].astype(np.float32) for name in FIELDS]
-            axes = group["depth_mm"][:], group["lateral_mm"][:]
-            maps = ParametricMaps(*fields, *axes, tuple(group.attrs["band_mhz"].tolist()))
-            yield MappedPlane(maps, group["core"][:], group["margin"][:])
+            fields = {name: group[name][:].astype(np.float32) for name in FIELDS}
+            axes = {name: group[name][:] for name in ("depth_mm", "lateral_mm")}
+            maps = ParametricMaps(**fields, **axes, band_mhz=tuple(group.attrs["band_mhz"].tolist()))
+            yield MappedPlane(maps, core=group["core"][:], margin=group["margin"][:])
 
 
 def read_summary(path: Path) -> pd.DataFrame:

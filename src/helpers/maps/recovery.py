@@ -1,19 +1,25 @@
 """How well maps recover the truth: medians of regions, estimated and true."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from helpers.data.form_factor import gaussian_bsc_db
 from helpers.data.phantom import bead_backscatter
+from helpers.maps.grid import BAND_MHZ, N_BINS
 from helpers.maps.normalisation import line_fit
-from helpers.maps.parametric import FIELDS, N_BINS, ParametricMaps
+from helpers.maps.parametric import FIELDS, ParametricMaps
 
-if TYPE_CHECKING:
-    from helpers.data.tissue import Tissue
+if TYPE_CHECKING:  # maps of recorded planes do not follow from how tissue is drawn
+    import helpers.data.tissue
 
 
-def summarise(maps: ParametricMaps, regions: dict[str, np.ndarray], tissue: "Tissue | None") -> list[dict]:
+def summarise(
+    maps: ParametricMaps,
+    regions: dict[str, Bool[np.ndarray, "n_z n_x"]],
+    tissue: Optional["helpers.data.tissue.Tissue"],
+) -> list[dict[str, str | int | float]]:
     """One row per region, a mask (n_z, n_x) on the maps' grid: medians of the five maps and of their truth.
 
     ``unphysical`` is the share of windows without a real diameter; in the medians they count as smaller than any
@@ -22,7 +28,7 @@ def summarise(maps: ParametricMaps, regions: dict[str, np.ndarray], tissue: "Tis
     truth = true_maps(tissue, maps.depth_mm, maps.lateral_mm, maps.band_mhz) if tissue is not None else None
     rows = []
     for region, mask in regions.items():
-        row = {"region": region, "windows": int(mask.sum())}
+        row: dict[str, str | int | float] = {"region": region, "windows": int(mask.sum())}
         row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean())
         for name in FIELDS:
             missing = np.inf if name == "eac_db" else -np.inf
@@ -33,14 +39,17 @@ def summarise(maps: ParametricMaps, regions: dict[str, np.ndarray], tissue: "Tis
     return rows
 
 
-def median(values: np.ndarray, missing: float = np.nan) -> float:
+def median(values: Float[np.ndarray, " n"], missing: float = np.nan) -> float:
     """Median with ``missing`` in the place of NaN; NaN where it is not a number, or there are no values."""
     middle = np.median(np.where(np.isnan(values), missing, values)) if values.size else np.nan
     return float(middle) if np.isfinite(middle) else np.nan
 
 
 def true_maps(
-    tissue: "Tissue", depth_mm: np.ndarray, lateral_mm: np.ndarray, band_mhz: tuple[float, float] = (3.0, 8.0)
+    tissue: "helpers.data.tissue.Tissue",
+    depth_mm: Float[np.ndarray, " n_z"],
+    lateral_mm: Float[np.ndarray, " n_x"],
+    band_mhz: tuple[float, float] = BAND_MHZ,
 ) -> ParametricMaps:
     """The five maps (n_z, n_x) that a perfect measurement would give at these window centres.
 

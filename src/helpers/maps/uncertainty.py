@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import correlate
 from scipy.stats import norm
@@ -15,18 +16,10 @@ from scipy.stats import norm
 from helpers.data.form_factor import scatterers
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.maps.normalisation import band_of, check_inputs, line_fit, normalised, phantom_windows
-from helpers.maps.parametric import BAND_MHZ, FIELDS, N_BINS, ParametricMaps, five_fits, five_offsets
-from helpers.maps.windows import (
-    Grid,
-    centre_pixels,
-    decibel,
-    line_power,
-    line_weights,
-    mean_of_lines,
-    step_mm,
-    window_grid,
-)
+from helpers.maps.grid import Grid
+from helpers.maps.normalisation import Attenuation, line_fit, normalised, phantom_windows
+from helpers.maps.parametric import FIELDS, ParametricMaps, five_fits, five_offsets
+from helpers.maps.windows import decibel, line_power, line_weights, mean_of_lines, step_mm
 
 REACH_MM = 4.0  # windows farther apart share neither echoes nor beam
 
@@ -35,43 +28,33 @@ REACH_MM = 4.0  # windows farther apart share neither echoes nor beam
 class Uncertainty:
     """Standard errors of the five maps and the misfit of the line, all (n_z, n_x), NaN outside the region."""
 
-    mbf: np.ndarray  # dB
-    ss: np.ndarray  # dB/MHz
-    si: np.ndarray  # dB
-    esd_um: np.ndarray  # um
-    eac_db: np.ndarray  # dB
-    misfit_db: np.ndarray  # rms distance of the normalised spectrum from its line, dB
+    mbf: Float[np.ndarray, "n_z n_x"]  # dB
+    ss: Float[np.ndarray, "n_z n_x"]  # dB/MHz
+    si: Float[np.ndarray, "n_z n_x"]  # dB
+    esd_um: Float[np.ndarray, "n_z n_x"]  # um
+    eac_db: Float[np.ndarray, "n_z n_x"]  # dB
+    misfit_db: Float[np.ndarray, "n_z n_x"]  # rms distance of the normalised spectrum from its line, dB
 
 
-def uncertainty(
-    maps: ParametricMaps,
-    plane: RFPlane,
-    reference: ReferencePhantom,
-    region: np.ndarray | None = None,
-    window_mm: float = 2.0,
-    overlap: float = 0.95,
-    n_bins: int = N_BINS,
-) -> Uncertainty:
-    """Standard errors of a plane's maps; plane, phantom, region, window and overlap are those of the maps.
+def uncertainty(maps: ParametricMaps, plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Uncertainty:
+    """Standard errors of a plane's maps; plane, phantom and grid are those of the maps.
 
     MBF, SS and SI are linear in the log spectrum: their error is the spread of the phantom's windows at that depth.
     ESD and EAC follow to first order from that of the form factor's slope M and intercept I.
     """
-    grid = window_grid(plane, region, window_mm, overlap)
-    band = np.linspace(*maps.band_mhz, n_bins)
-    covariance = fit_covariance(reference, grid, window_mm, band)  # (n_z, 5, 5)
-    shape, inside = maps.mbf.shape, np.isfinite(maps.mbf)
+    covariance = fit_covariance(reference, grid)  # (n_z, 5, 5)
+    shape = maps.mbf.shape
     linear = [np.broadcast_to(np.sqrt(covariance[:, i, i])[:, None], shape) for i in range(3)]
     rows = derived_rows(maps.esd_um, plane.sound_speed_m_s)
     derived = [np.sqrt(np.einsum("izx,zij,jzx->zx", row, covariance[:, 3:, 3:], row)) for row in rows]
-    fields = [*linear, *derived, misfit_db(plane, reference, grid, window_mm, band)]
-    return Uncertainty(*(np.where(inside, field, np.nan).astype(np.float32) for field in fields))
+    fields = [*linear, *derived, misfit_db(plane, reference, grid)]
+    return Uncertainty(*(np.where(grid.inside, field, np.nan).astype(np.float32) for field in fields))
 
 
-def fit_covariance(reference: ReferencePhantom, grid: Grid, window_mm: float, band_mhz: np.ndarray) -> np.ndarray:
+def fit_covariance(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z 5 5"]:
     """Covariance of the five fits of one window at every mapped depth, (n_z, 5, 5), from the phantom's windows."""
-    starts = grid.all_starts[grid.rows]
-    _, deviation_db = phantom_windows(reference, starts, grid.n_window, window_mm, band_mhz)
+    window_mm, band_mhz = grid.window_mm, grid.band_mhz
+    _, deviation_db = phantom_windows(reference, grid.starts, grid.n_window, window_mm, band_mhz)
     fits = five_fits(band_mhz) @ deviation_db  # (n_z, 5, n_windows)
     fits -= fits.mean(axis=-1, keepdims=True)
     n_windows = fits.shape[-1]
@@ -80,7 +63,9 @@ def fit_covariance(reference: ReferencePhantom, grid: Grid, window_mm: float, ba
     return uniform_filter1d(spread, rows_per_window, axis=0, mode="nearest")
 
 
-def derived_rows(esd_um: np.ndarray, sound_speed_m_s: float) -> tuple[np.ndarray, np.ndarray]:
+def derived_rows(
+    esd_um: float | Float[np.ndarray, " *shape"], sound_speed_m_s: float
+) -> tuple[Float[np.ndarray, " 2 *shape"], Float[np.ndarray, " 2 *shape"]]:
     """Derivatives of ESD (um) and EAC (dB) by the slope M and the intercept I, each (2, ...).
 
     ESD grows with the root of -M, hence dESD = ESD / (2 M) dM; EAC = I - 30 log10 a^2 + const, hence
@@ -92,41 +77,32 @@ def derived_rows(esd_um: np.ndarray, sound_speed_m_s: float) -> tuple[np.ndarray
     return np.stack([esd_um / (2 * slope), zero]), np.stack([-30 / np.log(10) / slope, one])
 
 
-def misfit_db(
-    plane: RFPlane, reference: ReferencePhantom, grid: Grid, window_mm: float, band_mhz: np.ndarray
-) -> np.ndarray:
+def misfit_db(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z n_x"]:
     """Rms distance of every window's normalised spectrum from its line, (n_z, n_x) dB; attenuation is a line itself."""
+    band_mhz = grid.band_mhz
     level_and_slope = line_fit(band_mhz)[:2]
     line = np.stack([np.ones_like(band_mhz), band_mhz - band_mhz.mean()], axis=1) @ level_and_slope
-    residual_db = normalised(plane, reference, grid, window_mm, band_mhz, 0.0, np.eye(len(band_mhz)) - line)
+    residual_db = normalised(plane, reference, grid, 0.0, np.eye(len(band_mhz)) - line)
     return np.sqrt((residual_db**2).mean(axis=1))
 
 
 def region_means(
     plane: RFPlane,
     reference: ReferencePhantom,
-    region: np.ndarray,
-    window_mm: float = 2.0,
-    overlap: float = 0.75,
-    band_mhz: tuple[float, float] | None = BAND_MHZ,
-    attenuation_db_cm_mhz: float | np.ndarray = 1.0,
-    n_bins: int = N_BINS,
+    grid: Grid,
+    attenuation_db_cm_mhz: Attenuation = 1.0,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """The five parameters of a region's mean spectrum with standard errors and intervals, a row each.
+    """The five parameters of the mean spectrum of the grid's region with standard errors and intervals, a row each.
 
     The spectra of all windows in the region are averaged before the fit, so that windows without a real diameter
     do not bias ESD. The error is speckle's: how much the same region would vary in the phantom.
     """
-    check_inputs(plane, reference, region)
-    grid = window_grid(plane, region, window_mm, overlap)
-    band = band_of(reference, grid, band_mhz, n_bins)
-    inside = region[np.ix_(*centre_pixels(plane, grid.depth_mm, grid.lateral_mm))]
-    fits = normalised(plane, reference, grid, window_mm, band, attenuation_db_cm_mhz, five_fits(band))
-    mean = fits.transpose(1, 0, 2)[:, inside].mean(axis=1) + five_offsets(reference, band)
+    fits = normalised(plane, reference, grid, attenuation_db_cm_mhz, five_fits(grid.band_mhz))
+    mean = fits.transpose(1, 0, 2)[:, grid.inside].mean(axis=1) + five_offsets(reference, grid.band_mhz)
     esd_um, eac_db = scatterers(mean[3], mean[4], plane.sound_speed_m_s)
     rows = np.vstack([np.eye(3, 5), np.pad(np.stack(derived_rows(esd_um, plane.sound_speed_m_s)), ((0, 0), (3, 0)))])
-    error = region_errors(reference, grid, window_mm, rows @ five_fits(band), inside / inside.sum(), band)
+    error = region_errors(reference, grid, rows @ five_fits(grid.band_mhz), grid.inside / grid.inside.sum())
     value = np.array([*mean[:3], esd_um, eac_db])
     half = norm.ppf((1 + level) / 2) * error
     table = {"value": value, "standard_error": error, "low": value - half, "high": value + half}
@@ -136,19 +112,17 @@ def region_means(
 def region_errors(
     reference: ReferencePhantom,
     grid: Grid,
-    window_mm: float,
-    rows: np.ndarray,
-    weights: np.ndarray,
-    band_mhz: np.ndarray,
+    rows: Float[np.ndarray, "k n_bins"],
+    weights: Float[np.ndarray, "n_z n_x"],
     sample: bool = True,
-) -> np.ndarray:
+) -> Float[np.ndarray, " k"]:
     """Standard errors (k,) of sums over a region, weights (n_z, n_x), of the fits ``rows`` (k, n_bins).
 
     A sum's variance is the noise's autocovariance, taken from the phantom's frames, summed over all pairs of the
     region's windows. The phantom's own mean, by which all was divided, adds its share; it is all that is left
     without the ``sample``.
     """
-    fields = phantom_fields(reference, grid, window_mm, rows, band_mhz)  # (k, frames, n_z, n_columns)
+    fields = phantom_fields(reference, grid, rows)  # (k, frames, n_z, n_columns)
     covariances = [autocovariance(field, grid) for field in fields]
     n_frames, _, n_columns = fields.shape[1:]
     own = np.repeat(weights.sum(axis=1, keepdims=True) / n_columns, n_columns, axis=1)
@@ -156,20 +130,19 @@ def region_errors(
 
 
 def phantom_fields(
-    reference: ReferencePhantom, grid: Grid, window_mm: float, rows: np.ndarray, band_mhz: np.ndarray
-) -> np.ndarray:
+    reference: ReferencePhantom, grid: Grid, rows: Float[np.ndarray, "k n_bins"]
+) -> Float[np.ndarray, "k frames n_z n_columns"]:
     """Fits of the phantom's windows, less their mean at each depth, (k, frames, n_z, n_columns), on the grid's step."""
-    plane = reference.planes[0]
+    plane, window_mm = reference.planes[0], grid.window_mm
     step = step_mm(grid.lateral_mm) or window_mm
     across_mm = np.arange(window_mm / 2, plane.extent_mm[1] - window_mm / 2 + 1e-6, step)
     lines, weights = line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
-    starts = grid.all_starts[grid.rows]
-    spectra = [line_power(frame, starts, grid.n_window, lines, band_mhz) for frame in reference.planes]
+    spectra = [line_power(frame, grid.starts, grid.n_window, lines, grid.band_mhz) for frame in reference.planes]
     fields = np.stack([rows @ decibel(mean_of_lines(power, weights)) for power in spectra])  # (frames, n_z, k, n_x)
     return np.moveaxis(fields - fields.mean(axis=(0, 3), keepdims=True), 2, 0)
 
 
-def autocovariance(frames: np.ndarray, grid: Grid) -> np.ndarray:
+def autocovariance(frames: Float[np.ndarray, "frames n_z n_x"], grid: Grid) -> Float[np.ndarray, "shifts_z shifts_x"]:
     """Mean product of values (frames, n_z, n_x) at every shift within reach, (2 n + 1, 2 m + 1), 0 in the middle."""
     n_z, n_x = frames.shape[1:]
     reach_z = min(int(REACH_MM / (step_mm(grid.depth_mm) or REACH_MM)), n_z - 1)
@@ -180,7 +153,7 @@ def autocovariance(frames: np.ndarray, grid: Grid) -> np.ndarray:
     return products / np.round(pairs)
 
 
-def pair_sum(covariance: np.ndarray, weights: np.ndarray) -> float:
+def pair_sum(covariance: Float[np.ndarray, "shifts_z shifts_x"], weights: Float[np.ndarray, "n_z n_x"]) -> float:
     """Sum of weight x weight x covariance over all pairs of windows, weights (n_z, n_x)."""
     reach_z, reach_x = (n // 2 for n in covariance.shape)
     padded = np.pad(weights, ((reach_z, reach_z), (reach_x, reach_x)))

@@ -1,0 +1,182 @@
+"""The grid of a map: a protocol's windows, laid over a plane and its phantom.
+
+Inside this module depth is in mm, frequency in MHz.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from helpers.data.phantom import ReferencePhantom
+from helpers.data.rf import RFPlane
+from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights
+
+BAND_MHZ = (3.0, 8.0)  # -6 dB band of the paper's probe
+N_BINS = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is chosen before any echo is seen: windows, their overlap, and the band of the fits.
+
+    A band of None is the -6 dB band of the phantom's own spectrum at the mapped depths.
+    Raises ``ValueError`` for an overlap or a number of bins that cannot be.
+    """
+
+    window_mm: float = 2.0  # edge, axial and lateral
+    overlap: float = 0.95  # of neighbouring windows
+    band_mhz: tuple[float, float] | None = BAND_MHZ
+    n_bins: int = N_BINS
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < 1:
+            raise ValueError(f"overlap = {self.overlap}, expected 0 <= overlap < 1")
+        if self.n_bins < 3:
+            raise ValueError(f"n_bins = {self.n_bins}, expected 3 or more")
+
+
+PROTOCOL = Protocol()  # the paper's
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Windows over a plane: where they lie, which lines they weigh, and at which frequencies they are read."""
+
+    window_mm: float
+    band_mhz: Float[np.ndarray, " n_bins"]  # of the fits
+    all_starts: tuple[int, ...]  # first sample of every window that fits into the plane's depth
+    rows: slice  # the (n_z) of them that are mapped
+    n_window: int  # samples in a window
+    lines: slice  # lines that any mapped window touches
+    weights: Float[np.ndarray, "n_x lines"]  # share of each line in a window; rows sum to 1
+    depth_mm: Float[np.ndarray, " n_z"]  # window centres
+    lateral_mm: Float[np.ndarray, " n_x"]  # window centres
+    inside: Bool[np.ndarray, "n_z n_x"]  # the windows whose centre lies in the region
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First sample of every mapped window, n_z of them."""
+        return self.all_starts[self.rows]
+
+
+def window_grid(
+    plane: RFPlane,
+    reference: ReferencePhantom,
+    region: Bool[np.ndarray, "n_samples n_lines"] | None = None,
+    protocol: Protocol = PROTOCOL,
+) -> Grid:
+    """Lay windows over the plane, or over the box around the region, ``window_mm * (1 - overlap)`` apart.
+
+    Raises ``ValueError`` for a phantom scanned differently, a band beyond Nyquist, a region of the wrong shape, and
+    a window that does not fit.
+    """
+    check_scan(plane, reference, region)
+    window_mm = protocol.window_mm
+    depth_mm, lateral_mm = all_centres(plane, protocol)
+    n_window = round(window_mm / plane.sample_spacing_mm)
+    starts = np.round((depth_mm - window_mm / 2) / plane.sample_spacing_mm).astype(int)
+    all_starts = tuple(np.minimum(starts, plane.samples.shape[0] - n_window).tolist())
+    rows, columns = box_of(plane, region, depth_mm, lateral_mm, window_mm)
+    depth_mm, lateral_mm = depth_mm[rows], lateral_mm[columns]
+    lines, weights = line_weights(lateral_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
+    inside = np.ones((len(depth_mm), len(lateral_mm)), bool)
+    if region is not None:
+        inside = region[np.ix_(*centre_pixels(plane, depth_mm, lateral_mm))]
+    band_mhz = band_of(reference, protocol, all_starts[rows], n_window)
+    return Grid(window_mm, band_mhz, all_starts, rows, n_window, lines, weights, depth_mm, lateral_mm, inside)
+
+
+def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray | None) -> None:
+    """Raise ``ValueError`` for a phantom scanned differently and for a region of another shape, or an empty one."""
+    phantom = reference.planes[0]
+    if phantom.sampling_rate_hz != plane.sampling_rate_hz:
+        raise ValueError(
+            f"{phantom.source}: sampling_rate_hz = {phantom.sampling_rate_hz:g}, expected the sample's "
+            f"{plane.sampling_rate_hz:g} ({plane.source})"
+        )
+    if None not in (phantom.focus_mm, plane.focus_mm) and phantom.focus_mm != plane.focus_mm:
+        raise ValueError(
+            f"{phantom.source}: focus_mm = {phantom.focus_mm:g}, expected the sample's {plane.focus_mm:g} "
+            f"({plane.source})"
+        )
+    if phantom.samples.shape[0] < plane.samples.shape[0]:
+        raise ValueError(
+            f"{phantom.source}: {phantom.samples.shape[0]} samples deep, expected at least the sample's "
+            f"{plane.samples.shape[0]} ({plane.source})"
+        )
+    if region is not None and region.shape != plane.samples.shape:
+        raise ValueError(f"region of shape {region.shape}, expected the plane's {plane.samples.shape}")
+    if region is not None and not region.any():
+        raise ValueError("region is empty: no pixel of the mask is set")
+
+
+def all_centres(plane: RFPlane, protocol: Protocol) -> tuple[Float[np.ndarray, " n_z"], Float[np.ndarray, " n_x"]]:
+    """Centres of all windows of a plane, mm, in depth and across."""
+    _, width, depth, _ = plane.extent_mm
+    window_mm, shortest = protocol.window_mm, 4 * plane.sample_spacing_mm
+    if not shortest <= window_mm <= min(depth, width):
+        raise ValueError(
+            f"window_mm = {window_mm}, expected {shortest:.3g} (four samples) to {min(depth, width):.4g} (the plane)"
+        )
+    return window_centres(depth, window_mm, protocol.overlap), window_centres(width, window_mm, protocol.overlap)
+
+
+def window_centres(extent_mm: float, window_mm: float, overlap: float) -> Float[np.ndarray, " n"]:
+    """Centres of all windows that fit into an extent, mm."""
+    step = window_mm * (1 - overlap)
+    return window_mm / 2 + step * np.arange(int((extent_mm - window_mm) / step + 1e-6) + 1)
+
+
+def box_of(
+    plane: RFPlane,
+    region: Bool[np.ndarray, "n_samples n_lines"] | None,
+    depth_mm: Float[np.ndarray, " n_z"],
+    lateral_mm: Float[np.ndarray, " n_x"],
+    window_mm: float,
+) -> tuple[slice, slice]:
+    """Rows and columns of the window centres in the box around a region; all of them without one."""
+    if region is None:
+        return slice(None), slice(None)
+    rows = within(plane.depth_mm[region.any(axis=1)], depth_mm, window_mm)
+    return rows, within(plane.lateral_mm[region.any(axis=0)], lateral_mm, window_mm)
+
+
+def within(pixels_mm: Float[np.ndarray, " pixels"], centres_mm: Float[np.ndarray, " n"], window_mm: float) -> slice:
+    """Window centres from the first to the last pixel of a region along one direction."""
+    first, last = np.searchsorted(centres_mm, [pixels_mm[0] - 1e-6, pixels_mm[-1] + 1e-6])
+    if first == last:
+        raise ValueError(
+            f"region from {pixels_mm[0]:.2f} to {pixels_mm[-1]:.2f} mm: no full window of {window_mm} mm has its "
+            "centre in it"
+        )
+    return slice(first, last)
+
+
+def band_of(
+    reference: ReferencePhantom, protocol: Protocol, starts: tuple[int, ...], n_window: int
+) -> Float[np.ndarray, " n_bins"]:
+    """Frequencies of the fits, MHz: over the protocol's band, or over the phantom's own -6 dB band.
+
+    Raises ``ValueError`` for a band beyond Nyquist.
+    """
+    low, high = protocol.band_mhz or reference_band_mhz(reference, starts, n_window)
+    nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
+    if not 0 < low < high <= nyquist_mhz:
+        raise ValueError(f"band_mhz = {protocol.band_mhz}, expected 0 < low < high <= {nyquist_mhz:g} (Nyquist)")
+    return np.linspace(low, high, protocol.n_bins)
+
+
+@lru_cache(maxsize=32)
+def reference_band_mhz(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int) -> tuple[float, float]:
+    """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz."""
+    nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
+    frequency_mhz = np.linspace(0, nyquist_mhz, 4 * n_window)[1:]  # four points in each bin of the gate
+    spaced = starts[:: n_window // 2]  # windows that overlap by half tell all there is
+    powers = [line_power(plane, spaced, n_window, slice(None), frequency_mhz) for plane in reference.planes]
+    level_db = decibel(np.mean([power.mean(axis=(0, 2)) for power in powers], axis=0))
+    peak = int(level_db.argmax())
+    below = np.flatnonzero(level_db < level_db[peak] - 6)
+    first, last = below[below < peak].max(initial=-1) + 1, below[below > peak].min(initial=len(level_db)) - 1
+    return float(frequency_mhz[first]), float(frequency_mhz[last])
