@@ -148,8 +148,8 @@ _ = [ax.legend() for ax in axes]
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
 # %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
-whole = window_grid(rf, reference, None, protocol)
-estimate = parametric.map_windows(rf, reference, whole, attenuation)
+wide = window_grid(rf, reference, None, protocol)
+estimate = parametric.map_windows(rf, reference, wide, attenuation)
 truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz)
 mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from helpers.data.contract import MORE_OF_PLANES, OUTLINE, PATIENTS, PLANES, checked
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.regions import core_from_polygon, margin_of
 from helpers.data.rf import RFPlane, read_rf
@@ -15,11 +16,7 @@ from helpers.data.rf import RFPlane, read_rf
 if TYPE_CHECKING:
     from helpers.data.tissue import Tissue
 
-RECORDED_COLUMNS = (
-    "patient", "plane", "rf_file", "frame", "line_pitch_mm", "outline_file",
-    "reference_file", "reference_line_pitch_mm", "reference_sound_speed_m_s", "reference_attenuation_db_cm_mhz",
-    "reference_backscatter_file",
-)  # fmt: skip
+RECORDED_COLUMNS = tuple(PLANES)
 FILE_COLUMNS = ("rf_file", "outline_file", "other_outline_files", "reference_file", "reference_backscatter_file")
 
 
@@ -48,23 +45,19 @@ class Acquisition:
 def read_listing(folder: str | Path) -> pd.DataFrame:
     """Read ``planes.csv`` of a recorded cohort; see ``data/README.md``.
 
-    Raises ``ValueError`` naming the file and the columns that are missing.
+    Raises ``ValueError`` as ``checked`` does.
     """
     path = Path(folder) / "planes.csv"
-    listing = pd.read_csv(path, dtype={"patient": str}, keep_default_na=False)
-    missing = [name for name in RECORDED_COLUMNS if name not in listing]
-    if missing:
-        raise ValueError(f"{path}: columns {missing} are missing, expected {list(RECORDED_COLUMNS)}")
-    return listing
+    return checked(pd.read_csv(path, dtype={"patient": str}, keep_default_na=False), path, PLANES, MORE_OF_PLANES)
 
 
 def read_patients(folder: str | Path) -> pd.DataFrame:
-    """Read ``patients.csv`` of a recorded cohort, indexed by ``patient``, with ``n_planes`` of ``planes.csv``."""
+    """Read ``patients.csv`` of a recorded cohort, indexed by ``patient``, with ``n_planes`` of ``planes.csv``.
+
+    Raises ``ValueError`` as ``checked`` does.
+    """
     path = Path(folder) / "patients.csv"
-    patients = pd.read_csv(path, dtype={"patient": str}).set_index("patient")
-    missing = [name for name in ("responder", "duration_years", "recurrence") if name not in patients]
-    if missing:
-        raise ValueError(f"{path}: columns {missing} are missing")
+    patients = checked(pd.read_csv(path, dtype={"patient": str}), path, PATIENTS).set_index("patient")
     return patients.assign(n_planes=read_listing(folder).groupby("patient").size())
 
 
@@ -83,12 +76,12 @@ def all_files(folder: str | Path) -> list[Path]:
 def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
     """Read one plane listed in ``planes.csv``, its outlines and its reference phantom."""
     folder = Path(folder)
-    frames = read_rf(folder / row["rf_file"], float(row["line_pitch_mm"]), focus_mm=focus_of(row, "focus_mm"))
+    frames = read_rf(folder / row["rf_file"], row["line_pitch_mm"], focus_mm=focus_of(row, "focus_mm"))
     reference = recorded_phantom(
         str(folder / row["reference_file"]),
-        float(row["reference_line_pitch_mm"]),
-        float(row["reference_sound_speed_m_s"]),
-        float(row["reference_attenuation_db_cm_mhz"]),
+        row["reference_line_pitch_mm"],
+        row["reference_sound_speed_m_s"],
+        row["reference_attenuation_db_cm_mhz"],
         str(folder / row["reference_backscatter_file"]) if row["reference_backscatter_file"] else None,
         focus_of(row, "reference_focus_mm"),
     )
@@ -104,24 +97,12 @@ def recorded(row: pd.Series, folder: str | Path) -> Acquisition:
 
 def focus_of(row: pd.Series, column: str) -> float | None:
     """Depth of the focus, mm, from a column of ``planes.csv`` that may be missing or empty."""
-    value = row.get(column, "")
-    try:
-        return float(value) if value != "" else None
-    except ValueError:
-        where = f"planes.csv, patient {row['patient']}, plane {row['plane']}"
-        raise ValueError(f"{where}: {column} = {value!r}, expected mm or nothing") from None
+    return float(row[column]) if pd.notna(row.get(column)) else None
 
 
 def read_outline(path: Path) -> np.ndarray:
-    """Corners (n_points, 2) of an outline in lateral and depth mm.
-
-    Raises ``ValueError`` naming the file when a column is missing.
-    """
-    table = pd.read_csv(path)
-    missing = [name for name in ("lateral_mm", "depth_mm") if name not in table]
-    if missing:
-        raise ValueError(f"{path}: columns {missing} are missing, expected lateral_mm and depth_mm")
-    return table[["lateral_mm", "depth_mm"]].to_numpy()
+    """Corners (n_points, 2) of an outline in lateral and depth mm. Raises ``ValueError`` as ``checked`` does."""
+    return checked(pd.read_csv(path), path, OUTLINE)[["lateral_mm", "depth_mm"]].to_numpy()
 
 
 def frame_of(planes: list[RFPlane], frame: int, source: str) -> RFPlane:
