@@ -1,12 +1,9 @@
 """Core and margin, against geometry."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from helpers.data.acquisition import read_listing, recorded
 from helpers.data.regions import core_from_mask, core_from_polygon, margin_of
-from helpers.data.rf import RFPlane, write_rf
 
 DEPTH_MM, LATERAL_MM = np.arange(0, 40, 0.1), np.arange(0, 60, 0.25)
 
@@ -88,59 +85,3 @@ def test_what_cannot_be_a_core_is_refused():
         core_from_polygon(circle(1, (300, 300)), DEPTH_MM, LATERAL_MM)
     with pytest.raises(ValueError, match="core is empty"):
         margin_of(np.zeros((400, 240), bool), DEPTH_MM, LATERAL_MM)
-
-
-@pytest.fixture
-def listed(tmp_path):
-    """Folder and row of a recorded plane with two tumours, as ``planes.csv`` describes it, columns to be changed."""
-    samples = np.random.default_rng(0).integers(-100, 100, (2000, 60)).astype(np.int16)
-    for name in ("plane.rf", "phantom.rf"):
-        write_rf(tmp_path / name, [RFPlane(samples, 40e6, 1.0)])
-    for name, lateral_mm in (("core.csv", 20.0), ("left.csv", 5.0), ("right.csv", 34.0)):
-        outline = pd.DataFrame(circle(6, (lateral_mm, 20.0)), columns=["lateral_mm", "depth_mm"])
-        outline.to_csv(tmp_path / name, index=False)
-    row = {
-        "patient": "A", "plane": 0, "rf_file": "plane.rf", "frame": 0, "line_pitch_mm": 1.0, "outline_file": "core.csv",
-        "reference_file": "phantom.rf", "reference_line_pitch_mm": 1.0, "reference_sound_speed_m_s": 1488.0,
-        "reference_attenuation_db_cm_mhz": 0.5, "reference_backscatter_file": "",
-    }  # fmt: skip
-    return tmp_path, row
-
-
-def read(folder, row):
-    """The one plane that a listing of this row holds."""
-    pd.DataFrame([row]).to_csv(folder / "planes.csv", index=False)
-    return recorded(read_listing(folder).iloc[0], folder)
-
-
-def test_other_outlines_of_a_recorded_plane_clip_its_margin(listed):
-    folder, row = listed
-    alone = read(folder, row)
-    among = read(folder, row | {"other_outline_files": "left.csv; right.csv"})
-    core, margin = alone.regions(5.0)
-    core_among, margin_among = among.regions(5.0)
-    others = [
-        core_from_polygon(circle(6, (x, 20.0)), alone.plane.depth_mm[::5], alone.plane.lateral_mm) for x in (5, 34)
-    ]
-    others = np.repeat(others[0] | others[1], 5, axis=0)[: len(margin)]
-    np.testing.assert_array_equal(core, core_among)
-    np.testing.assert_array_equal(margin_among, margin & ~others)
-    assert margin_among.sum() < margin.sum()
-
-
-def test_foci_of_recorded_planes_are_passed_on(listed):
-    folder, row = listed
-    unknown = read(folder, row)
-    assert unknown.plane.focus_mm is None
-    assert unknown.reference.planes[0].focus_mm is None
-    known = read(folder, row | {"focus_mm": 20.0, "reference_focus_mm": 25})
-    assert (known.plane.focus_mm, known.reference.planes[0].focus_mm) == (20.0, 25.0)
-    with pytest.raises(ValueError, match="planes.csv, patient A, plane 0: focus_mm = 'deep', expected mm or nothing"):
-        read(folder, row | {"focus_mm": "deep"})
-
-
-def test_an_outline_without_its_columns_is_refused(listed):
-    folder, row = listed
-    pd.DataFrame({"x": [1.0], "depth_mm": [2.0]}).to_csv(folder / "core.csv", index=False)
-    with pytest.raises(ValueError, match=r"core.csv: columns \['lateral_mm'\] are missing"):
-        read(folder, row)

@@ -36,6 +36,14 @@ def test_one_microsecond_at_1540_m_s_is_0_77_mm():
     assert plane.depth_mm[40] == pytest.approx(0.77)
 
 
+def test_lines_lie_side_by_side_each_in_the_middle_of_its_share_of_the_plane():
+    plane = RFPlane(np.zeros((10, 4)), sampling_rate_hz=40e6, line_pitch_mm=0.3)
+    left, right, bottom, top = plane.extent_mm
+    assert (left, right, top) == (0, pytest.approx(1.2), 0)
+    assert bottom == pytest.approx(10 * 1540e3 / 80e6)
+    np.testing.assert_allclose(plane.lateral_mm, [0.15, 0.45, 0.75, 1.05])
+
+
 @pytest.mark.parametrize(
     ("position", "value", "message"), [(0, 7, "type = 7"), (4, 8, "ss = 8"), (1, 5, "do not match")]
 )

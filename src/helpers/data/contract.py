@@ -53,13 +53,14 @@ def checked(
     except SchemaErrors as errors:
         first = errors.failure_cases.dropna(subset="index").sort_values("index", kind="stable").iloc[0]
     column, row = first["column"], int(first["index"])
-    told = f"{column} = {table.at[row, column]!r}, expected {expected[column]}"
-    raise ValueError(f"{path}, {row_name(table, row)}: {told}")
+    value = table[column].astype(object)[row]  # a number of Python's own, whose repr is the number
+    raise ValueError(f"{path}, {row_name(table, row)}: {column} = {value!r}, expected {expected[column]}")
 
 
 def with_gaps(table: pd.DataFrame, expected: Mapping[str, str]) -> pd.DataFrame:
     """The table with NaN for the empty text in columns of numbers that may be empty."""
-    return table.assign(**{name: table[name].replace("", np.nan) for name, what in expected.items() if what == LENGTH})
+    gaps = {name: table[name].where(table[name] != "") for name, what in expected.items() if what == LENGTH}
+    return table.assign(**gaps)
 
 
 def row_name(table: pd.DataFrame, row: int) -> str:

@@ -1,0 +1,191 @@
+"""Recorded planes, against what was written into their files: every column reaches the place it is meant for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.data.acquisition import files_of, read_listing, read_patients, recorded
+from helpers.data.regions import core_from_polygon
+from helpers.data.rf import RFPlane, write_rf
+
+BACKSCATTER = pd.DataFrame({"frequency_mhz": [8.0, 2.0, 4.0], "bsc_per_cm_sr": [9e-4, 1e-5, 1e-4]})
+
+
+def circle(radius_mm, centre):
+    angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    return np.column_stack([centre[0] + radius_mm * np.cos(angle), centre[1] + radius_mm * np.sin(angle)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A sample and a phantom of three frames each, which differ, three outlines, and the phantom's backscatter."""
+    folder = tmp_path_factory.mktemp("recorded")
+    for name, seed in (("plane.rf", 0), ("phantom.rf", 1)):
+        samples = np.random.default_rng(seed).integers(-100, 100, (3, 2000, 60)).astype(np.int16)
+        write_rf(folder / name, [RFPlane(frame, 40e6, 1.0) for frame in samples])
+    for name, lateral_mm in (("core.csv", 20.0), ("left.csv", 5.0), ("right.csv", 34.0)):
+        outline = pd.DataFrame(circle(6, (lateral_mm, 12.0)), columns=["lateral_mm", "depth_mm"])
+        outline[["depth_mm", "lateral_mm"]].to_csv(folder / name, index=False)
+    BACKSCATTER.to_csv(folder / "phantom.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def row():
+    """One line of ``planes.csv`` in which no two numbers are the same."""
+    return {
+        "patient": "001",
+        "plane": 4,
+        "rf_file": "plane.rf",
+        "frame": 2,
+        "line_pitch_mm": 1.0,
+        "outline_file": "core.csv",
+        "reference_file": "phantom.rf",
+        "reference_line_pitch_mm": 0.9,
+        "reference_sound_speed_m_s": 1488.0,
+        "reference_attenuation_db_cm_mhz": 0.5,
+        "reference_backscatter_file": "phantom.csv",
+        "other_outline_files": "",
+        "focus_mm": 20.0,
+        "reference_focus_mm": 25.0,
+    }
+
+
+def read(folder, *rows):
+    """The first plane of a listing of these rows."""
+    pd.DataFrame(rows).to_csv(folder / "planes.csv", index=False)
+    return recorded(read_listing(folder).iloc[0], folder)
+
+
+@pytest.mark.parametrize("frame", [0, 1, 2])
+def test_the_frame_is_the_one_that_is_listed(folder, row, frame):
+    """Against the file's own bytes, by the layout of the format."""
+    frames = np.frombuffer((folder / "plane.rf").read_bytes(), "<i2", offset=76).reshape(3, 60, 2000)
+    np.testing.assert_array_equal(read(folder, row | {"frame": frame}).plane.samples, frames[frame].T)
+
+
+def test_a_frame_that_the_file_does_not_have_is_refused(folder, row):
+    with pytest.raises(ValueError, match="plane.rf: frame 3, expected 0 to 2"):
+        read(folder, row | {"frame": 3})
+
+
+def test_pitch_speed_focus_and_attenuation_reach_the_plane_and_the_phantom_they_are_given_for(folder, row):
+    acquired = read(folder, row)
+    plane, phantom = acquired.plane, acquired.reference.planes[0]
+    assert (plane.line_pitch_mm, plane.sound_speed_m_s, plane.focus_mm) == (1.0, 1540.0, 20.0)
+    assert (phantom.line_pitch_mm, phantom.sound_speed_m_s, phantom.focus_mm) == (0.9, 1488.0, 25.0)
+    assert acquired.reference.attenuation_db_cm_mhz == 0.5
+    assert len(acquired.reference.planes) == 3
+    assert plane.samples[0, 0] != phantom.samples[0, 0]
+
+
+def test_the_phantoms_backscatter_is_its_tables_at_the_tables_frequencies(folder, row):
+    backscatter = read(folder, row).reference.backscatter
+    np.testing.assert_allclose(backscatter(BACKSCATTER["frequency_mhz"] * 1e6), BACKSCATTER["bsc_per_cm_sr"])
+    assert backscatter(3e6) == pytest.approx(5.5e-5)  # half way from 2 to 4 MHz
+    assert read(folder, row | {"reference_backscatter_file": ""}).reference.backscatter is None
+
+
+def test_the_outline_lies_where_it_was_drawn_whatever_the_order_of_its_columns(folder, row):
+    acquired = read(folder, row)
+    np.testing.assert_allclose(acquired.outline_mm, circle(6, (20.0, 12.0)))
+    core, margin = acquired.regions(5.0)
+    across, down = acquired.plane.lateral_mm[core.any(axis=0)], acquired.plane.depth_mm[core.any(axis=1)]
+    assert [across[0], across[-1]] == pytest.approx([14, 26], abs=0.5)
+    assert [down[0], down[-1]] == pytest.approx([6, 18], abs=0.1)
+    assert margin.sum() / core.sum() == pytest.approx((11**2 - 6**2) / 6**2, rel=0.05)  # lines of 1 mm
+
+
+def test_other_outlines_clip_the_margin(folder, row):
+    core, margin = read(folder, row).regions(5.0)
+    among = read(folder, row | {"other_outline_files": "left.csv; right.csv"})
+    core_among, margin_among = among.regions(5.0)
+    axes = among.plane.depth_mm[::5], among.plane.lateral_mm
+    others = [np.repeat(core_from_polygon(circle(6, (x, 12.0)), *axes), 5, axis=0)[:2000] for x in (5, 34)]
+    assert all((margin & other).any() for other in others)
+    np.testing.assert_array_equal(core, core_among)
+    np.testing.assert_array_equal(margin_among, margin & ~others[0] & ~others[1])
+
+
+@pytest.mark.parametrize("nothing", ["", None], ids=["empty", "missing"])
+def test_a_focus_that_is_not_known_is_none(folder, row, nothing):
+    given = {name: value for name, value in row.items() if nothing is not None or not name.endswith("focus_mm")}
+    acquired = read(folder, given | ({} if nothing is None else {"focus_mm": "", "reference_focus_mm": ""}))
+    assert acquired.plane.focus_mm is None
+    assert acquired.reference.planes[0].focus_mm is None
+
+
+def test_every_file_that_a_line_names_is_told_once(folder, row):
+    read(folder, row | {"other_outline_files": "left.csv; right.csv"}, row)
+    named = [path.name for path in files_of(read_listing(folder), folder)]
+    assert sorted(named) == ["core.csv", "left.csv", "phantom.csv", "phantom.rf", "plane.rf", "right.csv"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"focus_mm": "deep"}, "focus_mm = 'deep', expected mm or nothing"),
+        ({"reference_sound_speed_m_s": "fast"}, "reference_sound_speed_m_s = 'fast', expected a number"),
+        ({"line_pitch_mm": ""}, "line_pitch_mm = '', expected a number"),
+        ({"frame": 0.5}, "frame = 0.5, expected a whole number"),
+        ({"frame": "first"}, "frame = 'first', expected a whole number"),
+        ({"outline_file": " "}, "outline_file = ' ', expected a name"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_by_file_row_column_and_expectation(folder, row, change, message):
+    with pytest.raises(ValueError, match=f"planes.csv, patient B, plane 7: {message}"):
+        read(folder, row, row | {"patient": "B", "plane": 7} | change)
+
+
+@pytest.mark.parametrize("name", ["patient", "frame", "reference_attenuation_db_cm_mhz"])
+def test_a_column_that_is_missing_is_told(folder, row, name):
+    with pytest.raises(ValueError, match=rf"planes.csv: columns \['{name}'\] are missing"):
+        read(folder, {key: value for key, value in row.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"x": [1.0], "depth_mm": [2.0]}, r"bad.csv: columns \['lateral_mm'\] are missing"),
+        ({"lateral_mm": [1.0, 2.0], "depth_mm": [3.0, "?"]}, "bad.csv, line 3: depth_mm = '\\?', expected a number"),
+        ({"lateral_mm": [1.0, np.nan], "depth_mm": [3.0, 4.0]}, "bad.csv, line 3: lateral_mm = .*nan.*, expected"),
+    ],
+)
+def test_an_outline_that_cannot_be_is_refused(folder, row, table, message):
+    pd.DataFrame(table).to_csv(folder / "bad.csv", index=False)
+    with pytest.raises(ValueError, match=message):
+        read(folder, row | {"outline_file": "bad.csv"})
+
+
+def patients_of(folder, row, **change):
+    """The patients of a folder with one of these values changed."""
+    read(folder, row, row, row | {"patient": "B"})
+    good = {
+        "patient": ["001", "B"],
+        "responder": [True, False],
+        "duration_years": [3, 2.5],
+        "recurrence": [False, True],
+    }
+    pd.DataFrame(good | change).to_csv(folder / "patients.csv", index=False)
+    return read_patients(folder)
+
+
+def test_patients_keep_their_ids_and_are_told_their_planes(folder, row):
+    patients = patients_of(folder, row)
+    assert patients["n_planes"].to_dict() == {"001": 2, "B": 1}
+    assert patients["responder"].to_dict() == {"001": True, "B": False}
+    assert patients["duration_years"].to_dict() == {"001": 3.0, "B": 2.5}
+    assert patients["recurrence"].dtype == bool
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"responder": [True, "perhaps"]}, "responder = 'perhaps', expected True or False"),
+        ({"recurrence": [1, 7]}, "recurrence = 1, expected True or False"),
+        ({"duration_years": [3.0, "long"]}, "duration_years = 'long', expected a number"),
+    ],
+)
+def test_a_patient_who_cannot_be_is_told(folder, row, change, message):
+    with pytest.raises(ValueError, match=f"patients.csv, patient (001|B): .*{message}"):
+        patients_of(folder, row, **change)
