@@ -170,6 +170,25 @@ def test_layers_are_put_back_as_their_integral(random_scan):
     np.testing.assert_allclose(given.ss[deep].mean(axis=1) - none.ss[deep].mean(axis=1), 2 * path_cm, rtol=0.05)
 
 
+def test_the_maps_reach_half_a_step_beyond_the_centres_of_their_windows(random_scan):
+    found = parametric_maps(*random_scan, overlap=0.5)
+    left, right, bottom, top = found.extent_mm
+    assert (left, top) == pytest.approx((0.5, 0.5))  # the first window is centred 1 mm from the edge, steps are of 1 mm
+    assert (right - left, bottom - top) == pytest.approx(found.mbf.shape[::-1])
+
+
+def test_windows_that_were_not_mapped_are_not_unphysical(random_scan):
+    plane, reference = random_scan
+    region = np.zeros(plane.samples.shape, bool)
+    region[200:400, 8:20] = True
+    region[300:, 14:] = False
+    found = parametric_maps(plane, reference, region, overlap=0.5, attenuation_db_cm_mhz=3.0)
+    mapped = np.isfinite(found.mbf)
+    assert not mapped.all()
+    assert found.unphysical.any()
+    np.testing.assert_array_equal(found.unphysical, mapped & np.isnan(found.esd_um))
+
+
 def test_band_and_number_of_bins_are_parameters(random_scan):
     plane, reference = random_scan
     narrow = parametric_maps(plane, reference, overlap=0.5, band_mhz=(4.0, 7.0), n_bins=7)

@@ -8,18 +8,20 @@ from helpers.data.acquisition import Acquisition
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.tissue import Tissue
+from helpers.maps.grid import Protocol
 from helpers.maps.parametric import FIELDS, ParametricMaps, parametric_maps
-from helpers.maps.planes import check_plane, map_plane, read_maps, read_summary, summary_of, write_maps
+from helpers.maps.planes import check_plane, map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
 from helpers.maps.recovery import summarise, true_maps
 from helpers.settings import load_settings
 
-CHOICES = load_settings(
+SETTINGS = load_settings(
     "smoke",
     overlap=0.5,
     margin_mm=3.0,
     tumour_attenuation_db_cm_mhz=1.4,
     background_attenuation_db_cm_mhz=0.4,
-).maps
+)
+CHOICES = SETTINGS.maps
 CENTRE_MM, RADIUS_MM = (9.0, 10.0), 4.0  # lateral and depth of a round core
 
 
@@ -100,6 +102,12 @@ def test_the_tumours_attenuation_is_put_back_in_the_tumour_and_the_backgrounds_o
     columns = np.searchsorted(expected.lateral_mm, mapped.maps.lateral_mm - 1e-6)
     difference = mapped.maps.ss - expected.ss[np.ix_(rows, columns)]
     assert np.nanmax(np.abs(difference)) < 0.1  # a swap is 2 dB/MHz for every cm
+
+
+def test_the_protocol_is_what_the_settings_choose():
+    other = SETTINGS.replace(window_mm=3.0, overlap=0.6, band_mhz=[4.0, 7.0], n_bins=7).maps
+    assert protocol_of(other) == Protocol(3.0, 0.6, (4.0, 7.0), 7)
+    assert protocol_of(SETTINGS.replace(band_mhz=[]).maps).band_mhz is None
 
 
 def test_rows_of_the_summary_are_medians_of_the_region_they_name(mapped, stored):
