@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 
 from helpers.data import study, tissue
-from helpers.data.regions import core_from_polygon, margin_of
+from helpers.data.regions import core_from_polygon, distance_outside_mm, margin_of
 from helpers.data.rf import RFPlane
 from helpers.data.study import draw_patients
 from helpers.data.tissue import Tissue, bilinear, draw_outline, parameter_table, patient_plane, region_shares
@@ -16,11 +16,19 @@ def patients():
     return draw_patients(40, seed=1)
 
 
-def test_regions_carry_the_patients_own_values(patients):
-    errors = []
-    for _, patient in patients.iterrows():
+@pytest.fixture(scope="module")
+def planes(patients):
+    """One plane of each of 24 patients: the patient, her tissue, and the core on its grid."""
+    made = []
+    for _, patient in patients.head(24).iterrows():
         drawn, outline = patient_plane(patient, 2, 50.0)
-        core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
+        made.append((patient, drawn, core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)))
+    return made
+
+
+def test_regions_carry_the_patients_own_values(planes):
+    errors = []
+    for patient, drawn, core in planes:
         margin = margin_of(core, drawn.depth_mm, drawn.lateral_mm)
         for region, mask in (("core", core), ("margin", margin)):
             errors.append((drawn.esd_um[mask].mean() - patient[f"{region}_esd_um"]) / 4.0)  # in SD from plane to plane
@@ -29,13 +37,20 @@ def test_regions_carry_the_patients_own_values(patients):
     assert 0.7 < np.std(errors) < 1.6
 
 
-def test_heterogeneity_is_the_sd_of_eac_inside_the_core(patients):
-    ratios = []
-    for _, patient in patients.iterrows():
-        drawn, outline = patient_plane(patient, 2, 50.0)
-        core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
-        ratios.append(drawn.eac_db[core].std() / patient["heterogeneity_db"])
+def test_heterogeneity_is_the_sd_of_eac_inside_the_core(planes):
+    ratios = [drawn.eac_db[core].std() / patient["heterogeneity_db"] for patient, drawn, core in planes]
     assert np.median(ratios) == pytest.approx(1, abs=0.15)
+
+
+def test_attenuation_is_that_of_the_region_times_the_patients_factor(planes):
+    """Against 1.0 in core and margin and 0.8 dB/cm/MHz outside, a millimetre and more from every border."""
+    for patient, drawn, core in planes:
+        axes = drawn.depth_mm, drawn.lateral_mm
+        outside_mm, inside_mm = distance_outside_mm(core, *axes), distance_outside_mm(~core, *axes)
+        local = drawn.attenuation_db_cm_mhz / patient["attenuation_factor"]
+        np.testing.assert_allclose(local[inside_mm > 1.5], 1.0, atol=0.01)
+        np.testing.assert_allclose(local[(outside_mm > 1.5) & (outside_mm < 3.5)], 1.0, atol=0.01)
+        np.testing.assert_allclose(local[outside_mm > 7], 0.8, atol=0.01)
 
 
 def test_outer_planes_cut_less_of_the_tumour(patients):
@@ -48,13 +63,10 @@ def test_outer_planes_cut_less_of_the_tumour(patients):
 
 
 def test_shares_sum_to_one_and_name_the_region_they_lie_in():
-    shares = region_shares(np.array([-5.0, 2.5, 12.0]))
+    shares = region_shares(np.array([-5.0, -0.5, 0.5, 4.5, 5.5, 12.0]))
     np.testing.assert_allclose(sum(shares.values()), 1)
-    assert [max(shares, key=lambda name: shares[name][i]) for i in range(3)] == [
-        "core",
-        "margin",
-        "background",
-    ]
+    named = [max(shares, key=lambda name: shares[name][i]) for i in range(6)]
+    assert named == ["core", "core", "margin", "margin", "background", "background"]
 
 
 def test_path_attenuation_is_the_integral_of_the_layers():
@@ -117,7 +129,7 @@ def test_the_check_for_crossing_sides_sees_a_bow_tie():
 
 @pytest.mark.parametrize("spiculated", [False, True])
 def test_outlines_do_not_cross_themselves(patients, spiculated):
-    assert not any(crosses_itself(outline) for _, _, outline in outlines(patients.head(8), spiculated))
+    assert not any(crosses_itself(outline) for _, _, outline in outlines(patients.head(4), spiculated))
 
 
 def test_round_outlines_have_the_area_of_their_ellipse(patients):
