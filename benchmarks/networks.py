@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from torchvision.models import resnet101
 
 from helpers.artifacts import write_whole
+from helpers.learning.augmentation import augment
 from helpers.learning.fitting import build_optimizer, device_name, mixed_precision, reproducible, resolve_device
-from helpers.learning.images import augment
 from helpers.learning.networks import build_feature_network, count_macs
 from helpers.settings import Settings, load_settings
 

@@ -1,17 +1,12 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from helpers.learning.images import (
-    ImageSet,
-    Scaling,
-    augment,
-    fit_scaling,
-    flip_and_shift,
-    hole_fraction,
-    resample_plane,
-    scale,
-)
+from helpers.learning.augmentation import augment, flip_and_shift
+from helpers.learning.images import ImageSet, Scaling, fit_scaling, hole_fraction, resample_plane, scale
 from helpers.maps.parametric import ParametricMaps
 
 
@@ -221,3 +216,14 @@ def test_augmentation_draws_per_image_within_its_reach():
     assert set(columns.tolist()) == set(range(0, 11)) | set(range(9, 20))  # 4 or 15, +- 6, zeros moving in
     assert torch.equal(moved, augment(batch, torch.Generator().manual_seed(3), 0.3))
     assert not torch.equal(moved, augment(batch, torch.Generator().manual_seed(4), 0.3))
+
+
+def test_images_and_the_parts_face_load_no_torch():
+    """In a process of its own: chapters and logistic regression read images without it."""
+    script = (
+        "import sys, helpers.learning, helpers.learning.images as images\n"
+        "assert helpers.learning.ImageSet is images.ImageSet\n"
+        "assert 'train_all' in dir(helpers.learning)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from helpers.artifacts import write_whole
 from helpers.data.study import MODELS, TRAITS
 from helpers.learning import training
+from helpers.learning.augmentation import augment
 from helpers.learning.fitting import build_optimizer, epoch_seed, reproducible, resolve_device, seed_everything
-from helpers.learning.images import ImageSet, augment, fit_scaling, scale
+from helpers.learning.images import ImageSet, fit_scaling, scale
 from helpers.settings import Settings
 
 

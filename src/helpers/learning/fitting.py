@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.artifacts import is_sound, write_whole
-from helpers.learning.images import augment
+from helpers.learning.augmentation import augment
 from helpers.settings import Settings
 
 STAGES = ("feature", "predictive")
