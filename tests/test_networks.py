@@ -192,13 +192,31 @@ def test_images_of_another_size_are_one_clear_error():
 
 def test_unknown_backbone_is_one_clear_error():
     with pytest.raises(ValueError, match="backbone 'vgg'"):
-        build_backbone(LAPTOP, "vgg")
+        build_backbone(LAPTOP.networks, "vgg")
 
 
 def test_count_macs_by_hand():
     """A 3 x 3 convolution 2 -> 4 on 5 x 5 pixels, then 100 -> 3: 4 * 2 * 9 * 25 + 300."""
     network = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(100, 3))
     assert count_macs(network, torch.zeros(1, 2, 5, 5)) == 4 * 2 * 9 * 25 + 300
+
+
+@pytest.mark.parametrize(
+    ("profile", "backbone", "macs"),
+    [
+        ("paper", "resnet", 40_953_734_344),
+        ("paper", "ran", 32_957_293_768),
+        ("laptop", "resnet", 7_201_992),
+        ("laptop", "ran", 6_650_568),
+    ],
+)
+def test_macs_against_a_count_layer_by_layer(profile, backbone, macs):
+    """Weights of each convolution and layer times its output's pixels, as hooks on every layer counted them."""
+    settings = load_settings(PROFILES / f"{profile}.yml")
+    with torch.device("meta"):
+        network = build_feature_network(settings, backbone)
+        assert count_macs(network, torch.zeros(1, 4, settings.images.image_px, settings.images.image_px)) == macs
+    assert network.training  # as it was
 
 
 def test_predictive_network_drops_after_the_first_and_the_second_layer():
@@ -233,7 +251,7 @@ def test_full_networks_pass_512_pixels_forth_and_back_below_8_gb(backbone):
 def patient_model():
     torch.manual_seed(1)
     scaling = Scaling(np.zeros(4), np.ones(4))
-    network = FeatureNetwork(build_backbone(LAPTOP, "ran"), 64, 100, 0.5)
+    network = FeatureNetwork(build_backbone(LAPTOP.networks, "ran"), 64, 100, 0.5)
     return PatientModel(network, PredictiveNetwork(256, 100, 0.5), scaling, "core")
 
 

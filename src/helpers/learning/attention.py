@@ -50,7 +50,7 @@ class Hourglass(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         low = self.down(F.max_pool2d(x, 3, stride=2, padding=1))
-        if self.inner is not None:
+        if self.skip is not None and self.inner is not None:
             low = self.skip(low) + self.inner(low)
         return F.interpolate(self.up(low), size=x.shape[-2:], mode="bilinear", align_corners=True)
 
@@ -89,9 +89,12 @@ class ResidualAttentionNetwork(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1),
-        )  # fmt: skip
-        stages, n_in = [], width
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        )
+        stages: list[nn.Module] = []
+        n_in = width
         for stage, n_modules in enumerate(attention):
             n_out = width * 4 * 2**stage
             stages.append(Unit(n_in, n_out, stride=1 + (stage > 0)))

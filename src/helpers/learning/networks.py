@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from helpers.learning.attention import ResidualAttentionNetwork, initialise
 from helpers.learning.images import CHANNELS, Scaling
-from helpers.settings import Settings
+from helpers.settings import STRIDE, VECTOR, Networks, Settings
 
-BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+Block = type[BasicBlock] | type[Bottleneck]
+BLOCKS: dict[str, Block] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 BACKBONES = ("resnet", "ran")
-STRIDE = 32  # both backbones halve the image five times
-VECTOR = 256  # length of the feature vector in the paper
 
 
 class ResNet(nn.Module):
@@ -31,11 +31,13 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.channels = width
-        for stage, n_units in enumerate(layers):
-            self.add_module(f"layer{stage + 1}", self.stage(unit, width * 2**stage, n_units, stride=1 + (stage > 0)))
+        self.layer1 = self.stage(unit, width, layers[0], stride=1)
+        self.layer2 = self.stage(unit, width * 2, layers[1], stride=2)
+        self.layer3 = self.stage(unit, width * 4, layers[2], stride=2)
+        self.layer4 = self.stage(unit, width * 8, layers[3], stride=2)
         initialise(self)
 
-    def stage(self, unit: type, planes: int, n_units: int, stride: int) -> nn.Sequential:
+    def stage(self, unit: Block, planes: int, n_units: int, stride: int) -> nn.Sequential:
         """Return one stage of residual units; the first changes size and channels."""
         out, project = planes * unit.expansion, None
         if stride > 1 or self.channels != out:
@@ -48,6 +50,9 @@ class ResNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))  # (B, width, n/4, n/4)
         return self.layer4(self.layer3(self.layer2(self.layer1(features))))
+
+
+Backbone = ResNet | ResidualAttentionNetwork
 
 
 class PredictiveNetwork(nn.Module):
@@ -70,12 +75,10 @@ class FeatureNetwork(nn.Module):
     """Backbone, 256-vector and the head that trains both on single planes: (B, 4, n, n) to (B, 2) logits.
 
     ``vector="flatten"``: a 1 x 1 convolution to ``256 // (n / 32)**2`` maps, flattened; ``"pool"``: to 256
-    maps, averaged. Raises ``ValueError`` when ``image_px`` is no multiple of 32, or above 512 to flatten.
+    maps, averaged.
     """
 
-    def __init__(
-        self, backbone: nn.Module, image_px: int, hidden: int, dropout: float, vector: str = "flatten"
-    ) -> None:
+    def __init__(self, backbone: Backbone, image_px: int, hidden: int, dropout: float, vector: str = "flatten") -> None:
         super().__init__()
         n_maps, self.vector_length = vector_shape(image_px, vector)
         self.backbone, self.image_px = backbone, image_px
@@ -98,44 +101,30 @@ def vector_shape(image_px: int, vector: str = "flatten") -> tuple[int, int]:
 
     The length is 256 at 32, 64, 128, 256 and 512 pixels, and as close below as whole maps come elsewhere.
     """
-    if vector not in ("flatten", "pool"):
-        raise ValueError(f"vector = {vector!r}: expected 'flatten' or 'pool'")
-    if image_px < STRIDE or image_px % STRIDE:
-        raise ValueError(f"image_px = {image_px}: the networks halve an image five times; take a multiple of 32")
-    n_pixels = (image_px // STRIDE) ** 2
-    if vector == "pool":
-        return VECTOR, VECTOR
-    if n_pixels > VECTOR:
-        raise ValueError(f"image_px = {image_px}: one map has {n_pixels} pixels, more than {VECTOR}; take 512 or less")
+    n_pixels = (image_px // STRIDE) ** 2 if vector == "flatten" else 1
     return VECTOR // n_pixels, VECTOR // n_pixels * n_pixels
 
 
-def build_backbone(settings: Settings, backbone: str, in_channels: int = len(CHANNELS)) -> nn.Module:
+def build_backbone(networks: Networks, backbone: str, in_channels: int = len(CHANNELS)) -> Backbone:
     """Return the backbone ``"resnet"`` or ``"ran"`` with the sizes of the settings."""
     if backbone not in BACKBONES:
         raise ValueError(f"backbone {backbone!r}: expected one of {BACKBONES}")
     if backbone == "resnet":
-        return ResNet(
-            in_channels, settings.networks.resnet_block, settings.networks.resnet_layers, settings.networks.resnet_width
-        )
+        return ResNet(in_channels, networks.resnet_block, networks.resnet_layers, networks.resnet_width)
     return ResidualAttentionNetwork(
         in_channels,
-        settings.networks.ran_width,
-        settings.networks.ran_attention,
-        settings.networks.ran_trunk_units,
-        settings.networks.ran_tail_units,
+        networks.ran_width,
+        networks.ran_attention,
+        networks.ran_trunk_units,
+        networks.ran_tail_units,
     )
 
 
 def build_feature_network(settings: Settings, backbone: str) -> FeatureNetwork:
     """Return a feature network with fresh weights, its memory in the order channels last; seed torch before."""
-    network = FeatureNetwork(
-        build_backbone(settings, backbone),
-        settings.images.image_px,
-        settings.networks.hidden,
-        settings.networks.dropout,
-        settings.networks.vector,
-    )
+    chosen = settings.networks
+    trunk = build_backbone(chosen, backbone)
+    network = FeatureNetwork(trunk, settings.images.image_px, chosen.hidden, chosen.dropout, chosen.vector)
     return network.to(memory_format=torch.channels_last)
 
 
@@ -182,19 +171,10 @@ def count_weights(network: nn.Module) -> int:
 def count_macs(network: nn.Module, images: torch.Tensor) -> int:
     """Return the multiplications (each with its addition) in all convolutions and fully connected layers.
 
-    ``images`` (1, C, n, n). A layer's weight is used once per output pixel.
+    ``images`` (1, C, n, n). Torch counts a multiplication and its addition as two operations.
     """
-    counts = []
-
-    def count(layer: nn.Module, _: tuple, output: torch.Tensor) -> None:
-        pixels = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
-        counts.append(layer.weight.numel() * pixels)
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
     training = network.training
-    network.eval()(images)
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(images)
     network.train(training)
-    for hook in hooks:
-        hook.remove()
-    return sum(counts)
+    return counter.get_total_flops() // 2
