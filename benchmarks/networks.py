@@ -120,7 +120,7 @@ def measure(case: Case, repeats: int) -> dict[str, dict[str, float]]:
     }
     for name in case.networks:
         network = case.build(name)
-        optimizer = build_optimizer(network, settings)
+        optimizer = build_optimizer(network, settings.training)
         steps[f"{name}, training"] = partial(train, network, optimizer, batch, settings.training.precision)
         steps[f"{name}, inference"] = partial(infer, network, batch, settings.training.precision)
     with reproducible(case.device):  # as in training: one thread on a CPU
@@ -171,7 +171,7 @@ def gmac(case: Case, name: str) -> float:
 def peak_gb(case: Case, name: str) -> float:
     """Peak memory of a training step [GB]: on a GPU what torch took, else the whole process's."""
     network, batch = case.build(name), case.batch()
-    train(network, build_optimizer(network, case.settings), batch, case.settings.training.precision)
+    train(network, build_optimizer(network, case.settings.training), batch, case.settings.training.precision)
     if case.device.type == "cuda":
         return torch.cuda.max_memory_allocated(case.device) / 1e9
     status = Path("/proc/self/status")  # Linux: what getrusage tells includes the parent's peak

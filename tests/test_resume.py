@@ -21,7 +21,7 @@ def train(folder):
 def started(folder):
     """A fresh process that trains; it begins within milliseconds, its libraries are loaded beforehand."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.training", "tiny"])
+    context.set_forkserver_preload(["helpers.learning.training", "tiny"])
     process = context.Process(target=train, args=(folder,))
     process.start()
     return process

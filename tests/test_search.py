@@ -7,7 +7,6 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 from tiny import SMOKE, study
 
 from helpers.data.study import MODELS
@@ -79,7 +78,7 @@ def join_in(results, settings, worker):
 def test_two_processes_fill_one_study(results, tmp_path):
     results, settings = moved(results, tmp_path), SETTINGS.replace(search_trials=8)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.search", "tiny"])
+    context.set_forkserver_preload(["helpers.learning.search", "tiny"])
     workers = [context.Process(target=join_in, args=(results, settings, worker)) for worker in (0, 1)]
     for process in workers:
         process.start()
@@ -143,9 +142,9 @@ def test_a_loss_that_is_not_finite_is_a_pruned_trial_and_another_error_is_one():
 def test_stored_vectors_are_those_that_training_used(results):
     """A head with the study's own settings, trained on them, gives the validation figures of the study."""
     images, patients = study()
-    training, validation = search.stored_vectors(results, images, patients, SETTINGS, SLUG)
+    training, validation = search.stored_vectors(results, images, patients, SLUG, "cpu")
     assert set(training.patient) == set(patients.index[patients["split"] == "train"])
-    probability = search.fit_head((training, validation), SETTINGS, MODELS[SLUG])
+    probability = search.fit_head((training, validation), SETTINGS.networks, SETTINGS.training, MODELS[SLUG])
     saved = results.predictions.query("model == @SLUG and split == 'validation'").set_index("patient")["probability"]
     np.testing.assert_allclose(probability, saved[validation.patient], rtol=1e-4)
 
@@ -154,14 +153,6 @@ def test_stored_vectors_are_those_that_training_used(results):
 def test_impossible_searches_name_the_parameter(results, name):
     with pytest.raises(ValueError, match=f"{name} = 0: expected 1 or more"):
         search.search_head(results, *study(), SETTINGS.replace(**{name: 0}), SLUG)
-
-
-def test_aucs_against_scikit_learn():
-    rng = np.random.default_rng(0)
-    positive = np.arange(30) % 3 == 0
-    probability = rng.random((4, 30)).round(1)  # with ties
-    expected = [roc_auc_score(positive, row) for row in probability]
-    np.testing.assert_allclose(search.aucs(probability, positive), expected)
 
 
 def test_resampled_aucs_scatter_as_hanley_and_mcneil_say():

@@ -11,7 +11,15 @@ from torch import nn
 
 from helpers.data.study import MODELS
 from helpers.learning import fitting, training
-from helpers.learning.fitting import Plan, Samples, area_under_curve, fit, resolve_device, validate
+from helpers.learning.fitting import (
+    Plan,
+    Samples,
+    area_under_curve,
+    cross_entropy,
+    fit,
+    resolve_device,
+    validate,
+)
 from helpers.learning.images import fit_scaling
 from helpers.learning.networks import FeatureNetwork
 from helpers.learning.training import check_inputs, load_model, predict, train_all, train_model, train_runs
@@ -186,13 +194,20 @@ def samples(n=12, seed=0):
 
 def test_validation_against_scikit_learn():
     network, data = nn.Linear(5, 2), samples(24)
-    result = validate(network, data, class_weight=5.0, precision="float32")
+    result = validate(network, data, "float32", cross_entropy(SMOKE.training, data.labels.device))
     probability = network(data.inputs).softmax(1)[:, 1].detach().numpy().astype(float)
     weight = np.where(data.labels == 1, 5.0, 1.0)
     loss = log_loss(data.labels, probability, sample_weight=weight)
     assert result["validation_loss"] == pytest.approx(loss, rel=1e-5)
     by_patient = pd.DataFrame({"p": probability, "y": data.labels}).groupby(data.patient).mean()
     assert result["validation_auc"] == pytest.approx(roc_auc_score(by_patient["y"], by_patient["p"]))
+
+
+def test_auc_against_scikit_learn():
+    rng = np.random.default_rng(0)
+    positive = np.arange(30) % 3 == 0
+    score = rng.random((4, 30)).round(1)  # with ties
+    np.testing.assert_allclose(area_under_curve(score, positive), [roc_auc_score(positive, row) for row in score])
 
 
 def test_auc_counts_ties_half_and_is_nan_for_one_class():
@@ -207,7 +222,7 @@ def test_auc_counts_ties_half_and_is_nan_for_one_class():
 )
 def test_early_stopping_by_hand(losses, over):
     """Two epochs of patience, five epochs at most."""
-    plan = Plan("predictive", 1, epochs=5, patience=2)
+    plan = Plan("predictive", 1, SMOKE.replace(head_epochs=5, head_patience=2).training)
     assert plan.is_over([{"validation_loss": loss} for loss in losses]) is over
 
 
@@ -220,7 +235,9 @@ def test_the_weights_of_the_best_epoch_are_kept(monkeypatch):
 
     monkeypatch.setattr(fitting, "validate", scripted)
     network = nn.Linear(5, 2)
-    curves = fit(network, samples(), samples(), Plan("predictive", 1, epochs=9, patience=2), SMOKE)
+    curves = fit(
+        network, samples(), samples(), Plan("predictive", 1, SMOKE.replace(head_epochs=9, head_patience=2).training)
+    )
     assert [row["validation_loss"] for row in curves] == [0.9, 0.4, 0.6, 0.7]
     assert torch.equal(network.weight, seen[1])
 
@@ -230,7 +247,7 @@ def test_every_training_plane_is_shown_once_an_epoch():
     network = nn.Linear(5, 2)
     network.register_forward_pre_hook(lambda layer, inputs: shown.extend(inputs * layer.training))
     data = samples(21)
-    fit(network, data, samples(), Plan("predictive", 1, epochs=1, patience=1), SMOKE.replace(batch_size=4))
+    fit(network, data, samples(), Plan("predictive", 1, SMOKE.replace(head_epochs=1, batch_size=4).training))
     assert {len(batch) for batch in shown} <= {4, 5}
     rows = torch.cat(shown)
     assert torch.equal(rows.sort(0).values, data.inputs.sort(0).values)
@@ -261,19 +278,19 @@ def test_scaling_of_a_trained_model_comes_from_training_patients(trained):
 def test_impossible_settings_name_the_parameter(change):
     [(name, value)] = change.items()
     with pytest.raises(ValueError, match=f"{name} = {value!r}"):
-        check_inputs(*study(), SMOKE.replace(**change))
+        check_inputs(*study(), SMOKE.replace(**change).images.image_px)
 
 
 def test_cohorts_that_cannot_be_trained_on_say_why():
     images, patients = study()
     with pytest.raises(ValueError, match=r"planes of patients missing in the table: \['P001'\]"):
-        check_inputs(images, patients.drop("P001"), SMOKE)
+        check_inputs(images, patients.drop("P001"), 32)
     with pytest.raises(ValueError, match=r"patients without a plane: \['P015'\]"):
-        check_inputs(images.select(images.patient != "P015"), patients, SMOKE)
+        check_inputs(images.select(images.patient != "P015"), patients, 32)
     with pytest.raises(ValueError, match="all of one class"):
-        check_inputs(images, patients.assign(responder=True), SMOKE)
+        check_inputs(images, patients.assign(responder=True), 32)
     with pytest.raises(ValueError, match="no validation patient"):
-        check_inputs(images, patients.replace({"split": {"validation": "train"}}), SMOKE)
+        check_inputs(images, patients.replace({"split": {"validation": "train"}}), 32)
 
 
 def test_a_loss_that_explodes_names_the_learning_rate(tmp_path):

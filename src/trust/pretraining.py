@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from helpers.artifacts import write_whole
 from helpers.data.study import MODELS, TRAITS
 from helpers.learning import training
-from helpers.learning.augmentation import augment
-from helpers.learning.fitting import build_optimizer, epoch_seed, reproducible, resolve_device, seed_everything
+from helpers.learning.fitting import Plan, Samples, build_optimizer, reproducible, resolve_device, train_epoch
 from helpers.learning.images import ImageSet, fit_scaling, scale
 from helpers.settings import Settings
 
@@ -45,36 +43,13 @@ def fit_traits(
     network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, settings: Settings, number: int
 ) -> list[float]:
     """Regress traits (N, 5) on augmented planes (N, 4, n, n) for ``epochs`` epochs; return the loss of each."""
-    optimizer, losses = build_optimizer(network, settings), []
-    network.train()
-    for epoch in range(1, settings.training.epochs + 1):
-        generator = seed_everything(epoch_seed(settings.training.seed, number, "feature", epoch), inputs.device)
-        order = torch.randperm(len(inputs), generator=generator, device=inputs.device)
-        total = 0.0
-        for rows in order.tensor_split(max(1, len(order) // settings.training.batch_size)):
-            loss = F.mse_loss(network(augment(inputs[rows], generator, settings.training.max_shift)), targets[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        losses.append(total / len(order))
-    return losses
+    plan = Plan("feature", number, settings.replace(precision="float32").training)
+    planes, optimizer = Samples(inputs, targets, np.arange(len(inputs))), build_optimizer(network, plan.chosen)
+    return [train_epoch(network, optimizer, planes, plan, epoch, nn.MSELoss()) for epoch in range(1, plan.epochs + 1)]
 
 
 def fine_tune(
     images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, folder: str | Path, start: str | Path
 ) -> Path:
     """Train a model as ``training.train_model`` does, from the weights in ``start`` instead of random ones."""
-    folder, spec, device = Path(folder) / slug, MODELS[slug], resolve_device(settings.computing.device)
-    with reproducible(device):
-        learning = training.learning_planes(images, patients, settings, spec.region, device)
-        model = training.untrained_model(settings, spec, learning[-1], device)
-        model.feature_network.load_state_dict(torch.load(start, map_location=device, weights_only=True), strict=False)
-        key = training.model_key(images, patients, slug, settings)
-        plans = training.feature_plan(settings, spec), training.predictive_plan(settings, spec)
-        curves = training.fit_stage(model.feature_network, *learning[:2], plans[0], settings, folder, key)
-        vectors = [training.patient_samples(model, samples) for samples in learning[:2]]
-        curves += training.fit_stage(model.predictive_network, *vectors, plans[1], settings, folder, key)
-        predictions = training.predict(model, images, patients)
-        training.save_model(model, predictions, curves, slug, settings, folder, key)
-    return folder
+    return training.train_model(images, patients, slug, settings, folder, start)

@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.utils import deterministic
 
 from helpers.artifacts import is_sound, write_whole
 from helpers.learning.augmentation import augment
-from helpers.settings import Settings
+from helpers.settings import Training
 
 STAGES = ("feature", "predictive")
+Row = dict[str, Any]  # of the curves: stage, epoch, training_loss, validation_loss, validation_auc, seconds
+Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Weights = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,33 @@ class Samples:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and on what variations one stage of one model trains."""
+    """How one stage of one model trains: planes are augmented, the patients' vectors are not."""
 
     stage: str  # "feature" or "predictive"
     model_number: int
-    epochs: int  # at most
-    patience: int  # epochs without a better validation loss
-    max_shift: float | None = None  # of the augmentation, fraction of the edge; None for none
-    precision: str = "float32"
+    chosen: Training
 
-    def is_over(self, curves: list[dict]) -> bool:
+    @property
+    def epochs(self) -> int:
+        """Epochs at most."""
+        return self.chosen.epochs if self.stage == "feature" else self.chosen.head_epochs
+
+    @property
+    def patience(self) -> int:
+        """Epochs without a better validation loss before the end."""
+        return self.chosen.patience if self.stage == "feature" else self.chosen.head_patience
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the layers; the predictive network is too small to gain from ``"bf16"``."""
+        return self.chosen.precision if self.stage == "feature" else "float32"
+
+    def seed(self, epoch: int) -> int:
+        """Return an independent seed for one epoch of one stage of one model; epoch 0 draws the weights."""
+        sequence = np.random.SeedSequence([self.chosen.seed, self.model_number, STAGES.index(self.stage), epoch])
+        return int(sequence.generate_state(1)[0])
+
+    def is_over(self, curves: list[Row]) -> bool:
         """Tell whether the last epoch is reached or the validation loss has not improved for too long."""
         losses = [row["validation_loss"] for row in curves]
         return bool(curves) and (
@@ -49,28 +70,26 @@ class Plan:
 
 
 def fit(
-    network: nn.Module, training: Samples, validation: Samples, plan: Plan, settings: Settings,
-    checkpoint: Path | None = None, after_epoch: Callable[[dict], None] = lambda row: None,
-) -> list[dict]:  # fmt: skip
+    network: nn.Module,
+    training: Samples,
+    validation: Samples,
+    plan: Plan,
+    checkpoint: Path | None = None,
+    after_epoch: Callable[[Row], object] = lambda row: None,
+) -> list[Row]:
     """Train in place, leave the weights of the best validation loss, return one row of curves per epoch.
 
-    Every epoch draws its order, shifts and dropout from its own seed, so that a run resumed from a
-    checkpoint needs no memory of the random numbers before it. ``after_epoch`` is shown each new row;
-    what it raises ends the run. Raises ``ValueError`` when the loss is not finite.
+    A run resumed from a checkpoint needs no memory of the random numbers before it. ``after_epoch`` is shown each
+    new row; what it raises ends the run. Raises ``ValueError`` when the loss is not finite.
     """
-    optimizer = build_optimizer(network, settings)
+    optimizer, criterion = build_optimizer(network, plan.chosen), cross_entropy(plan.chosen, training.labels.device)
     curves, best = restore(checkpoint, network, optimizer)
     while not plan.is_over(curves):
         start, epoch = time.perf_counter(), len(curves) + 1
-        seed = epoch_seed(settings.training.seed, plan.model_number, plan.stage, epoch)
-        generator = seed_everything(seed, training.labels.device)
-        loss = train_epoch(network, optimizer, training, plan, settings, generator)
+        loss = train_epoch(network, optimizer, training, plan, epoch, criterion)
         row = {"stage": plan.stage, "epoch": epoch, "training_loss": loss}
-        row |= validate(network, validation, settings.training.class_weight, plan.precision)
-        if not np.isfinite([loss, row["validation_loss"]]).all():
-            raise ValueError(
-                f"epoch {epoch}: the loss is not finite; lower learning_rate = {settings.training.learning_rate}"
-            )
+        row |= validate(network, validation, plan.precision, criterion)
+        check_finite(row, plan.chosen.learning_rate)
         if all(row["validation_loss"] < earlier["validation_loss"] for earlier in curves):
             best = {name: value.clone() for name, value in network.state_dict().items()}
         curves.append(row | {"seconds": time.perf_counter() - start})
@@ -83,21 +102,29 @@ def fit(
 
 
 def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, plan: Plan, settings: Settings,
-    generator: torch.Generator,
-) -> float:  # fmt: skip
-    """Show every sample once, in batches of ``batch_size`` or slightly more; return the mean loss."""
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samples: Samples,
+    plan: Plan,
+    epoch: int,
+    criterion: Criterion,
+) -> float:
+    """Show every sample once, in batches of ``batch_size`` or slightly more; return the mean loss.
+
+    Order, shifts and dropout are drawn from the epoch's own seed. ``criterion(outputs, labels)`` is a batch's loss.
+    """
+    device = samples.labels.device
+    generator = seed_everything(plan.seed(epoch), device)
+    order = torch.randperm(len(samples.labels), generator=generator, device=device)
+    total = torch.zeros((), device=device)
     network.train()
-    order = torch.randperm(len(samples.labels), generator=generator, device=generator.device)
-    weight = class_weights(settings.training.class_weight, samples.labels.device)
-    total = torch.zeros((), device=samples.labels.device)
-    for rows in order.tensor_split(max(1, len(order) // settings.training.batch_size)):
+    for rows in order.tensor_split(max(1, len(order) // plan.chosen.batch_size)):
         batch = samples.inputs[rows]
-        if plan.max_shift is not None:
-            batch = augment(batch, generator, plan.max_shift)
-        with mixed_precision(batch.device, plan.precision):
-            logits = network(batch)
-        loss = F.cross_entropy(logits.float(), samples.labels[rows], weight)
+        if plan.stage == "feature":
+            batch = augment(batch, generator, plan.chosen.max_shift)
+        with mixed_precision(device, plan.precision):
+            outputs = network(batch)
+        loss = criterion(outputs.float(), samples.labels[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -106,33 +133,44 @@ def train_epoch(
 
 
 @torch.no_grad()
-def validate(network: nn.Module, samples: Samples, class_weight: float, precision: str) -> dict[str, float]:
+def validate(network: nn.Module, samples: Samples, precision: str, criterion: Criterion) -> dict[str, float]:
     """Return the validation loss of the samples and the AUC of their patients' mean probability."""
     network.eval()
     with mixed_precision(samples.inputs.device, precision):
         logits = torch.cat([network(batch).float() for batch in samples.inputs.split(64)])
-    loss = F.cross_entropy(logits, samples.labels, class_weights(class_weight, logits.device)).item()
     first, of_patient = np.unique(samples.patient, return_index=True, return_inverse=True)[1:]
     probability = np.bincount(of_patient, logits.softmax(1)[:, 1].cpu()) / np.bincount(of_patient)
     auc = area_under_curve(probability, samples.labels.cpu().numpy()[first] == 1)
-    return {"validation_loss": loss, "validation_auc": auc}
+    return {"validation_loss": criterion(logits, samples.labels).item(), "validation_auc": float(auc)}
 
 
-def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
-    """Return the probability that a positive scores above a negative, ties half; NaN without both."""
-    wins = score[positive][:, None] - score[~positive]
-    return float((np.sign(wins) / 2 + 0.5).mean()) if wins.size else float("nan")
+def area_under_curve(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the share (...,) of pairs in which a positive scores above a negative, ties half; NaN without both.
+
+    ``score`` (..., P), ``positive`` (P,) bool. By hand, since scikit-learn's trapezoids round the last digit
+    differently and take one row at a time, of the thousands that a search resamples.
+    """
+    if positive.all() or not positive.any():
+        return np.full(score.shape[:-1], np.nan)
+    wins = score[..., positive][..., :, None] - score[..., ~positive][..., None, :]
+    return (np.sign(wins) / 2 + 0.5).mean((-2, -1))
+
+
+def check_finite(row: Row, learning_rate: float) -> None:
+    """Raise ``ValueError`` when a loss of an epoch is not finite."""
+    if not np.isfinite([row["training_loss"], row["validation_loss"]]).all():
+        raise ValueError(f"epoch {row['epoch']}: the loss is not finite; lower learning_rate = {learning_rate}")
 
 
 def keep(
-    checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curves: list[dict], best: dict
+    checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curves: list[Row], best: Weights
 ) -> None:
     """Write everything the next epoch starts from."""
     state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "curves": curves, "best": best}
     write_whole(checkpoint, lambda path: torch.save(state, path), seal=True)
 
 
-def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[dict], dict]:
+def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[Row], Weights]:
     """Return curves and best weights so far, empty for a fresh start; set network and optimizer."""
     if checkpoint is None or not is_sound(checkpoint):
         return [], {}
@@ -143,24 +181,18 @@ def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.
     return state["curves"], state["best"]
 
 
-def class_weights(non_responder: float, device: torch.device) -> torch.Tensor:
-    """Return the loss weights (2,) of responders and non-responders, 1 : C."""
-    return torch.tensor([1.0, non_responder], device=device)
+def cross_entropy(chosen: Training, device: torch.device) -> nn.CrossEntropyLoss:
+    """Return the weighted mean cross entropy of logits (B, 2), responders and non-responders as 1 : C."""
+    return nn.CrossEntropyLoss(torch.tensor([1.0, chosen.class_weight], device=device))
 
 
-def build_optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def build_optimizer(network: nn.Module, chosen: Training) -> torch.optim.Optimizer:
     """Return Adam, or SGD with momentum 0.9, at the learning rate of the settings."""
     weights = list(network.parameters())
     fused = weights[0].device.type in ("cpu", "cuda")  # one call for all weights
-    if settings.training.optimizer == "sgd":
-        return torch.optim.SGD(weights, settings.training.learning_rate, momentum=0.9, fused=fused)
-    return torch.optim.Adam(weights, settings.training.learning_rate, fused=fused)
-
-
-def epoch_seed(seed: int, model_number: int, stage: str, epoch: int) -> int:
-    """Return an independent seed for one epoch of one stage of one model; epoch 0 draws the weights."""
-    sequence = np.random.SeedSequence([seed, model_number, STAGES.index(stage), epoch])
-    return int(sequence.generate_state(1)[0])
+    if chosen.optimizer == "sgd":
+        return torch.optim.SGD(weights, chosen.learning_rate, momentum=0.9, fused=fused)
+    return torch.optim.Adam(weights, chosen.learning_rate, fused=fused)
 
 
 def seed_everything(seed: int, device: torch.device) -> torch.Generator:
@@ -203,16 +235,16 @@ def reproducible(device: torch.device) -> Iterator[None]:
     One thread keeps the order of every sum, and trains networks this small as fast as two. Threads and
     the random state of the caller are put back.
     """
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory
     try:
         with torch.random.fork_rng():
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        torch.use_deterministic_algorithms(exact)
+        deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

@@ -29,8 +29,14 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         planes, image = (len(self.maps),), (self.maps.shape[-1],) * 2
-        shapes = {"maps": (*planes, len(CHANNELS), *image), "core": planes + image, "region": planes + image,
-                  "patient": planes, "plane": planes, "extent_mm": (*planes, 4)}  # fmt: skip
+        masks = {"core": planes + image, "region": planes + image}
+        shapes = {
+            "maps": (*planes, len(CHANNELS), *image),
+            "patient": planes,
+            "plane": planes,
+            "extent_mm": (*planes, 4),
+        }
+        shapes |= masks
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"images: {name} has shape {getattr(self, name).shape}, expected {shape}")
@@ -72,13 +78,13 @@ class ImageSet:
 
 def collect(planes: Iterable[tuple[str, int, MappedPlane]], image_px: int, field_of_view_mm: float) -> ImageSet:
     """Resample mapped planes, each with its patient and its number, into one set of images."""
-    images, names = [], []
-    for patient, index, mapped in planes:
+    images, patients, numbers = [], [], []
+    for patient, number, mapped in planes:
         images.append(resample_plane(mapped.maps, mapped.core, mapped.margin, image_px, field_of_view_mm))
-        names.append((patient, index))
-    patient, index = (np.array(column) for column in zip(*names, strict=True))
+        patients.append(patient)
+        numbers.append(number)
     maps, core, region, extent_mm = (np.stack(column) for column in zip(*images, strict=True))
-    return ImageSet(maps, core, region, patient, index, extent_mm)
+    return ImageSet(maps, core, region, np.array(patients), np.array(numbers), extent_mm)
 
 
 def resample_plane(

@@ -12,22 +12,19 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from helpers.data.study import MODELS
+from helpers.data.study import MODELS, ModelSpec
 from helpers.keys import content_key
-from helpers.learning.fitting import Samples, area_under_curve, epoch_seed, fit, reproducible, resolve_device
+from helpers.learning.fitting import Plan, Row, Samples, area_under_curve, fit, reproducible, resolve_device
 from helpers.learning.images import ImageSet
 from helpers.learning.networks import PredictiveNetwork
 from helpers.learning.training import (
-    ModelSpec,
     StudyResults,
-    feature_plan,
     learning_planes,
     patient_samples,
     plane_samples,
-    predictive_plan,
-    untrained_model,
+    untrained_feature_network,
 )
-from helpers.settings import Settings
+from helpers.settings import Networks, Search, Settings, Training
 
 PAPER = {"dropout": 0.5, "hidden": 100, "learning_rate": 1e-4, "class_weight": 5.0, "batch_size": 8,
          "optimizer": "adam"}  # fmt: skip  # what the paper's search chose
@@ -54,37 +51,40 @@ def suggest_backbone(trial: optuna.Trial, settings: Settings) -> Settings:
 
 
 def stored_vectors(
-    results: StudyResults, images: ImageSet, patients: pd.DataFrame, settings: Settings, slug: str
+    results: StudyResults, images: ImageSet, patients: pd.DataFrame, slug: str, device: str
 ) -> tuple[Samples, Samples]:
     """Return the mean vectors of training and of validation patients by a trained feature network, on the CPU.
 
     The head reads nothing else, so a trial of it takes a second. Test patients are not read.
     """
-    model = results.load(slug, resolve_device(settings.computing.device))
+    model = results.load(slug, resolve_device(device))
     split = patients.loc[images.patient, "split"].to_numpy()
-    found = []
-    for name in ("train", "validation"):
+
+    def means(name: str) -> Samples:
         planes = plane_samples(images.select(split == name), patients, model.scaling, model.region, model.device)
-        means = patient_samples(model, planes)
-        found.append(Samples(means.inputs.cpu(), means.labels.cpu(), means.patient))
-    return tuple(found)
+        samples = patient_samples(model, planes)
+        return Samples(samples.inputs.cpu(), samples.labels.cpu(), samples.patient)
+
+    return means("train"), means("validation")
 
 
-def fit_head(vectors: tuple[Samples, Samples], settings: Settings, spec: ModelSpec) -> np.ndarray:
+def fit_head(vectors: tuple[Samples, Samples], networks: Networks, chosen: Training, spec: ModelSpec) -> np.ndarray:
     """Train a fresh predictive network; return the validation patients' probabilities (P,) of a non-responder."""
     training, validation = vectors
+    plan = Plan("predictive", spec.number, chosen)
     with reproducible(torch.device("cpu")):
-        torch.manual_seed(epoch_seed(settings.training.seed, spec.number, "predictive", 0))
-        network = PredictiveNetwork(training.inputs.shape[1], settings.networks.hidden, settings.networks.dropout)
-        fit(network, training, validation, predictive_plan(settings, spec), settings)
+        torch.manual_seed(plan.seed(0))
+        network = PredictiveNetwork(training.inputs.shape[1], networks.hidden, networks.dropout)
+        fit(network, training, validation, plan)
         return network(validation.inputs).softmax(1)[:, 1].detach().numpy()
 
 
 def try_head(trial: optuna.Trial, vectors: tuple[Samples, Samples], settings: Settings, spec: ModelSpec) -> float:
     """One trial of the head: the AUC of the validation patients, whose probabilities the trial keeps."""
-    probability = fit_head(vectors, suggest_head(trial, settings), spec)
+    chosen = suggest_head(trial, settings)
+    probability = fit_head(vectors, chosen.networks, chosen.training, spec)
     trial.set_user_attr("probability", probability.astype(float).tolist())
-    return area_under_curve(probability, vectors[1].labels.numpy() == 1)
+    return float(area_under_curve(probability, vectors[1].labels.numpy() == 1))
 
 
 def try_backbone(trial: optuna.Trial, planes: tuple[Samples, Samples], settings: Settings, spec: ModelSpec) -> float:
@@ -95,14 +95,14 @@ def try_backbone(trial: optuna.Trial, planes: tuple[Samples, Samples], settings:
     chosen = suggest_backbone(trial, settings).replace(epochs=settings.search.search_epochs)
     device = planes[0].labels.device
 
-    def report(row: dict) -> None:
+    def report(row: Row) -> None:
         trial.report(row["validation_auc"], row["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
 
     with reproducible(device):
-        network = untrained_model(chosen, spec, None, device).feature_network
-        curves = fit(network, *planes, feature_plan(chosen, spec), chosen, after_epoch=report)
+        network = untrained_feature_network(chosen, spec, device)
+        curves = fit(network, *planes, Plan("feature", spec.number, chosen.training), after_epoch=report)
     return min(curves, key=lambda row: row["validation_loss"])["validation_auc"]
 
 
@@ -113,11 +113,11 @@ def search_head(
 
     Several workers, each with a number of its own, may run this at once: they fill one study.
     """
-    study = open_study(results, settings, f"head-{slug}")
+    study = open_study(results, settings.search, f"head-{slug}")
     if worker == 0 and not study.get_trials(deepcopy=False):
         study.enqueue_trial(PAPER)
     if unfinished(study, settings.search.search_trials):
-        vectors = stored_vectors(results, images, patients, settings, slug)
+        vectors = stored_vectors(results, images, patients, slug, settings.computing.device)
         objective = partial(try_head, vectors=vectors, settings=settings, spec=MODELS[slug])
         run_trials(study, objective, settings.search.search_trials, settings.training.seed, worker)
     return study
@@ -127,31 +127,32 @@ def search_backbone(
     results: StudyResults, images: ImageSet, patients: pd.DataFrame, settings: Settings, slug: str, worker: int = 0
 ) -> optuna.Study:
     """Return the study of a model's backbone, with ``search_backbone_trials`` trials or more, as ``search_head``."""
-    study = open_study(results, settings, f"backbone-{slug}")
+    study = open_study(results, settings.search, f"backbone-{slug}")
     if unfinished(study, settings.search.search_backbone_trials):
         spec, device = MODELS[slug], resolve_device(settings.computing.device)
-        *planes, _ = learning_planes(images, patients, settings, spec.region, device)
-        objective = partial(try_backbone, planes=tuple(planes), settings=settings, spec=spec)
+        clip = settings.training.clip_percentile
+        training, validation, _ = learning_planes(images, patients, clip, spec.region, device)
+        objective = partial(try_backbone, planes=(training, validation), settings=settings, spec=spec)
         run_trials(study, objective, settings.search.search_backbone_trials, settings.training.seed, worker)
     return study
 
 
-def open_study(results: StudyResults, settings: Settings, name: str) -> optuna.Study:
+def open_study(results: StudyResults, search: Search, name: str) -> optuna.Study:
     """Return the study of this name for these models, from the storage that all workers share."""
-    parameters = {"models": results.folder.name, "search_epochs": settings.search.search_epochs}
+    parameters = {"models": results.folder.name, "search_epochs": search.search_epochs}
     return optuna.create_study(
         study_name=f"{name}-{content_key(parameters, code=[__name__])}",
-        storage=storage_of(settings, results.folder.parent / "search"),
+        storage=storage_of(search.search_storage, results.folder.parent / "search"),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
         direction="maximize",
         load_if_exists=True,
     )
 
 
-def storage_of(settings: Settings, folder: Path) -> BaseStorage | str:
-    """Return the database of ``search_storage``, or a journal file in the folder when that is empty."""
-    if settings.search.search_storage:
-        return settings.search.search_storage
+def storage_of(url: str, folder: Path) -> BaseStorage | str:
+    """Return the URL of a database, or a journal file in the folder when that is empty."""
+    if url:
+        return url
     folder.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(folder / "studies.journal")))
 
@@ -207,12 +208,6 @@ def importances(study: optuna.Study, seed: int) -> pd.Series:
     return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator))
 
 
-def aucs(probability: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Return the AUC (T,) of each row of probabilities (T, P), ties half."""
-    wins = probability[:, positive][:, :, None] - probability[:, ~positive][:, None, :]
-    return (np.sign(wins) / 2 + 0.5).mean((1, 2))
-
-
 def resampled_aucs(probability: np.ndarray, positive: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
     """Return the AUCs (n_resamples, T) of T models' probabilities (T, P) on patients drawn anew within each class."""
     rng = np.random.default_rng(seed)
@@ -220,7 +215,7 @@ def resampled_aucs(probability: np.ndarray, positive: np.ndarray, n_resamples: i
         np.concatenate([rng.choice(np.flatnonzero(positive == kind), np.sum(positive == kind)) for kind in (1, 0)])
         for _ in range(n_resamples)
     ]
-    return np.array([aucs(probability[:, patients], positive[patients]) for patients in drawn])
+    return np.array([area_under_curve(probability[:, patients], positive[patients]) for patients in drawn])
 
 
 def winners(probability: np.ndarray, positive: np.ndarray, n_splits: int, seed: int) -> pd.DataFrame:
@@ -239,6 +234,6 @@ def winners(probability: np.ndarray, positive: np.ndarray, n_splits: int, seed: 
         for kind in (True, False):
             of_kind = rng.permutation(np.flatnonzero(positive == kind))
             first[of_kind[: len(of_kind) // 2]] = True
-        seen, unseen = (aucs(probability[:, half], positive[half]) for half in (first, ~first))
+        seen, unseen = (area_under_curve(probability[:, half], positive[half]) for half in (first, ~first))
         rows.append({"chosen": seen.max(), "other": unseen[seen.argmax()], "any": unseen.mean()})
     return pd.DataFrame(rows)

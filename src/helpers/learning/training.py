@@ -2,30 +2,23 @@
 
 import json
 import multiprocessing
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from helpers.artifacts import is_sound, write_whole
+from helpers.artifacts import file_digest, is_sound, write_whole
 from helpers.data.study import MODELS, ModelSpec
 from helpers.keys import content_key
-from helpers.learning.fitting import (
-    Plan,
-    Samples,
-    device_name,
-    epoch_seed,
-    fit,
-    reproducible,
-    resolve_device,
-)
+from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, reproducible, resolve_device
 from helpers.learning.images import ImageSet, Scaling, fit_scaling, scale
-from helpers.learning.networks import PatientModel, PredictiveNetwork, build_feature_network
+from helpers.learning.networks import FeatureNetwork, PatientModel, PredictiveNetwork, build_feature_network
+from helpers.parallel import in_processes
 from helpers.settings import Settings, build
 
 
@@ -37,16 +30,13 @@ class StudyResults:
     curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc
     folder: Path
 
-    def load(self, slug: str, device: str = "cpu") -> PatientModel:
+    def load(self, slug: str, device: str | torch.device = "cpu") -> PatientModel:
         """Return a trained model, ready to predict."""
         return load_model(self.folder / slug, device)
 
     def seconds(self, slug: str) -> float:
         """Return how long both stages took on the machine that trained the model [s]."""
         return json.loads((self.folder / slug / "model.json").read_text())["seconds"]
-
-
-FILES = ("weights.pt", "predictions.csv", "curves.csv", "model.json")
 
 
 def train_all(images: ImageSet, patients: pd.DataFrame, settings: Settings, folder: str | Path) -> StudyResults:
@@ -63,22 +53,15 @@ def train_runs(
     On a CPU ``processes`` at a time, one thread each, on a GPU ``models_per_gpu``.
     """
     for settings in runs.values():
-        check_inputs(images, patients, settings)
+        check_inputs(images, patients, settings.images.image_px)
     jobs = [
-        (images, patients, slug, settings, folder)
+        (slug, settings, folder)
         for folder, settings in runs.items()
         for slug in slugs
         if not is_finished(folder / slug, model_key(images, patients, slug, settings))
     ]
-    n_processes = max([at_a_time(settings) for settings in runs.values()], default=1)
-    if min(n_processes, len(jobs)) > 1:
-        with ProcessPoolExecutor(min(n_processes, len(jobs)), multiprocessing.get_context("spawn")) as pool:
-            running = [pool.submit(train_model, *job) for job in jobs]
-            for model in tqdm(as_completed(running), total=len(running), desc="models trained"):
-                model.result()
-    else:
-        for job in tqdm(jobs, desc="models trained", disable=not jobs):
-            train_model(*job)
+    n_processes = min(max(map(at_a_time, runs.values()), default=1), max(len(jobs), 1))
+    in_processes(lambda job: train_model(images, patients, *job), jobs, n_processes, "models trained")
 
 
 def at_a_time(settings: Settings) -> int:
@@ -96,40 +79,57 @@ def collect(folder: Path) -> StudyResults:
     return StudyResults(predictions, curves, folder)
 
 
-def train_model(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, folder: str | Path) -> Path:
+def train_model(
+    images: ImageSet,
+    patients: pd.DataFrame,
+    slug: str,
+    settings: Settings,
+    folder: str | Path,
+    start: str | Path | None = None,
+) -> Path:
     """Train one model in both stages and return its folder, at once if it is finished there.
 
     Test patients take no part until the very last step, their prediction. A run that was stopped, in
     whichever stage, goes on from its last whole epoch and ends with the same weights. A model in the folder that
-    is damaged, or was made from other images, patients, settings or code, is made again. Raises ``ValueError`` for
-    inputs that cannot be trained on.
+    is damaged, or was made from other images, patients, settings or code, is made again. ``start``: a file of weights
+    that the feature network begins with in place of random ones; its head may be missing there. Raises
+    ``ValueError`` for inputs that cannot be trained on.
     """
     spec, folder = MODELS[slug], Path(folder) / slug
-    key = model_key(images, patients, slug, settings)
+    key = model_key(images, patients, slug, settings, start)
     if not is_finished(folder, key):
-        check_inputs(images, patients, settings)
+        check_inputs(images, patients, settings.images.image_px)
         device = resolve_device(settings.computing.device)
         with reproducible(device):
-            training, validation, scaling = learning_planes(images, patients, settings, spec.region, device)
+            clip = settings.training.clip_percentile
+            training, validation, scaling = learning_planes(images, patients, clip, spec.region, device)
             model = untrained_model(settings, spec, scaling, device)
+            if start is not None:
+                begin_with(model.feature_network, start)
             if settings.training.compile_network:
                 model.feature_network.compile(dynamic=False)
-            plans = feature_plan(settings, spec), predictive_plan(settings, spec)
-            curves = fit_stage(model.feature_network, training, validation, plans[0], settings, folder, key)
-            training, validation = patient_samples(model, training), patient_samples(model, validation)
-            curves += fit_stage(model.predictive_network, training, validation, plans[1], settings, folder, key)
+            curves = fit_both(model, (training, validation), plans_of(settings, spec), folder, key)
             save_model(model, predict(model, images, patients), curves, slug, settings, folder, key)
     for left in folder.glob("*checkpoint*"):  # half-written ones of a killed run too
         left.unlink()
     return folder
 
 
+def begin_with(network: FeatureNetwork, start: str | Path) -> None:
+    """Load weights of backbone and vector from a file. Raises ``ValueError`` when any of theirs is missing there."""
+    device = next(network.parameters()).device
+    missing, _ = network.load_state_dict(torch.load(start, map_location=device, weights_only=True), strict=False)
+    lost = [name for name in missing if not name.startswith("head.")]
+    if lost:
+        raise ValueError(f"{start}: weights of {lost[:3]} are missing")
+
+
 def learning_planes(
-    images: ImageSet, patients: pd.DataFrame, settings: Settings, region: str, device: torch.device
+    images: ImageSet, patients: pd.DataFrame, clip_percentile: float, region: str, device: torch.device
 ) -> tuple[Samples, Samples, Scaling]:
     """Return the planes of training and of validation patients, and the scaling that the former gave."""
     split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
-    scaling = fit_scaling(images, split == "train", region, settings.training.clip_percentile)
+    scaling = fit_scaling(images, split == "train", region, clip_percentile)
     training, validation = (
         plane_samples(images.select(split == name), patients, scaling, region, device)
         for name in ("train", "validation")
@@ -137,29 +137,45 @@ def learning_planes(
     return training, validation, scaling
 
 
+def fit_both(
+    model: PatientModel, planes: tuple[Samples, Samples], plans: tuple[Plan, Plan], folder: Path, key: str
+) -> list[Row]:
+    """Fit the feature network on planes, then the predictive network on whole tumours, for training and validation."""
+    curves = fit_stage(model.feature_network, *planes, plans[0], folder, key)
+    training, validation = (patient_samples(model, samples) for samples in planes)
+    return curves + fit_stage(model.predictive_network, training, validation, plans[1], folder, key)
+
+
 def fit_stage(
-    network: torch.nn.Module, training: Samples, validation: Samples, plan: Plan, settings: Settings, folder: Path,
-    key: str,
-) -> list[dict]:  # fmt: skip
+    network: torch.nn.Module, training: Samples, validation: Samples, plan: Plan, folder: Path, key: str
+) -> list[Row]:
     """Fit one stage with a checkpoint after every epoch; the main process shows the time left at most."""
     hidden = multiprocessing.parent_process() is not None
+    checkpoint = folder / f"{plan.stage}-{key}.checkpoint.pt"
     label = f"{folder.name}, {plan.stage} network"
     with tqdm(total=plan.epochs, desc=label, unit="epoch", leave=False, disable=hidden) as bar:
-        return fit(
-            network, training, validation, plan, settings, folder / f"{plan.stage}-{key}.checkpoint.pt",
-            lambda row: bar.update(row["epoch"] - bar.n),
-        )  # fmt: skip
+        return fit(network, training, validation, plan, checkpoint, lambda row: bar.update(row["epoch"] - bar.n))
+
+
+def plans_of(settings: Settings, spec: ModelSpec) -> tuple[Plan, Plan]:
+    """Return how both stages of a model train."""
+    return Plan("feature", spec.number, settings.training), Plan("predictive", spec.number, settings.training)
 
 
 def untrained_model(settings: Settings, spec: ModelSpec, scaling: Scaling, device: torch.device | str) -> PatientModel:
     """Return both networks of a model with fresh weights, drawn from the seed."""
-    torch.manual_seed(epoch_seed(settings.training.seed, spec.number, "feature", 0))
-    feature_network = build_feature_network(settings, spec.backbone)
-    torch.manual_seed(epoch_seed(settings.training.seed, spec.number, "predictive", 0))
+    feature_network = untrained_feature_network(settings, spec, device)
+    torch.manual_seed(plans_of(settings, spec)[1].seed(0))
     predictive_network = PredictiveNetwork(
         feature_network.vector_length, settings.networks.hidden, settings.networks.dropout
     )
-    return PatientModel(feature_network.to(device), predictive_network.to(device), scaling, spec.region)
+    return PatientModel(feature_network, predictive_network.to(device), scaling, spec.region)
+
+
+def untrained_feature_network(settings: Settings, spec: ModelSpec, device: torch.device | str) -> FeatureNetwork:
+    """Return the feature network of a model with fresh weights, drawn from the seed."""
+    torch.manual_seed(plans_of(settings, spec)[0].seed(0))
+    return build_feature_network(settings, spec.backbone).to(device)
 
 
 def plane_samples(
@@ -179,23 +195,6 @@ def patient_samples(model: PatientModel, planes: Samples) -> Samples:
     return Samples(means, planes.labels[first], patients)
 
 
-def feature_plan(settings: Settings, spec: ModelSpec) -> Plan:
-    """Stage 1: backbone, 256-vector and head on single, augmented planes."""
-    return Plan(
-        "feature",
-        spec.number,
-        settings.training.epochs,
-        settings.training.patience,
-        settings.training.max_shift,
-        settings.training.precision,
-    )
-
-
-def predictive_plan(settings: Settings, spec: ModelSpec) -> Plan:
-    """Stage 2: the predictive network on the mean vectors of whole tumours."""
-    return Plan("predictive", spec.number, settings.training.head_epochs, settings.training.head_patience)
-
-
 def predict(model: PatientModel, images: ImageSet, patients: pd.DataFrame) -> pd.DataFrame:
     """Return patient, split, responder and the probability of a non-responder, one row per patient."""
     scaled = torch.from_numpy(scale(images, model.scaling, model.region))
@@ -208,34 +207,48 @@ def predict(model: PatientModel, images: ImageSet, patients: pd.DataFrame) -> pd
 
 # What a run leaves on disk: a checkpoint while it lasts, then weights, tables and, last of all, model.json.
 
+FILES = ("weights.pt", "predictions.csv", "curves.csv", "model.json")
+PREDICTIONS = ["patient", "model", "split", "responder", "probability", "seed"]
+CURVES = ["model", "stage", "epoch", "training_loss", "validation_loss", "validation_auc"]
+
 
 def save_model(
     model: PatientModel,
     predictions: pd.DataFrame,
-    curves: list[dict],
+    curves: list[Row],
     slug: str,
     settings: Settings,
     folder: Path,
     key: str,
 ) -> None:
     """Write weights, predictions and curves, then ``model.json``, which marks the model as finished."""
-    table = pd.DataFrame(curves)
-    seconds = table.pop("seconds").sum()
-    table.insert(0, "model", slug)
+    table = pd.DataFrame(curves).assign(model=slug)
     predictions = predictions.assign(model=slug, seed=settings.training.seed)
-    predictions = predictions[["patient", "model", "split", "responder", "probability", "seed"]]
-    weights = {
+    made = {
+        "seconds": round(table["seconds"].sum(), 2),
+        "device": device_name(model.device),
+        "torch": torch.__version__,
+    }
+    card = {"model": slug, **asdict(MODELS[slug]), **made, "key": key, "settings": settings.flat()}
+    write: dict[str, Callable[[Path], object]] = {
+        "weights.pt": lambda path: torch.save(weights_of(model), path),
+        "predictions.csv": lambda path: predictions[PREDICTIONS].to_csv(path, index=False),
+        "curves.csv": lambda path: table[CURVES].to_csv(path, index=False),
+        "model.json": lambda path: path.write_text(json.dumps(card, indent=1)),
+    }
+    (folder / "model.json").unlink(missing_ok=True)  # of an earlier model: it vouches for all files
+    for name in FILES:
+        write_whole(folder / name, write[name], seal=True)
+
+
+def weights_of(model: PatientModel) -> dict[str, Any]:
+    """Return all numbers of a model: those of its networks, and of the scaling of its images."""
+    return {
         "feature_network": model.feature_network.state_dict(),
         "predictive_network": model.predictive_network.state_dict(),
         "lo": torch.from_numpy(model.scaling.lo),
         "hi": torch.from_numpy(model.scaling.hi),
     }
-    card = {"model": slug, **asdict(MODELS[slug]), "seconds": round(seconds, 2), "device": device_name(model.device),
-            "torch": torch.__version__, "key": key, "settings": settings.flat()}  # fmt: skip
-    write_whole(folder / "weights.pt", lambda path: torch.save(weights, path), seal=True)
-    write_whole(folder / "predictions.csv", lambda path: predictions.to_csv(path, index=False), seal=True)
-    write_whole(folder / "curves.csv", lambda path: table.to_csv(path, index=False), seal=True)
-    write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(card, indent=1)), seal=True)
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> PatientModel:
@@ -260,25 +273,25 @@ def is_finished(folder: Path, key: str | None = None) -> bool:
     return key is None or json.loads((folder / "model.json").read_text()).get("key") == key
 
 
-def model_key(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings) -> str:
-    """The key of a model: the images and responses it learns from, what is chosen, and the code."""
+def model_key(
+    images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, start: str | Path | None = None
+) -> str:
+    """The key of a model: the images and responses it learns from, what is chosen, its first weights, and the code."""
     told = patients.loc[pd.unique(images.patient), ["responder", "split"]]
     chosen = settings.images, settings.networks, settings.training
-    return content_key(images.digest, told, slug, *chosen, code=["helpers.learning.training"])
+    begun = [] if start is None else [file_digest(start)]
+    return content_key(images.digest, told, slug, *chosen, *begun, code=["helpers.learning.training"])
 
 
-def check_inputs(images: ImageSet, patients: pd.DataFrame, settings: Settings) -> None:
-    """Raise ``ValueError`` naming what is wrong with images, patients or settings, before any training."""
-    if images.maps.shape[-1] != settings.images.image_px:
-        raise ValueError(f"images have {images.maps.shape[-1]} pixels, image_px = {settings.images.image_px}")
-    check_patients(images, patients)
-
-
-def check_patients(images: ImageSet, patients: pd.DataFrame) -> None:
-    """Raise ``ValueError`` when planes and patients do not match, or a class or a split is missing."""
-    for these, those, what in [(images.patient, patients.index, "planes of patients missing in the table"),
-                               (patients.index, images.patient, "patients without a plane")]:  # fmt: skip
-        lost = sorted(str(name) for name in set(these) - set(those))
+def check_inputs(images: ImageSet, patients: pd.DataFrame, image_px: int) -> None:
+    """Raise ``ValueError`` naming what images and patients lack before any training."""
+    if images.maps.shape[-1] != image_px:
+        raise ValueError(f"images have {images.maps.shape[-1]} pixels, image_px = {image_px}")
+    pictured, listed = set(map(str, images.patient)), set(map(str, patients.index))
+    for lost, what in (
+        (sorted(pictured - listed), "planes of patients missing in the table"),
+        (sorted(listed - pictured), "patients without a plane"),
+    ):
         if lost:
             raise ValueError(f"{what}: {lost[:5]}{' ...' if len(lost) > 5 else ''}")
     train, validation = (patients.loc[patients["split"] == name, "responder"] for name in ("train", "validation"))
