@@ -29,23 +29,25 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 image_px: int = 64  # edge of the square image, pixels
 field_of_view_mm: float = 60.0  # edge of the square image, mm
 clip_percentile: float = 1.0  # of the training pixels, clipped at both ends before scaling to (0, 1)
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from helpers import figures, stages
 from helpers.judgement.evaluation import auc_interval
+from helpers.learning.augmentation import augment
 from helpers.learning.images import (
     CHANNELS,
-    augment,
     fit_scaling,
     hole_fraction,
     resample_plane,
@@ -55,10 +57,17 @@ from helpers.settings import load_settings
 from IPython.display import Markdown
 
 figures.use_book_style()
-settings = load_settings(profile, image_px=image_px, field_of_view_mm=field_of_view_mm, clip_percentile=clip_percentile)
+chosen = {
+    "image_px": image_px,
+    "field_of_view_mm": field_of_view_mm,
+    "clip_percentile": clip_percentile,
+}
+settings = load_settings(profile, **chosen)
 patients = stages.cohort(settings, artifacts)
 images = stages.images(settings, artifacts)
-shown = np.flatnonzero((images.patient == patient) & (images.plane == plane))[0]
+shown = np.flatnonzero((images.patient == patient) & (images.plane == plane))[
+    0
+]
 
 # %% [markdown]
 # ## One plane, one square
@@ -68,11 +77,15 @@ shown = np.flatnonzero((images.patient == patient) & (images.plane == plane))[0]
 # round. The paper resampled to 512 × 512 pixels {cite:p}`taleghamar2022`; how far its image reached it
 # does not say. **Decision**: the field of view is as wide as the probe.
 
-# %% mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a simulated tumour as the networks get it, before scaling: four images over core and margin; dashed the core."}, "image": {"alt": "Four square parametric images of one simulated tumour, MBF, SI, ESD and EAC, with the core outlined by a dashed line"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a simulated tumour as the networks get it, before scaling: four images over core and margin; dashed the core."}, "image": {"alt": "Four square parametric images of one simulated tumour, MBF, SI, ESD and EAC, with the core outlined by a dashed line"}}
 fig, axes = plt.subplots(2, 2, figsize=(8.5, 7.5))
-for ax, (name, unit), image in zip(axes.flat, CHANNELS.items(), images.maps[shown], strict=True):
+for ax, (name, unit), image in zip(
+    axes.flat, CHANNELS.items(), images.maps[shown], strict=True
+):
     figures.show_map(ax, image, images.extent_mm[shown], f"{name} / {unit}")
-    figures.show_outline(ax, images.core[shown], images.extent_mm[shown], colour="black")
+    figures.show_outline(
+        ax, images.core[shown], images.extent_mm[shown], colour="black"
+    )
 
 # %% [markdown]
 # ## Resampling without smearing
@@ -87,21 +100,31 @@ for ax, (name, unit), image in zip(axes.flat, CHANNELS.items(), images.maps[show
 # outside core and margin leaks in. A pixel belongs to the core, or to the region, when half of it is
 # covered.
 
-# %% mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
+# %%
 mapped = stages.maps(settings, artifacts).planes(patient)[plane]
+tissue = mapped.maps, mapped.core, mapped.margin
+sizes = {
+    n: resample_plane(*tissue, n, field_of_view_mm) for n in (32, 64, 512)
+}
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
+limits = figures.value_range(images.maps[shown, 2])
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
-for ax, n in zip(axes, (32, 64, 512), strict=True):
-    maps, _, _, extent_mm = resample_plane(mapped.maps, mapped.core, mapped.margin, n, field_of_view_mm)
-    figures.show_map(ax, maps[2], extent_mm, "ESD / µm", limits=figures.value_range(images.maps[shown, 2]))
+for ax, (n, (maps, _, _, extent_mm)) in zip(axes, sizes.items(), strict=True):
+    figures.show_map(ax, maps[2], extent_mm, "ESD / µm", limits=limits)
     ax.set_title(f"{n} × {n} pixels")
 
-# %%
+# %% tags=["hide-input"]
 n_core, n_region = images.core.sum((1, 2)), images.region.sum((1, 2))
-at_edge = images.region[:, [0, -1]].any((1, 2)) | images.region[:, :, [0, -1]].any((1, 2))
+rows, columns = images.region[:, [0, -1]], images.region[:, :, [0, -1]]
+at_edge = rows.any((1, 2)) | columns.any((1, 2))
 Markdown(
-    f"{len(images)} images of {patients.shape[0]} patients, {image_px} × {image_px} pixels of "
-    f"{field_of_view_mm / image_px:.2f} mm. The median plane has {np.median(n_core):.0f} pixels of core and "
-    f"{np.median(n_region):.0f} of core and margin. In {at_edge.sum()} images the region reaches the border."
+    f"{len(images)} images of {patients.shape[0]} patients, "
+    f"{image_px} × {image_px} pixels of "
+    f"{field_of_view_mm / image_px:.2f} mm. The median plane has "
+    f"{np.median(n_core):.0f} pixels of core and "
+    f"{np.median(n_region):.0f} of core and margin. "
+    f"In {at_edge.sum()} images the region reaches the border."
 )
 
 # %% [markdown]
@@ -114,13 +137,23 @@ Markdown(
 # %%
 split = patients.loc[images.patient, "split"].to_numpy()  # of each plane
 train = split == "train"
+seen = images.region[train]
+percent = [0, 1, 50, 99, 100]
+percentiles = {
+    name: np.nanpercentile(images.maps[train, channel][seen], percent)
+    for channel, name in enumerate(CHANNELS)
+}
+
+# %% tags=["hide-input"]
 rows = []
-for channel, (name, unit) in enumerate(CHANNELS.items()):
-    pixels = images.maps[train, channel][images.region[train]]
-    low, p1, median, p99, high = np.nanpercentile(pixels, [0, 1, 50, 99, 100])
-    rows.append((f"{name} / {unit}", low, p1, median, p99, high, (p99 - p1) / (high - low)))
-columns = ["map", "minimum", "1 %", "median", "99 %", "maximum", "share of the range that holds 98 %"]
-Markdown(pd.DataFrame(rows, columns=columns).round(2).to_markdown(index=False))
+for name, (low, p1, median, p99, high) in percentiles.items():
+    share = (p99 - p1) / (high - low)
+    label = f"{name} / {CHANNELS[name]}"
+    rows.append((label, low, p1, median, p99, high, share))
+columns = ["map", "minimum", "1 %", "median", "99 %", "maximum"]
+columns += ["share of the range that holds 98 %"]
+table = pd.DataFrame(rows, columns=columns).round(2)
+Markdown(table.to_markdown(index=False))
 
 # %% [markdown]
 # **Decision**: the percentiles `clip_percentile` and 100 − `clip_percentile` of the training patients'
@@ -129,15 +162,23 @@ Markdown(pd.DataFrame(rows, columns=columns).round(2).to_markdown(index=False))
 # scale each.
 
 # %%
-scalings = {region: fit_scaling(images, train, region, clip_percentile) for region in ("core", "core_margin")}
+scalings = {
+    region: fit_scaling(images, train, region, clip_percentile)
+    for region in ("core", "core_margin")
+}
+
+# %% tags=["hide-input"]
 scale_table = {
     (region, end): dict(zip(CHANNELS, getattr(scaling, end), strict=True))
     for region, scaling in scalings.items()
     for end in ("lo", "hi")
 }
-limits = pd.DataFrame(scale_table).T.round(2).reset_index(names=["region", "becomes"])
-limits = limits.replace({"core_margin": "core + margin", "lo": "0.1", "hi": "1"})
-Markdown(limits.rename(columns={name: f"{name} / {unit}" for name, unit in CHANNELS.items()}).to_markdown(index=False))
+limits = pd.DataFrame(scale_table).T.round(2)
+limits = limits.reset_index(names=["region", "becomes"])
+words = {"core_margin": "core + margin", "lo": "0.1", "hi": "1"}
+units = {name: f"{name} / {unit}" for name, unit in CHANNELS.items()}
+limits = limits.replace(words).rename(columns=units)
+Markdown(limits.to_markdown(index=False))
 
 # %% [markdown]
 # ## Low is not outside
@@ -147,11 +188,17 @@ Markdown(limits.rename(columns={name: f"{name} / {unit}" for name, unit in CHANN
 # analysis of [](13_pda), which blanks patches with zeros. **Decision**: tissue is scaled to 0.1 … 1; 0
 # means outside, and nothing else. (The paper does not say what it put outside.)
 
-# %% mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the simulated training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Four histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
-scaled = {region: scale(images, scaling, region) for region, scaling in scalings.items()}
+# %%
+scaled = {
+    region: scale(images, scaling, region)
+    for region, scaling in scalings.items()
+}
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the simulated training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Four histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
 fig, axes = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True)
 for channel, (ax, name) in enumerate(zip(axes, CHANNELS, strict=True)):
-    ax.hist(scaled["core_margin"][train, channel][images.region[train]], bins=np.linspace(0, 1, 41))
+    pixels = scaled["core_margin"][train, channel][seen]
+    ax.hist(pixels, bins=np.linspace(0, 1, 41))
     ax.set(xlabel=f"{name}, scaled", ylabel="pixels" if channel == 0 else "")
 
 # %% [markdown]
@@ -160,11 +207,14 @@ for channel, (ax, name) in enumerate(zip(axes, CHANNELS, strict=True)):
 # Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is
 # outside.
 
-# %% mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one simulated plane, EAC: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled EAC images of one simulated plane side by side: the core only, and core with its margin"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one simulated plane, EAC: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled EAC images of one simulated plane side by side: the core only, and core with its margin"}}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
-for ax, (region, title) in zip(axes, {"core": "core", "core_margin": "core + margin"}.items(), strict=True):
-    eac = np.where(images.mask(region)[shown], scaled[region][shown, 3], np.nan)
-    figures.show_map(ax, eac, images.extent_mm[shown], "EAC, scaled", "magma", limits=(0, 1))
+titles = {"core": "core", "core_margin": "core + margin"}
+extent_mm, style = images.extent_mm[shown], {"cmap": "magma", "limits": (0, 1)}
+for ax, (region, title) in zip(axes, titles.items(), strict=True):
+    inside = images.mask(region)[shown]
+    eac = np.where(inside, scaled[region][shown, 3], np.nan)
+    figures.show_map(ax, eac, extent_mm, "EAC, scaled", **style)
     ax.set_title(title)
 
 # %% [markdown]
@@ -177,29 +227,37 @@ for ax, (region, title) in zip(axes, {"core": "core", "core_margin": "core + mar
 # holes, size and outline alone, without any value, separate the classes:
 
 # %%
+width, height = (images.core.any(axis).sum(1) for axis in (1, 2))
 per_plane = pd.DataFrame(
     {
         "fraction of holes, core": hole_fraction(images, "core").max(1),
         "fraction of holes, core + margin": hole_fraction(images).max(1),
         "pixels of the core": images.core.sum((1, 2)),
-        "width over height of the core": images.core.any(1).sum(1) / images.core.any(2).sum(1),
+        "width over height of the core": width / height,
     }
 )
 per_patient = per_plane.groupby(images.patient).mean()
-summary = stages.maps(settings, artifacts).summary
-per_patient["fraction of failed windows"] = summary.groupby("patient")["unphysical"].mean()
-per_patient = per_patient[patients.loc[per_patient.index, "split"] == "train"]
+failed = stages.maps(settings, artifacts).summary.groupby("patient")
+per_patient["fraction of failed windows"] = failed["unphysical"].mean()
+learning = patients.loc[per_patient.index, "split"] == "train"
+per_patient = per_patient[learning]
+
+# %% tags=["hide-input"]
 constant = [name for name in per_patient if per_patient[name].nunique() == 1]
 per_patient = per_patient.drop(columns=constant)
 positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
-table = pd.DataFrame(
-    [(per_patient[name].mean(), *auc_interval(positive, per_patient[name], settings.judgement.level)) for name in per_patient],
-    columns=["mean", "AUC", "low", "high"], index=pd.Index(per_patient.columns, name="alone"),
-)  # fmt: skip
+level = settings.judgement.level
+rows = {
+    name: (values.mean(), *auc_interval(positive, values, level))
+    for name, values in per_patient.items()
+}
+table = pd.DataFrame(rows, index=["mean", "AUC", "low", "high"]).T
+table = table.rename_axis("alone")
 told = table.index[(table["low"] > 0.5) | (table["high"] < 0.5)]
 Markdown(
     table.to_markdown(floatfmt=("", ".3g", ".3f", ".3f", ".3f"))
-    + f"\n\nIntervals that leave out 0.5: {', '.join(told) or 'none'}. The same for everybody: {', '.join(constant) or 'none'}."
+    + f"\n\nIntervals that leave out 0.5: {', '.join(told) or 'none'}. "
+    + f"The same for everybody: {', '.join(constant) or 'none'}."
 )
 
 # %% [markdown]
@@ -213,12 +271,16 @@ Markdown(
 # its edge in both directions, freshly drawn every time it is shown. What moves out is gone, and zeros,
 # outside, move in. (A shift that wraps around would put a piece of tumour at the other edge.)
 
-# %% mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
+# %%
 batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, 4, n, n)
-moved = augment(batch, torch.Generator().manual_seed(settings.training.seed), settings.training.max_shift)
+generator = torch.Generator().manual_seed(settings.training.seed)
+moved = augment(batch, generator, settings.training.max_shift)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
 fig, axes = plt.subplots(1, 8, figsize=(12, 1.8))
 for ax, image in zip(axes, moved[:, 2], strict=True):
-    ax.imshow(np.where(image > 0, image, np.nan), cmap="magma", vmin=0, vmax=1)
+    esd = np.where(image > 0, image, np.nan)
+    ax.imshow(esd, cmap="magma", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
 
 # %% [markdown]

@@ -28,23 +28,32 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 resnet_block: str = "basic"  # residual unit: basic (two 3 x 3) or bottleneck (1 x 1, 3 x 3, 1 x 1)
-resnet_layers: list = [1, 1, 1, 1]  # residual units per stage; ResNet-101 has [3, 4, 23, 3]
+resnet_layers: list = [
+    1,
+    1,
+    1,
+    1,
+]  # residual units per stage; ResNet-101 has [3, 4, 23, 3]
 resnet_width: int = 16  # channels of the first stage; ResNet-101 has 64
 ran_width: int = 8  # channels of the stem; RAN-56 has 64
-ran_attention: list = [1, 1, 0]  # attention modules per stage; RAN-56 has [1, 1, 1]
+ran_attention: list = [
+    1,
+    1,
+    0,
+]  # attention modules per stage; RAN-56 has [1, 1, 1]
 ran_trunk_units: int = 1  # residual units in a module's trunk; RAN-56 has 2
 ran_tail_units: int = 1  # residual units of the last stage; RAN-56 has 3
 vector: str = "flatten"  # how maps become 256 numbers: flatten (few maps, place kept) or pool (256 maps, averaged)
 hidden: int = 100  # neurons of the hidden fully connected layers
 dropout: float = 0.5  # dropout rate
 
-# %%
-import time
-
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
@@ -54,13 +63,18 @@ from helpers.learning.attention import (
     ResidualAttentionNetwork,
     Unit,
 )
-from helpers.learning.fitting import reproducible, resolve_device
+from helpers.learning.fitting import (
+    milliseconds_per_plane,
+    reproducible,
+    resolve_device,
+)
 from helpers.learning.images import fit_scaling, scale
 from helpers.learning.networks import (
     ResNet,
     build_feature_network,
     count_macs,
     count_weights,
+    output_shapes,
     vector_shape,
 )
 from helpers.settings import load_settings
@@ -68,11 +82,19 @@ from IPython.display import Markdown
 from torch import nn
 
 figures.use_book_style()
-settings = load_settings(
-    profile, resnet_block=resnet_block, resnet_layers=resnet_layers, resnet_width=resnet_width,
-    ran_width=ran_width, ran_attention=ran_attention, ran_trunk_units=ran_trunk_units,
-    ran_tail_units=ran_tail_units, vector=vector, hidden=hidden, dropout=dropout,
-)  # fmt: skip
+chosen = {
+    "resnet_block": resnet_block,
+    "resnet_layers": resnet_layers,
+    "resnet_width": resnet_width,
+    "ran_width": ran_width,
+    "ran_attention": ran_attention,
+    "ran_trunk_units": ran_trunk_units,
+    "ran_tail_units": ran_tail_units,
+    "vector": vector,
+    "hidden": hidden,
+    "dropout": dropout,
+}
+settings = load_settings(profile, **chosen)
 
 # %% [markdown]
 # ## Residual network
@@ -106,14 +128,23 @@ settings = load_settings(
 with torch.device("meta"):
     original = {
         "ResNet-101": ResNet(3, "bottleneck", [3, 4, 23, 3], 64),
-        "RAN-56": ResidualAttentionNetwork(3, 64, [1, 1, 1], trunk_units=2, tail_units=3),
+        "RAN-56": ResidualAttentionNetwork(
+            3, 64, [1, 1, 1], trunk_units=2, tail_units=3
+        ),
     }
     rows, photograph = {}, torch.zeros(1, 3, 224, 224)
     for name, backbone in original.items():
-        network = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
-        rows[name] = count_weights(network), count_macs(network, photograph) / 1e9
+        head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000)
+        network = nn.Sequential(backbone, *head)
+        gmac = count_macs(network, photograph) / 1e9
+        rows[name] = count_weights(network), gmac
+
+# %% tags=["hide-input"]
 counted = pd.DataFrame(rows, index=["weights", "GMAC at 224 × 224"]).T
-counted["published"] = ["44,549,160, 7.80 (torchvision)", "31,810,728, 6.271 (the authors' network file)"]
+counted["published"] = [
+    "44,549,160, 7.80 (torchvision)",
+    "31,810,728, 6.271 (the authors' network file)",
+]
 counted["weights"] = [f"{int(n):,}" for n in counted["weights"]]
 Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
 
@@ -138,28 +169,48 @@ Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
 # other reading; [](08_training) trains one model both ways.
 
 # %%
-sizes = {n: (n // 32, *vector_shape(n), vector_shape(n, "pool")[0]) for n in (32, 64, 128, 256, 512)}
-names = ["edge of the last maps", "maps to flatten", "length of the flattened vector", "maps to pool"]
-Markdown(pd.DataFrame(sizes, index=names).T.rename_axis("image, pixels").to_markdown())
+sizes = {
+    n: (n // 32, *vector_shape(n), vector_shape(n, "pool")[0])
+    for n in (32, 64, 128, 256, 512)
+}
+
+# %% tags=["hide-input"]
+names = ["edge of the last maps", "maps to flatten"]
+names += ["length of the flattened vector", "maps to pool"]
+table = pd.DataFrame(sizes, index=names).T
+Markdown(table.rename_axis("image, pixels").to_markdown())
 
 # %% [markdown]
 # What the readings cost at the paper's size, and how far the vector of a network with random weights moves
 # when the image moves by one field of the last maps, 32 pixels, relative to its length:
 
 # %%
-rows, small = {}, load_settings(profile, image_px=128)
-plane_px = torch.rand(1, 4, 96, 96, generator=torch.Generator().manual_seed(settings.training.seed))
-here, moved = (nn.functional.pad(plane_px, (left, 32 - left, 0, 32)) for left in (0, 32))
+seed, small = settings.training.seed, load_settings(profile, image_px=128)
+generator = torch.Generator().manual_seed(seed)
+plane_px = torch.rand(1, 4, 96, 96, generator=generator)
+here = nn.functional.pad(plane_px, (0, 32, 0, 32))
+moved = nn.functional.pad(plane_px, (32, 0, 0, 32))
+costs, changes = {}, {}
 for reading in ("flatten", "pool"):
     with torch.device("meta"):
-        full = build_feature_network(load_settings("paper", vector=reading), "resnet")
-    torch.manual_seed(settings.training.seed)
-    untrained = build_feature_network(small.replace(vector=reading), "resnet").eval()
+        paper = load_settings("paper", vector=reading)
+        full = build_feature_network(paper, "resnet")
+    costs[reading] = count_weights(full.to_vector)
+    torch.manual_seed(seed)
+    untrained = build_feature_network(small.replace(vector=reading), "resnet")
     with torch.no_grad():
-        one, other = untrained.vectors(here), untrained.vectors(moved)
-    rows[reading] = f"{count_weights(full.to_vector):,}", f"{((other - one).norm() / one.norm()).item():.2f}"
-readings = pd.DataFrame(rows, index=["weights of the 1 × 1 convolution, ResNet-101", "change when the image moves"])
-Markdown(readings.T.rename_axis("reading").to_markdown(disable_numparse=True))
+        one, other = (untrained.eval().vectors(at) for at in (here, moved))
+    changes[reading] = ((other - one).norm() / one.norm()).item()
+
+# %% tags=["hide-input"]
+rows = {
+    reading: (f"{costs[reading]:,}", f"{changes[reading]:.2f}")
+    for reading in costs
+}
+names = ["weights of the 1 × 1 convolution, ResNet-101"]
+names += ["change when the image moves"]
+readings = pd.DataFrame(rows, index=names).T.rename_axis("reading")
+Markdown(readings.to_markdown(disable_numparse=True))
 
 # %% [markdown]
 # ## The networks of this profile
@@ -168,40 +219,44 @@ Markdown(readings.T.rename_axis("reading").to_markdown(disable_numparse=True))
 # then each backbone stage by stage:
 
 # %%
-networks, gmac_here, rows = {}, {}, []
+image_px = settings.images.image_px
+example = torch.zeros(1, 4, image_px, image_px)
 torch.manual_seed(settings.training.seed)
-for name, backbone in {"ResNet": "resnet", "RAN": "ran"}.items():
-    networks[name] = build_feature_network(settings, backbone).eval()
-    example = torch.zeros(1, 4, settings.images.image_px, settings.images.image_px)
-    gmac_here[name] = count_macs(networks[name], example) / 1e9
-    parts = networks[name].backbone, networks[name].to_vector, networks[name].head
-    rows.append((name, *[f"{count_weights(part):,}" for part in parts], f"{1000 * gmac_here[name]:.2f}"))
-columns = ["network", "backbone", "1 × 1 convolution", "head", f"MMAC at {settings.images.image_px} pixels"]
-Markdown(pd.DataFrame(rows, columns=columns).to_markdown(index=False, disable_numparse=True))
+networks = {
+    "ResNet": build_feature_network(settings, "resnet").eval(),
+    "RAN": build_feature_network(settings, "ran").eval(),
+}
+gmac_here = {
+    name: count_macs(network, example) / 1e9
+    for name, network in networks.items()
+}
 
-
-# %%
-def shapes(parts, images):
-    """Return name, output (channels and pixels) and weights of each part that images pass through."""
-    rows = []
-    for name, part in parts:
-        images = part(images)
-        size = " × ".join(str(length) for length in images.shape[1:])
-        rows.append((name, size, f"{count_weights(part):,}"))
-    return rows
-
-
-ran = networks["RAN"].backbone
-kinds = {Unit: "residual unit", Attention: "attention module"}
-parts = [("stem", ran.stem), *[(kinds[type(part)], part) for part in ran.stages], ("tail", ran.tail)]
-table = pd.DataFrame(shapes(parts, example), columns=["RAN", "channels × pixels", "weights"])
+# %% tags=["hide-input"]
+rows = []
+for name, network in networks.items():
+    parts = network.backbone, network.to_vector, network.head
+    weights = [f"{count_weights(part):,}" for part in parts]
+    rows.append((name, *weights, f"{1000 * gmac_here[name]:.2f}"))
+columns = ["network", "backbone", "1 × 1 convolution", "head"]
+columns += [f"MMAC at {image_px} pixels"]
+table = pd.DataFrame(rows, columns=columns)
 Markdown(table.to_markdown(index=False, disable_numparse=True))
 
-# %%
+# %% tags=["hide-input"]
+ran = networks["RAN"].backbone
+kinds = {Unit: "residual unit", Attention: "attention module"}
+parts = [(kinds[type(part)], part) for part in ran.stages]
+parts = [("stem", ran.stem), *parts, ("tail", ran.tail)]
+columns = ["channels × pixels", "weights"]
+table = pd.DataFrame(output_shapes(parts, example), columns=["RAN", *columns])
+Markdown(table.to_markdown(index=False, disable_numparse=True))
+
+# %% tags=["hide-input"]
 resnet = networks["ResNet"].backbone
 stem = nn.Sequential(resnet.conv1, resnet.bn1, nn.ReLU(), resnet.maxpool)
-parts = [("stem", stem), *[(f"stage {i}", getattr(resnet, f"layer{i}")) for i in (1, 2, 3, 4)]]
-table = pd.DataFrame(shapes(parts, example), columns=["ResNet", "channels × pixels", "weights"])
+parts = [(f"stage {i}", getattr(resnet, f"layer{i}")) for i in (1, 2, 3, 4)]
+shapes = output_shapes([("stem", stem), *parts], example)
+table = pd.DataFrame(shapes, columns=["ResNet", *columns])
 Markdown(table.to_markdown(index=False, disable_numparse=True))
 
 # %% [markdown]
@@ -214,28 +269,35 @@ Markdown(table.to_markdown(index=False, disable_numparse=True))
 
 # %%
 images = stages.images(settings, artifacts)
-split = stages.cohort(settings, artifacts).loc[images.patient, "split"].to_numpy()
-scaling = fit_scaling(images, split == "train", "core_margin", settings.training.clip_percentile)
-shown = images.select((images.patient == patient) & (images.plane == plane))
+patients = stages.cohort(settings, artifacts)
+train = (patients.loc[images.patient, "split"] == "train").to_numpy()
+clip_percentile = settings.training.clip_percentile
+scaling = fit_scaling(images, train, "core_margin", clip_percentile)
+of_plane = (images.patient == patient) & (images.plane == plane)
+shown = images.select(of_plane)
 inputs = torch.from_numpy(scale(shown, scaling, "core_margin"))  # (1, 4, n, n)
 seen = {}
-modules = ran.attention_modules()
-if modules:
-    modules[0].trunk.register_forward_hook(lambda *call: seen.update({"trunk T": call[2]}))
-    modules[0].mask.register_forward_hook(lambda *call: seen.update({"mask M": call[2]}))
+for module in ran.attention_modules()[:1]:
+    module.trunk.register_forward_hook(lambda *call: seen.update(T=call[2]))
+    module.mask.register_forward_hook(lambda *call: seen.update(M=call[2]))
 with torch.no_grad():
     _ = networks["RAN"].vectors(inputs)
 
-# %% mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one simulated plane (mean over channels): the image's ESD, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one simulated plane: scaled ESD; the trunk, in which the tumour shows; the coarse mask, structured along the borders too; and the trunk times one plus the mask"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one simulated plane (mean over channels): the image's ESD, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one simulated plane: scaled ESD; the trunk, in which the tumour shows; the coarse mask, structured along the borders too; and the trunk times one plus the mask"}}
 panels = {"ESD, scaled": inputs[0, 2]}
 if seen:
-    trunk, mask = seen["trunk T"][0], seen["mask M"][0]  # (channels, n / 4, n / 4)
-    panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0), "(1 + M) T": ((1 + mask) * trunk).mean(0)}
+    trunk, mask = seen["T"][0], seen["M"][0]  # (channels, n / 4, n / 4)
+    joined = ((1 + mask) * trunk).mean(0)
+    panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0)}
+    panels |= {"(1 + M) T": joined}
 n_rows = -(-len(panels) // 2)
-fig, axes = plt.subplots(n_rows, 2, figsize=(9, 3.6 * n_rows), squeeze=False)
+size = 9, 3.6 * n_rows
+fig, axes = plt.subplots(n_rows, 2, figsize=size, squeeze=False)
+extent_mm = shown.extent_mm[0]
 for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
-    limits = values.min().item(), values.max().item()
-    figures.show_map(ax, values.numpy(), shown.extent_mm[0], name, "magma", limits=limits)
+    values = values.numpy()
+    limits = values.min(), values.max()
+    figures.show_map(ax, values, extent_mm, name, "magma", limits=limits)
 _ = [ax.remove() for ax in axes.flat[len(panels) :]]
 
 # %% [markdown]
@@ -256,36 +318,45 @@ print(networks["RAN"].head)
 # Small networks are bound by the number of their layers rather than by arithmetic: a RAN of many tiny
 # layers can take longer per MAC than a ResNet of few.
 
-
 # %%
-def milliseconds_per_plane(network, device, n_steps=5):
-    """Time forward and backward passes of one batch [ms per plane]; ``item`` waits for the device."""
-    network = network.to(device).train()
-    batch = torch.rand(settings.training.batch_size, 4, settings.images.image_px, settings.images.image_px, device=device)
-    for step in range(n_steps + 1):
-        if step == 1:  # the first pass prepares
-            start = time.perf_counter()
-        loss = network(batch).sum()
-        loss.backward()
-        loss.item()
-    return 1000 * (time.perf_counter() - start) / n_steps / len(batch)
-
-
 device = resolve_device(settings.computing.device)
+size = settings.training.batch_size, 4, image_px, image_px
 with reproducible(device):  # as in training: one thread on a CPU
-    costs = {name: f"{milliseconds_per_plane(network, device):.1f} ms" for name, network in networks.items()}
-Markdown(pd.DataFrame({f"training, per plane, on {device.type}": costs}).to_markdown())
+    costs = {
+        name: milliseconds_per_plane(network.to(device), torch.rand(size))
+        for name, network in networks.items()
+    }
+
+# %% tags=["hide-input"]
+title = f"training, per plane, on {device.type}"
+table = pd.DataFrame(
+    {title: {name: f"{ms:.1f} ms" for name, ms in costs.items()}}
+)
+Markdown(table.to_markdown())
 
 # %%
 with torch.device("meta"):
     plane_px = torch.zeros(1, 4, 512, 512)
-    resnet_101 = ResNet(4, "bottleneck", [3, 4, 23, 3], 64)
-    ran_56 = ResidualAttentionNetwork(4, 64, [1, 1, 1], trunk_units=2, tail_units=3)
-    full = {"ResNet": count_macs(resnet_101, plane_px) / 1e9, "RAN": count_macs(ran_56, plane_px) / 1e9}
-times = {name: f"{full[name] / gmac:,.0f}" for name, gmac in gmac_here.items()}
+    full = {
+        "ResNet": ResNet(4, "bottleneck", [3, 4, 23, 3], 64),
+        "RAN": ResidualAttentionNetwork(
+            4, 64, [1, 1, 1], trunk_units=2, tail_units=3
+        ),
+    }
+    gmac_full = {
+        name: count_macs(network, plane_px) / 1e9
+        for name, network in full.items()
+    }
+
+# %% tags=["hide-input"]
+times = {
+    name: f"{gmac_full[name] / gmac:,.0f}" for name, gmac in gmac_here.items()
+}
 Markdown(
-    f"At the paper's size, 4 × 512 × 512, ResNet-101 takes {full['ResNet']:.1f} and RAN-56 {full['RAN']:.1f} "
-    f"GMAC a plane: {times['ResNet']} and {times['RAN']} times the networks of this profile."
+    f"At the paper's size, 4 × 512 × 512, ResNet-101 takes "
+    f"{gmac_full['ResNet']:.1f} and RAN-56 {gmac_full['RAN']:.1f} "
+    f"GMAC a plane: {times['ResNet']} and {times['RAN']} times "
+    "the networks of this profile."
 )
 
 # %% [markdown]

@@ -29,12 +29,16 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 seed: int = 1  # initial weights, order of batches, augmentation
 epochs: int = 25  # of the feature network, at most
 patience: int = 8  # epochs without a better validation loss before stopping
 head_epochs: int = 300  # of the predictive network, at most
-head_patience: int = 40  # epochs without a better validation loss before stopping
+head_patience: int = (
+    40  # epochs without a better validation loss before stopping
+)
 batch_size: int = 8  # planes (stage 1) or patients (stage 2) per step
 learning_rate: float = 3.0e-4  # step size; the paper chose 1e-4 for its networks, these smaller ones take larger steps
 class_weight: float = 5.0  # C: weight of a non-responder in the loss, C : 1
@@ -44,8 +48,7 @@ device: str = "auto"  # auto, cpu, cuda or mps
 precision: str = "float32"  # float32 or bf16
 compile_network: bool = False  # let torch.compile make the feature network faster (minutes first; pays on a GPU)
 
-# %%
-
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -56,6 +59,7 @@ from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement.comparison import auc_difference
 from helpers.judgement.evaluation import auc_interval
+from helpers.learning.curves import ignorant_loss, kept_epochs, show_curves
 from helpers.learning.images import scale
 from helpers.learning.training import train_runs
 from helpers.settings import load_settings
@@ -63,12 +67,23 @@ from IPython.display import Markdown
 from trust.runs import read as read_results
 
 figures.use_book_style()
-settings = load_settings(
-    profile, seed=seed, epochs=epochs, patience=patience, head_epochs=head_epochs,
-    head_patience=head_patience, batch_size=batch_size, learning_rate=learning_rate,
-    class_weight=class_weight, optimizer=optimizer, max_shift=max_shift, device=device, precision=precision,
-    compile_network=compile_network,
-)  # fmt: skip
+chosen = {
+    "seed": seed,
+    "epochs": epochs,
+    "patience": patience,
+    "head_epochs": head_epochs,
+    "head_patience": head_patience,
+    "batch_size": batch_size,
+    "learning_rate": learning_rate,
+    "class_weight": class_weight,
+    "optimizer": optimizer,
+    "max_shift": max_shift,
+    "device": device,
+    "precision": precision,
+    "compile_network": compile_network,
+}
+settings = load_settings(profile, **chosen)
+level = settings.judgement.level
 
 # %% [markdown]
 # ## One in four
@@ -84,12 +99,13 @@ settings = load_settings(
 # with $p_i$ the probability given to the class that sample $i$ really has. The paper's search chose
 # $C = 5$. It over-compensates: with one in four, 3 would balance the classes.
 
-# %%
+# %% tags=["hide-input"]
 patients = stages.cohort(settings, artifacts)
 whose = settings.study.whose
 learning = patients[patients["split"] != "test"]
 response = np.where(learning["responder"], "responders", "non-responders")
-counts = learning.groupby(["split", response])["n_planes"].agg(patients="size", planes="sum").unstack()
+groups = learning.groupby(["split", response])["n_planes"]
+counts = groups.agg(patients="size", planes="sum").unstack()
 counts.columns = [f"{what}, {group}" for what, group in counts.columns]
 Markdown(counts.loc[["train", "validation"]].to_markdown())
 
@@ -108,8 +124,14 @@ Markdown(counts.loc[["train", "validation"]].to_markdown())
 
 # %%
 results = stages.models(settings, artifacts)
-durations = {MODELS[slug].title: f"{results.seconds(slug):.0f} s" for slug in MODELS}
-Markdown(pd.DataFrame({"training took": durations}).rename_axis("model").to_markdown())
+
+# %% tags=["hide-input"]
+durations = {
+    spec.title: f"{results.seconds(slug):.0f} s"
+    for slug, spec in MODELS.items()
+}
+table = pd.DataFrame({"training took": durations})
+Markdown(table.rename_axis("model").to_markdown())
 
 # %% [markdown]
 # Every epoch draws its order, shifts and dropout from its own seed, a function of `seed`, the model and
@@ -128,47 +150,26 @@ Markdown(pd.DataFrame({"training took": durations}).rename_axis("model").to_mark
 # order, but its probabilities are worse than the share.
 
 # %%
-truth = ~patients.loc[patients["split"] == "validation", "responder"].to_numpy(bool)
-planes = patients.loc[patients["split"] == "validation", "n_planes"].to_numpy()
-
-
-def ignorant_loss(positive, count):
-    """Weighted cross entropy of the best constant probability."""
-    weighted = class_weight * count[positive].sum()
-    share = weighted / (weighted + count[~positive].sum())
-    return -(share * np.log(share) + (1 - share) * np.log(1 - share))
-
-
-nothing = {"feature": ignorant_loss(truth, planes), "predictive": ignorant_loss(truth, np.ones(len(truth)))}
+validation = patients[patients["split"] == "validation"]
+truth = ~validation["responder"].to_numpy(bool)
+planes = validation["n_planes"].to_numpy()
+one_each = np.ones(len(truth))
+nothing = {
+    "feature": ignorant_loss(truth, planes, class_weight),
+    "predictive": ignorant_loss(truth, one_each, class_weight),
+}
 curves = results.curves
 
-
-# %% mystnb={"figure": {"name": "fig-training-feature", "caption": "Stage 1 of the four models on the simulated cohort: loss of training and validation planes by epoch. The dot is the epoch that was kept; dotted, a model that knows only the share of the classes."}, "image": {"alt": "Four panels of learning curves of the feature networks, training and validation loss against epoch, with the best epoch marked"}}
-def show_curves(stage):
-    """Draw training and validation loss of one stage, a panel per model."""
-    fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
-    for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
-        rows = curves[(curves["model"] == slug) & (curves["stage"] == stage)].set_index("epoch")
-        ax.plot(rows["training_loss"], color="C0", label="training")
-        ax.plot(rows["validation_loss"], color="C1", label="validation")
-        best = rows["validation_loss"].idxmin()
-        ax.plot(best, rows["validation_loss"].loc[best], "o", color="C1")
-        ax.axhline(nothing[stage], ls=":", color="0.4")
-        ax.set(title=spec.title, xlabel="epoch", ylim=(0, 2.5 * nothing[stage]))
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    _ = [ax.set_ylabel("loss") for ax in axes[:, 0]]
-    axes[0, 0].legend()
-
-
-show_curves("feature")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-feature", "caption": "Stage 1 of the four models on the simulated cohort: loss of training and validation planes by epoch. The dot is the epoch that was kept; dotted, a model that knows only the share of the classes."}, "image": {"alt": "Four panels of learning curves of the feature networks, training and validation loss against epoch, with the best epoch marked"}}
+show_curves(curves, "feature", nothing["feature"])
 
 # %% [markdown]
 # Training loss is taken while the network changes, with dropout and on augmented planes; validation loss
 # afterwards, without either. One may therefore lie above the other in both directions. The validation
 # curve jumps: few patients, and batch normalisation that was estimated on batches of eight.
 
-# %% mystnb={"figure": {"name": "fig-training-predictive", "caption": "Stage 2 of the four models on the simulated cohort: loss of training and validation patients by epoch of the predictive network."}, "image": {"alt": "Four panels of learning curves of the predictive networks, training and validation loss against epoch, with the best epoch marked"}}
-show_curves("predictive")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-predictive", "caption": "Stage 2 of the four models on the simulated cohort: loss of training and validation patients by epoch of the predictive network."}, "image": {"alt": "Four panels of learning curves of the predictive networks, training and validation loss against epoch, with the best epoch marked"}}
+show_curves(curves, "predictive", nothing["predictive"])
 
 # %% [markdown]
 # In stage 2 the training loss can fall far below the validation loss: the vectors of training tumours
@@ -176,14 +177,14 @@ show_curves("predictive")
 #
 # ## What early stopping chose
 
-# %%
-best = curves.loc[curves.groupby(["model", "stage"], sort=False)["validation_loss"].idxmin()]
-last = curves.groupby(["model", "stage"])["epoch"].max()
-chosen = best.set_index(["model", "stage"]).rename(columns={"epoch": "epoch kept"})
-chosen.insert(0, "epochs run", last)
-chosen = chosen.reset_index().replace({"model": {slug: spec.title for slug, spec in MODELS.items()}})
-chosen = chosen.rename(columns=lambda name: name.replace("_", " ").replace("auc", "AUC"))
-Markdown(f"{whose} patients:\n\n" + chosen.to_markdown(index=False, floatfmt=".3f"))
+# %% tags=["hide-input"]
+titles = {slug: spec.title for slug, spec in MODELS.items()}
+table = kept_epochs(curves).replace({"model": titles})
+table.columns = [
+    name.replace("_", " ").replace("auc", "AUC") for name in table.columns
+]
+text = table.to_markdown(index=False, floatfmt=".3f")
+Markdown(f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
 # These validation figures are **optimistic**: the kept epoch is the one where they were best. The
@@ -197,25 +198,32 @@ Markdown(f"{whose} patients:\n\n" + chosen.to_markdown(index=False, floatfmt=".3
 slug = "ran_core_margin"
 model = results.load(slug)
 images = stages.images(settings, artifacts)
-patient = patients.index[patients["split"] == "validation"][0]
-planes_of_patient = images.select(images.patient == patient)
-scaled = torch.from_numpy(scale(planes_of_patient, model.scaling, model.region))  # (P, 4, n, n)
-vectors = model.vectors(scaled)  # (P, 256)
+patient = validation.index[0]
+tumour = images.select(images.patient == patient)
+scaled = torch.from_numpy(scale(tumour, model.scaling, model.region))
+vectors = model.vectors(scaled)  # (P, 4, n, n) to (P, 256)
 probability = model.probability(vectors).item()
-saved = results.predictions.query("model == @slug and patient == @patient")["probability"].item()
-each = ", ".join(f"{model.probability(vector[None]).item():.2f}" for vector in vectors)
+
+# %% tags=["hide-input"]
+rows = results.predictions.query("model == @slug and patient == @patient")
+saved = rows["probability"].item()
+alone = [model.probability(vector[None]).item() for vector in vectors]
+each = ", ".join(f"{value:.2f}" for value in alone)
 Markdown(
-    f"{whose} patient {patient}, {len(vectors)} planes. The mean vector gives a probability of **{probability:.3f}** of being "
-    f"a non-responder; saved during training: {saved:.3f}. Each plane alone would give {each}."
+    f"{whose} patient {patient}, {len(vectors)} planes. "
+    f"The mean vector gives a probability of **{probability:.3f}** of being "
+    f"a non-responder; saved during training: {saved:.3f}. "
+    f"Each plane alone would give {each}."
 )
 
-# %% mystnb={"figure": {"name": "fig-training-vectors", "caption": "The 256-vectors of the planes of one simulated validation patient, and their mean, which is all that the predictive network sees of the tumour."}, "image": {"alt": "Heat map with one row of 256 numbers per plane of a simulated tumour and a last row with their mean"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-vectors", "caption": "The 256-vectors of the planes of one simulated validation patient, and their mean, which is all that the predictive network sees of the tumour."}, "image": {"alt": "Heat map with one row of 256 numbers per plane of a simulated tumour and a last row with their mean"}}
 rows = torch.cat([vectors, vectors.mean(0, keepdim=True)]).numpy()
 fig, ax = plt.subplots(figsize=(9, 2.6))
 limit = np.abs(rows).max()
-image = ax.imshow(rows, aspect="auto", cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest")
+colours = {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
+image = ax.imshow(rows, aspect="auto", interpolation="nearest", **colours)
 ax.set(xlabel="entry of the vector", ylabel="plane")
-ax.set(yticks=range(len(rows)), yticklabels=[*planes_of_patient.plane, "mean"])
+ax.set(yticks=range(len(rows)), yticklabels=[*tumour.plane, "mean"])
 _ = fig.colorbar(image)
 
 # %% [markdown]
@@ -225,23 +233,33 @@ _ = fig.colorbar(image)
 # default, and 256 maps pooled.
 
 # %%
-slug, other = "resnet_core_margin", "pool" if settings.networks.vector == "flatten" else "flatten"
+slug, default = "resnet_core_margin", settings.networks.vector
+other = "pool" if default == "flatten" else "flatten"
 folder = results.folder.with_name(f"{results.folder.name}-{other}")
-train_runs(images, patients, {folder: settings.replace(vector=other)}, [slug])
+run = {folder: settings.replace(vector=other)}
+train_runs(images, patients, run, [slug])
+folders = {default: results.folder / slug, other: folder / slug}
+
+# %% tags=["hide-input"]
 rows, scores = {}, []
-for reading, model_folder in {settings.networks.vector: results.folder, other: folder}.items():
-    told = pd.read_csv(model_folder / slug / "predictions.csv").query("split == 'validation'")
-    losses = pd.read_csv(model_folder / slug / "curves.csv").groupby("stage")["validation_loss"].min()
+for reading, model_folder in folders.items():
+    told = pd.read_csv(model_folder / "predictions.csv")
+    told = told.query("split == 'validation'")
+    losses = pd.read_csv(model_folder / "curves.csv").groupby("stage")
+    losses = losses["validation_loss"].min()
     positive, score = ~told["responder"].to_numpy(bool), told["probability"]
-    auc, low, high = auc_interval(positive, score, settings.judgement.level)
+    auc, low, high = auc_interval(positive, score, level)
     scores.append(score)
-    rows[reading] = [*losses.round(3), f"{auc:.2f} ({low:.2f} to {high:.2f})"]
-names = ["validation loss, stage 1", "validation loss, stage 2", "AUC, validation patients"]
-difference, low, high, _ = auc_difference(positive, *scores, settings.judgement.level)
+    interval = f"{auc:.2f} ({low:.2f} to {high:.2f})"
+    rows[reading] = [*losses.round(3), interval]
+names = ["validation loss, stage 1", "validation loss, stage 2"]
+names += ["AUC, validation patients"]
+table = pd.DataFrame(rows, index=names).T.rename_axis("vector")
+difference, low, high, _ = auc_difference(positive, *scores, level)
 Markdown(
-    f"{whose} patients:\n\n"
-    + pd.DataFrame(rows, index=names).T.rename_axis("vector").to_markdown(disable_numparse=True)
-    + f"\n\nDifference of the two AUCs on the same patients: {difference:+.2f} ({low:+.2f} to {high:+.2f})."
+    f"{whose} patients:\n\n{table.to_markdown(disable_numparse=True)}"
+    "\n\nDifference of the two AUCs on the same patients: "
+    f"{difference:+.2f} ({low:+.2f} to {high:+.2f})."
 )
 
 # %% [markdown]
@@ -250,26 +268,28 @@ Markdown(
 #
 # ## Validation patients
 
-# %% mystnb={"figure": {"name": "fig-training-validation", "caption": "Simulated validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of simulated validation patients, responders and non-responders side by side"}}
-validation = results.predictions[results.predictions["split"] == "validation"]
-group = np.where(validation["responder"], "R", "NR")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-validation", "caption": "Simulated validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of simulated validation patients, responders and non-responders side by side"}}
+judged = results.predictions.query("split == 'validation'")
+group = pd.Series(np.where(judged["responder"], "R", "NR"), judged.index)
+order = {"order": ["R", "NR"], "hue_order": ["R", "NR"], "legend": False}
 fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
 for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
-    of_model = (validation["model"] == slug).to_numpy()
-    sns.stripplot(
-        x=group[of_model], y=validation["probability"][of_model], hue=group[of_model],
-        order=["R", "NR"], hue_order=["R", "NR"], legend=False, ax=ax,
-    )  # fmt: skip
+    score = judged.loc[judged["model"] == slug, "probability"]
+    kind = group[score.index].to_numpy()
+    sns.stripplot(x=kind, y=score, hue=kind, ax=ax, **order)
     ax.axhline(0.5, ls="--", color="0.5")
     ax.set(title=spec.title, ylabel="p of a non-responder", ylim=(-0.02, 1.02))
 
-# %%
+# %% tags=["hide-input"]
 rows = {
-    MODELS[slug].title: auc_interval(~table["responder"].to_numpy(bool), table["probability"], settings.judgement.level)
-    for slug, table in validation.groupby("model", sort=False)
+    MODELS[slug].title: auc_interval(
+        ~table["responder"].to_numpy(bool), table["probability"], level
+    )
+    for slug, table in judged.groupby("model", sort=False)
 }
 table = pd.DataFrame(rows, index=["AUC, validation patients", "low", "high"]).T
-Markdown(f"{whose} patients:\n\n" + table.rename_axis("model").to_markdown(floatfmt=".2f"))
+text = table.rename_axis("model").to_markdown(floatfmt=".2f")
+Markdown(f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
 # The intervals are wide, and still too narrow: they know nothing of the choice of the epoch, nor of the
@@ -281,19 +301,19 @@ Markdown(f"{whose} patients:\n\n" + table.rename_axis("model").to_markdown(float
 # Several seeds of all four models, side by side, without the pages, into one small file:
 #
 # ```bash
-# python -m helpers.results --profile paper --seeds 1 2 3 4 5 --set "models_per_gpu=4"
+# python -m trust.runs --profile paper --seeds 1 2 3 4 5 --set "models_per_gpu=4"
 # ```
 #
 # On a cluster, patients, models and seeds are jobs of their own; `profiles/slurm` is an example to adapt:
 #
 # ```bash
-# python -m helpers.chapters resolve --profile paper
+# python book/chapters.py resolve --profile paper
 # snakemake results --workflow-profile profiles/slurm --config run=artifacts/paper scatter=1 seeds=5
 # ```
 #
 # One model on several GPUs is another matter. It shares each batch of eight among them, so that batch normalisation
 # sees two or four planes, which is another network. Whoever has larger batches can put Lightning Fabric into
-# `helpers.fitting` with five lines. This variant was **not run** for this book:
+# `helpers.learning.fitting` with five lines. This variant was **not run** for this book:
 #
 # ```python
 # fabric = lightning.Fabric(devices=4, strategy="ddp", precision="bf16-mixed")
@@ -306,21 +326,34 @@ Markdown(f"{whose} patients:\n\n" + table.rename_axis("model").to_markdown(float
 #
 # ## At the paper's size
 
-# %%
+# %% tags=["hide-input"]
 path = project_path("results/paper.json")
 if path.exists():
     paper = read_results(path)
-    validation_auc = (
-        paper.predictions.query("split == 'validation'")
-        .groupby(["model", "seed"])[["responder", "probability"]]
-        .apply(lambda t: auc_interval(~t["responder"].to_numpy(bool), t["probability"])[0])
+    judged = paper.predictions.query("split == 'validation'")
+    aucs = judged.groupby(["model", "seed"])[
+        ["responder", "probability"]
+    ].apply(
+        lambda t: auc_interval(
+            ~t["responder"].to_numpy(bool), t["probability"]
+        )[0]
     )
-    table = validation_auc.groupby("model", sort=False).agg(["mean", "std", "count"])
+    table = aucs.groupby("model", sort=False).agg(["mean", "std", "count"])
     table["minutes"] = paper.runs.groupby("model")["seconds"].mean() / 60
-    table = table.rename(columns={"mean": "AUC, validation", "std": "SD over seeds", "count": "seeds"})
-    shown = f"{paper.runs['device'][0]}, {paper.provenance['finished']}:\n\n{table.round(2).to_markdown()}"
+    names = {
+        "mean": "AUC, validation",
+        "std": "SD over seeds",
+        "count": "seeds",
+    }
+    text = table.rename(columns=names).round(2).to_markdown()
+    shown = (
+        f"{paper.runs['device'][0]}, {paper.provenance['finished']}:\n\n{text}"
+    )
 else:
-    shown = "No run of the profile `paper` has been made: there is no file `results/paper.json`."
+    shown = (
+        "No run of the profile `paper` has been made: "
+        "there is no file `results/paper.json`."
+    )
 Markdown(shown)
 
 # %% [markdown]

@@ -27,17 +27,20 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 model: str = "ran_core_margin"  # model searched: resnet_core, resnet_core_margin, ran_core or ran_core_margin
-search_trials: int = 30  # configurations of the predictive network tried on stored vectors
+search_trials: int = (
+    30  # configurations of the predictive network tried on stored vectors
+)
 search_backbone_trials: int = 6  # configurations for which the feature network is trained too, half a minute each
 search_epochs: int = 6  # epochs of the feature network in such a trial
 search_storage: str = ""  # URL of the database that trials are shared through; empty: a file in the artifacts
 n_seeds: int = 8  # seeds with which one configuration is trained
 n_splits: int = 500  # ways to halve the validation patients
 
-# %%
-
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -46,14 +49,19 @@ from helpers import figures, stages
 from helpers.data.study import MODELS
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning import search
+from helpers.learning.fitting import area_under_curve
 from helpers.settings import load_settings
 from IPython.display import Markdown
 
 figures.use_book_style()
-settings = load_settings(
-    profile, search_trials=search_trials, search_backbone_trials=search_backbone_trials,
-    search_epochs=search_epochs, search_storage=search_storage,
-)  # fmt: skip
+chosen = {
+    "search_trials": search_trials,
+    "search_backbone_trials": search_backbone_trials,
+    "search_epochs": search_epochs,
+    "search_storage": search_storage,
+}
+settings = load_settings(profile, **chosen)
+level = settings.judgement.level
 
 # %% [markdown]
 # ## What is searched
@@ -73,38 +81,58 @@ settings = load_settings(
 # would call the smallest $C$ the best. The first trial is the paper's own choice.
 
 # %%
-patients, images = stages.cohort(settings, artifacts), stages.images(settings, artifacts)
+patients = stages.cohort(settings, artifacts)
+images = stages.images(settings, artifacts)
 results = stages.models(settings, artifacts)
-whose = settings.study.whose
 study = search.search_head(results, images, patients, settings, model)
-trials = pd.DataFrame(
-    [{"trial": trial.number, "AUC": trial.value, **trial.params} for trial in study.trials if trial.value is not None]
-)
-shown = pd.concat([trials.iloc[[0]], trials.sort_values("AUC", ascending=False).iloc[:4]]).drop_duplicates("trial")
-shown.insert(0, "", ["the paper's choice" if trial == 0 else "" for trial in shown["trial"]])
-shown = shown.rename(columns=lambda name: name.replace("_", " "))
-Markdown(f"{whose} validation patients:\n\n" + shown.to_markdown(index=False, floatfmt=".2g"))
 
-# %% mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
-positive = ~patients.loc[sorted(patients.index[patients["split"] == "validation"]), "responder"].to_numpy(bool)
-probability = search.kept_probabilities(study)  # (trials, validation patients)
-_, low, high = auc_interval(positive, probability[0], settings.judgement.level)
-fig, ax = plt.subplots(figsize=(8, 3.2))
-ax.axhspan(low, high, color="0.9", label=f"{settings.judgement.level:.0%} interval of the first trial")
-ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
-ax.step(trials["trial"], trials["AUC"].cummax(), where="post", label="best so far")
-ax.xaxis.get_major_locator().set_params(integer=True)
-ax.legend(loc="lower right")
-_ = ax.set(xlabel="trial", ylabel="AUC, validation patients", ylim=(-0.03, 1.03))
+# %% tags=["hide-input"]
+whose = settings.study.whose
+trials = pd.DataFrame(
+    [
+        {"trial": trial.number, "AUC": trial.value, **trial.params}
+        for trial in study.trials
+        if trial.value is not None
+    ]
+)
+best = trials.sort_values("AUC", ascending=False).iloc[:4]
+shown = pd.concat([trials.iloc[[0]], best]).drop_duplicates("trial")
+papers = ["the paper's choice" if n == 0 else "" for n in shown["trial"]]
+shown.insert(0, "", papers)
+shown = shown.rename(columns=lambda name: name.replace("_", " "))
+text = shown.to_markdown(index=False, floatfmt=".2g")
+Markdown(f"{whose} validation patients:\n\n{text}")
 
 # %%
+validation = patients[patients["split"] == "validation"].sort_index()
+positive = ~validation["responder"].to_numpy(bool)
+probability = search.kept_probabilities(study)  # (trials, patients)
+_, low, high = auc_interval(positive, probability[0], level)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
+fig, ax = plt.subplots(figsize=(8, 3.2))
+interval = f"{level:.0%} interval of the first trial"
+best_so_far = trials["AUC"].cummax()
+ax.axhspan(low, high, color="0.9", label=interval)
+ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
+ax.step(trials["trial"], best_so_far, where="post", label="best so far")
+ax.xaxis.get_major_locator().set_params(integer=True)
+ax.legend(loc="lower right")
+ylabel = "AUC, validation patients"
+_ = ax.set(xlabel="trial", ylabel=ylabel, ylim=(-0.03, 1.03))
+
+# %% tags=["hide-input"]
 n_positive = positive.sum()
+n_negative = len(positive) - n_positive
 inside = trials["AUC"].between(low, high).mean()
 Markdown(
-    f"{len(positive)} {whose.lower()} validation patients, {n_positive} of them non-responders: one pair of patients is "
-    f"{1 / (n_positive * (len(positive) - n_positive)):.3f} of AUC, one non-responder {1 / n_positive:.2f} of "
-    f"sensitivity. The best of {len(trials)} trials has {trials['AUC'].max():.2f}, the paper's choice "
-    f"{trials['AUC'][0]:.2f} with an interval from {low:.2f} to {high:.2f}, in which {inside:.0%} of all trials lie."
+    f"{len(positive)} {whose.lower()} validation patients, {n_positive} of "
+    "them non-responders: one pair of patients is "
+    f"{1 / (n_positive * n_negative):.3f} of AUC, "
+    f"one non-responder {1 / n_positive:.2f} of sensitivity. "
+    f"The best of {len(trials)} trials has {trials['AUC'].max():.2f}, "
+    f"the paper's choice {trials['AUC'][0]:.2f} with an interval from "
+    f"{low:.2f} to {high:.2f}, in which {inside:.0%} of all trials lie."
 )
 
 # %% [markdown]
@@ -114,14 +142,19 @@ Markdown(
 # among the parameters. It explains differences between trials, and knows nothing of their noise: a parameter can
 # look important because luck struck twice.
 
-# %% mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, simulated patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of six hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
+# %%
 share = search.importances(study, settings.training.seed)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, simulated patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of six hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
-left.barh([name.replace("_", " ") for name in share.index[::-1]], share[::-1])
+names = [name.replace("_", " ") for name in share.index[::-1]]
+left.barh(names, share[::-1])
 left.set(xlabel="share of the variance", xlim=(0, 1))
-sns.scatterplot(trials, x="learning_rate", y="AUC", hue="optimizer", hue_order=["adam", "sgd"], ax=right)
+by = {"hue": "optimizer", "hue_order": ["adam", "sgd"]}
+sns.scatterplot(trials, x="learning_rate", y="AUC", **by, ax=right)
 right.axvline(1e-4, ls=":", color="0.4")
-_ = right.set(xscale="log", xlabel="learning rate (dotted: the paper's)", ylabel="AUC, validation patients")
+xlabel = "learning rate (dotted: the paper's)"
+_ = right.set(xscale="log", xlabel=xlabel, ylabel="AUC, validation patients")
 
 # %% [markdown]
 # ## What a difference is worth
@@ -134,27 +167,44 @@ _ = right.set(xscale="log", xlabel="learning rate (dotted: the paper's)", ylabel
 # see it.
 
 # %%
-vectors = search.stored_vectors(results, images, patients, settings, model)
-paper = settings.replace(**search.PAPER)
-seeds = [search.fit_head(vectors, paper.replace(seed=seed), MODELS[model]) for seed in range(1, n_seeds + 1)]
-drawn_anew = search.resampled_aucs(probability, positive, 400, settings.training.seed)  # (400, trials)
+vectors = search.stored_vectors(
+    results, images, patients, model, settings.computing.device
+)
+paper, spec = settings.replace(**search.PAPER), MODELS[model]
+seeds = [paper.replace(seed=seed).training for seed in range(1, n_seeds + 1)]
+of_seeds = [
+    search.fit_head(vectors, paper.networks, training, spec)
+    for training in seeds
+]
+drawn_anew = search.resampled_aucs(
+    probability, positive, 400, settings.training.seed
+)  # (400, trials)
 causes = {
     "other patients": drawn_anew[:, 0],
-    "another seed": search.aucs(np.array(seeds), positive),
+    "another seed": area_under_curve(np.array(of_seeds), positive),
     "another configuration": trials["AUC"].to_numpy(),
 }
-spread = {name: values.std() for name, values in causes.items()}
 of_differences = (drawn_anew - drawn_anew[:, :1]).std(axis=0)[1:]
-spread["other patients, difference of a trial to the first (median)"] = np.median(of_differences)
-spread = pd.DataFrame({"standard deviation of the AUC": spread})
-Markdown(f"{whose} validation patients:\n\n" + spread.rename_axis("cause").to_markdown(floatfmt=".3f"))
 
-# %% mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the simulated cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
+# %% tags=["hide-input"]
+spread = {name: values.std() for name, values in causes.items()}
+title = "other patients, difference of a trial to the first (median)"
+spread[title] = np.median(of_differences)
+spread = pd.DataFrame({"standard deviation of the AUC": spread})
+text = spread.rename_axis("cause").to_markdown(floatfmt=".3f")
+Markdown(f"{whose} validation patients:\n\n{text}")
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the simulated cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
 fig, ax = plt.subplots(figsize=(8, 2.8))
-table = pd.concat([pd.DataFrame({"AUC": values, "cause": name}) for name, values in causes.items()])
-sns.stripplot(table, x="AUC", y="cause", hue="cause", size=3, alpha=0.5, legend=False, ax=ax)
+groups = [
+    pd.DataFrame({"AUC": values, "cause": name})
+    for name, values in causes.items()
+]
+style = {"hue": "cause", "size": 3, "alpha": 0.5, "legend": False}
+sns.stripplot(pd.concat(groups), x="AUC", y="cause", ax=ax, **style)
 ax.axvline(trials["AUC"][0], ls=":", color="0.4")
-_ = ax.set(xlabel="AUC, validation patients (dotted: the first trial)", ylabel="", xlim=(-0.03, 1.03))
+xlabel = "AUC, validation patients (dotted: the first trial)"
+_ = ax.set(xlabel=xlabel, ylabel="", xlim=(-0.03, 1.03))
 
 # %% [markdown]
 # The seeds above are those of the head. The feature network below it stays; another seed of that moves the
@@ -169,22 +219,36 @@ _ = ax.set(xlabel="AUC, validation patients (dotted: the first trial)", ylabel="
 # flattering.
 
 # %%
-halves = search.winners(probability, positive, n_splits, settings.training.seed)
+halves = search.winners(
+    probability, positive, n_splits, settings.training.seed
+)
+
+# %% tags=["hide-input"]
 mean = halves.mean().round(2)
 told = (
-    f"Over {n_splits} ways to halve the patients, the best of {len(probability)} trials has a mean AUC of "
-    f"**{mean['chosen']:.2f}** where it was chosen and **{mean['other']:.2f}** on the other half, where a trial taken "
-    f"at random has {mean['any']:.2f}. Being chosen flattered it by {mean['chosen'] - mean['other']:.2f}; the choice "
+    f"Over {n_splits} ways to halve the patients, "
+    f"the best of {len(probability)} trials has a mean AUC of "
+    f"**{mean['chosen']:.2f}** where it was chosen and "
+    f"**{mean['other']:.2f}** on the other half, where a trial taken "
+    f"at random has {mean['any']:.2f}. Being chosen flattered it by "
+    f"{mean['chosen'] - mean['other']:.2f}; the choice "
     f"was worth {mean['other'] - mean['any']:+.2f}."
 )
-Markdown(told if mean.notna().all() else "This profile has too few validation patients to halve them.")
+none = "This profile has too few validation patients to halve them."
+Markdown(told if mean.notna().all() else none)
 
-# %% mystnb={"figure": {"name": "fig-search-winner", "caption": "The best trial by one half of the simulated validation patients: its AUC on that half, on the other half, and the mean of all trials on the other half, for many ways to halve them. Black: means."}, "image": {"alt": "Three strips of points of AUC with their means: the winner where it was chosen, the winner on the other half, and any trial on the other half"}}
-names = {"chosen": "winner, where chosen", "other": "winner, other half", "any": "any trial, other half"}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-winner", "caption": "The best trial by one half of the simulated validation patients: its AUC on that half, on the other half, and the mean of all trials on the other half, for many ways to halve them. Black: means."}, "image": {"alt": "Three strips of points of AUC with their means: the winner where it was chosen, the winner on the other half, and any trial on the other half"}}
+names = {
+    "chosen": "winner, where chosen",
+    "other": "winner, other half",
+    "any": "any trial, other half",
+}
 fig, ax = plt.subplots(figsize=(8, 2.6))
-sns.stripplot(halves.rename(columns=names), orient="h", size=2, alpha=0.4, jitter=0.25, ax=ax)
+style = {"orient": "h", "size": 2, "alpha": 0.4, "jitter": 0.25}
+sns.stripplot(halves.rename(columns=names), ax=ax, **style)
 ax.plot(mean, range(len(mean)), "|", color="black", ms=24, mew=2)
-_ = ax.set(xlabel="AUC, half of the validation patients", xlim=(-0.03, 1.03))
+xlabel = "AUC, half of the validation patients"
+_ = ax.set(xlabel=xlabel, xlim=(-0.03, 1.03))
 
 # %% [markdown]
 # ## The backbone
@@ -194,15 +258,25 @@ _ = ax.set(xlabel="AUC, half of the validation patients", xlim=(-0.03, 1.03))
 
 # %%
 backbone = search.search_backbone(results, images, patients, settings, model)
+
+# %% tags=["hide-input"]
 rows = [
-    {"trial": trial.number, "end": trial.state.name.lower(), "epochs": len(trial.intermediate_values),
-     "last AUC": [np.nan, *trial.intermediate_values.values()][-1], **trial.params}
+    {
+        "trial": trial.number,
+        "end": trial.state.name.lower(),
+        "epochs": len(trial.intermediate_values),
+        "last AUC": [np.nan, *trial.intermediate_values.values()][-1],
+        **trial.params,
+    }
     for trial in backbone.trials
-]  # fmt: skip
-none = "In this profile no trial of the backbone was asked for (`search_backbone_trials` is 0)."
+]
+none = (
+    "In this profile no trial of the backbone was asked for "
+    "(`search_backbone_trials` is 0)."
+)
 table = pd.DataFrame(rows).rename(columns=lambda name: name.replace("_", " "))
-told = f"{whose} validation patients:\n\n" + table.to_markdown(index=False, floatfmt=".2g")
-Markdown(told if rows else none)
+text = table.to_markdown(index=False, floatfmt=".2g")
+Markdown(f"{whose} validation patients:\n\n{text}" if rows else none)
 
 # %% [markdown]
 # ## Many workers, one study
@@ -226,7 +300,7 @@ Markdown(told if rows else none)
 #
 # ````{solution} ex-search-noise
 # :class: dropdown
-# With scores `rng.normal(0.954 * positive, 1)`, since $\Phi(0.954 / \sqrt 2) = 0.75$, and `search.aucs`, the
+# With scores `rng.normal(0.954 * positive, 1)`, since $\Phi(0.954 / \sqrt 2) = 0.75$, and `area_under_curve`, the
 # best of thirty shows about 0.92. Trials on the same vectors are not independent, so a real search is flattered
 # less; the order of magnitude stays.
 # ````

@@ -19,6 +19,7 @@ from helpers.learning.networks import (
     build_feature_network,
     count_macs,
     count_weights,
+    output_shapes,
     vector_shape,
 )
 from helpers.settings import load_settings
@@ -38,9 +39,11 @@ def classifier(backbone):
 )
 def test_resnet_against_torchvision(reference, block, layers):
     torch.manual_seed(0)
-    theirs, ours = reference(weights=None).eval(), ResNet(3, block, layers, 64).eval()
+    theirs = reference(weights=None).eval()
+    with torch.device("meta"):  # without numbers of its own
+        ours = ResNet(3, block, layers, 64).eval()
     trunk = {name: weight for name, weight in theirs.state_dict().items() if not name.startswith("fc.")}
-    ours.load_state_dict(trunk)  # strict: the same names and shapes
+    ours.load_state_dict(trunk, assign=True)  # strict: the same names and shapes
     images = torch.rand(1, 3, 64, 64)
     features = ours(images).mean((2, 3))
     with torch.no_grad():
@@ -217,6 +220,12 @@ def test_macs_against_a_count_layer_by_layer(profile, backbone, macs):
         network = build_feature_network(settings, backbone)
         assert count_macs(network, torch.zeros(1, 4, settings.images.image_px, settings.images.image_px)) == macs
     assert network.training  # as it was
+
+
+def test_shapes_and_weights_of_parts_by_hand():
+    parts = [("convolution", nn.Conv2d(2, 4, 3)), ("pool", nn.MaxPool2d(3))]
+    rows = output_shapes(parts, torch.zeros(1, 2, 8, 8))
+    assert rows == [("convolution", "4 × 6 × 6", "76"), ("pool", "4 × 2 × 2", "0")]
 
 
 def test_predictive_network_drops_after_the_first_and_the_second_layer():

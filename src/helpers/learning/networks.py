@@ -1,6 +1,6 @@
 """Networks: the backbones, the 256-vector made of their maps, and a patient's prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -165,6 +165,17 @@ class PatientModel:
 def count_weights(network: nn.Module) -> int:
     """Return the number of trainable weights."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+@torch.no_grad()
+def output_shapes(parts: Iterable[tuple[str, nn.Module]], images: torch.Tensor) -> list[tuple[str, str, str]]:
+    """Return name, output (channels x pixels) and weights of each part that images (B, C, n, n) pass through."""
+    rows = []
+    for name, part in parts:
+        images = part(images)
+        size = " × ".join(str(length) for length in images.shape[1:])
+        rows.append((name, size, f"{count_weights(part):,}"))
+    return rows
 
 
 @torch.no_grad()
