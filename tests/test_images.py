@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from helpers.learning.augmentation import augment, flip_and_shift
-from helpers.learning.images import ImageSet, Scaling, fit_scaling, hole_fraction, resample_plane, scale
+from helpers.learning.images import ImageSet, Scaling, collect, fit_scaling, hole_fraction, resample_plane, scale
 from helpers.maps.parametric import ParametricMaps
+from helpers.maps.planes import MappedPlane
 
 
 def parametric(values, depth_mm, lateral_mm):
@@ -70,6 +71,19 @@ def test_resampling_against_a_plain_loop():
     offsets = np.where(region_px & np.isfinite(mean), np.reshape([0, 200, 300, 400], (4, 1, 1)), np.nan)
     np.testing.assert_allclose(images - images[0], offsets, atol=1e-3)
     np.testing.assert_allclose(extent, [centre[1] - 4.5, centre[1] + 4.5, centre[0] + 4.5, centre[0] - 4.5])
+
+
+def test_a_set_holds_each_plane_as_it_is_resampled_alone():
+    """Core and margin differ in size, planes in depth: what changes places shows."""
+    planes = [small_plane(np.random.default_rng(seed), n_z=18 + seed) for seed in range(3)]
+    names = [("B", 4), ("A", 0), ("A", 1)]
+    images = collect([(*name, MappedPlane(*plane)) for name, plane in zip(names, planes, strict=True)], 8, 9.0)
+    assert list(zip(images.patient, images.plane, strict=True)) == names
+    for one, (maps, core, margin) in enumerate(planes):
+        alone = resample_plane(maps, core, margin, 8, 9.0)
+        together = images.maps[one], images.core[one], images.region[one], images.extent_mm[one]
+        for found, expected in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("image_px", [8, 64, 96])

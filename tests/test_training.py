@@ -1,5 +1,7 @@
 import json
 import shutil
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from tiny import SMOKE, same_weights, study, weights_of
 from torch import nn
 
+from helpers import keys
 from helpers.data.study import MODELS
 from helpers.learning import fitting, training
 from helpers.learning.fitting import (
@@ -48,6 +51,160 @@ def test_what_a_model_leaves_behind(trained):
     assert predictions["probability"].between(0, 1).all()
     assert list(curves) == ["model", "stage", "epoch", "training_loss", "validation_loss", "validation_auc"]
     assert set(curves["stage"]) == {"feature", "predictive"}
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "predictions.csv", "curves.csv", "model.json"])
+def test_a_damaged_file_is_named_and_the_model_made_again(trained, tmp_path, name):
+    folder = shutil.copytree(trained, tmp_path / "ran_core_margin")
+    (folder / name).write_bytes((folder / name).read_bytes()[:-1] + b"?")
+    with (
+        pytest.warns(UserWarning, match=f"{name}: not as it was written"),
+        pytest.raises(FileNotFoundError, match="no finished model"),
+    ):
+        load_model(folder)
+    assert not (folder / name).exists()
+    train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
+    assert same_weights(trained, folder)
+    for table in ("predictions.csv", "curves.csv"):
+        assert (trained / table).read_text() == (folder / table).read_text()
+
+
+def test_a_damaged_checkpoint_is_named_and_training_starts_afresh(trained, tmp_path, monkeypatch):
+    def kept_then_killed(checkpoint, *state):
+        keep(checkpoint, *state)
+        raise KeyboardInterrupt
+
+    keep = fitting.keep
+    monkeypatch.setattr(fitting, "keep", kept_then_killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
+    monkeypatch.undo()
+    [left] = (tmp_path / "ran_core_margin").glob("*.checkpoint.pt")
+    left.write_bytes(left.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="checkpoint.pt: not as it was written"):
+        again = train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
+    assert same_weights(trained, again)
+
+
+def test_half_of_a_new_model_is_not_taken_for_the_old_one(trained, tmp_path, monkeypatch):
+    """Killed while the files of other settings replace the old ones: the old settings' key vouches for none of them."""
+    folder = shutil.copytree(trained, tmp_path / "ran_core_margin")
+    write_whole = training.write_whole
+
+    def killed(path, write, seal):
+        if path.name == "predictions.csv":
+            raise KeyboardInterrupt
+        return write_whole(path, write, seal)
+
+    monkeypatch.setattr(training, "write_whole", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_model(*study(), "ran_core_margin", SMOKE.replace(class_weight=2.0), tmp_path)
+    monkeypatch.undo()
+    assert not training.is_finished(folder)
+    train_model(*study(), "ran_core_margin", SMOKE, tmp_path)
+    assert same_weights(trained, folder)
+
+
+def flipped(patients, split):
+    """The same patients, the opposite response in one split."""
+    return patients.assign(responder=patients["responder"] ^ (patients["split"] == split))
+
+
+def test_the_key_of_a_model_changes_with_all_it_depends_on_and_nothing_else(tmp_path, monkeypatch):
+    images, patients = study()
+    slug = "ran_core"
+    starts = [tmp_path / "one.pt", tmp_path / "other.pt"]
+    for path in starts:
+        path.write_text(path.name)
+    brighter = replace(images, maps=images.maps + np.float32(1e-3))
+    told = [
+        (images, patients, slug, SMOKE),
+        (images, patients, "ran_core_margin", SMOKE),
+        (brighter, patients, slug, SMOKE),
+        *[(images, flipped(patients, split), slug, SMOKE) for split in ("train", "validation", "test")],
+        (images, patients.assign(split=patients["split"].replace("test", "train")), slug, SMOKE),
+        *[(images, patients, slug, SMOKE.replace(**one)) for one in CHANGES],
+        *[(images, patients, slug, SMOKE, start) for start in starts],
+    ]
+    found = [training.model_key(*one) for one in told]
+    assert len(set(found)) == len(found)
+    elsewhere = SMOKE.replace(processes=2, search_trials=1, pda_patch_px=8, device="auto", n_lines=64)
+    assert training.model_key(images, patients, slug, elsewhere) == found[0]
+    assert training.model_key(images, patients.assign(age=50), slug, SMOKE) == found[0]
+
+
+CHANGES = [
+    {"field_of_view_mm": 50.0},
+    {"image_px": 64},
+    {"resnet_width": 16},
+    {"ran_attention": [1, 0, 0]},
+    {"vector": "pool"},
+    {"hidden": 90},
+    {"dropout": 0.4},
+    {"clip_percentile": 2.0},
+    {"seed": 2},
+    {"epochs": 4},
+    {"patience": 2},
+    {"head_epochs": 6},
+    {"head_patience": 2},
+    {"batch_size": 7},
+    {"learning_rate": 1e-3},
+    {"class_weight": 2.0},
+    {"optimizer": "sgd"},
+    {"max_shift": 0.1},
+    {"precision": "bf16"},
+    {"compile_network": True},
+]
+
+
+@pytest.mark.parametrize("module", ["images", "augmentation", "attention", "networks", "fitting", "training"])
+def test_the_key_of_a_model_changes_with_the_code_of_each_module_it_is_made_by(module, monkeypatch):
+    before = training.model_key(*study(), "ran_core", SMOKE)
+    code_digest = keys.code_digest
+    changed = f"helpers.learning.{module}"
+    monkeypatch.setattr(keys, "code_digest", lambda name: "0" if name == changed else code_digest(name))
+    assert training.model_key(*study(), "ran_core", SMOKE) != before
+
+
+@pytest.mark.parametrize("what", ["labels", "images", "settings", "code"])
+def test_a_model_of_something_else_is_not_kept(trained, tmp_path, monkeypatch, what):
+    folder = shutil.copytree(trained, tmp_path / "ran_core_margin")
+    images, patients = study()
+    settings = SMOKE.replace(head_epochs=4) if what == "settings" else SMOKE
+    if what == "labels":
+        patients = flipped(patients, "train")
+    if what == "images":
+        images.maps[0, 0, 16, 16] += 1
+    if what == "code":
+        monkeypatch.setattr(keys, "code_digest", lambda name: "0")
+    monkeypatch.setattr(training, "fit_both", lambda *_: pytest.fail("made again"))
+    with pytest.raises(pytest.fail.Exception, match="made again"):
+        train_model(images, patients, "ran_core_margin", settings, tmp_path)
+    assert training.is_finished(folder)  # the old one stays until the new one is whole
+
+
+def test_a_model_may_begin_with_weights_of_a_file(trained, tmp_path, monkeypatch):
+    """All but the head's; a file of another network is refused."""
+    begun, fit_both = [], training.fit_both
+    monkeypatch.setattr(
+        training, "fit_both", lambda model, *rest: begun.append(copied(model)) or fit_both(model, *rest)
+    )
+    given = load_model(trained).feature_network.state_dict()
+    body = {name: value for name, value in given.items() if not name.startswith("head.")}
+    torch.save(body, tmp_path / "start.pt")
+    train_model(*study(), "ran_core_margin", SMOKE, tmp_path, tmp_path / "start.pt")
+    train_model(*study(), "ran_core_margin", SMOKE, tmp_path / "plain")
+    assert all(torch.equal(begun[0][name], value) for name, value in body.items())
+    assert not torch.equal(begun[1]["backbone.stem.0.weight"], body["backbone.stem.0.weight"])
+    assert all(torch.equal(begun[0][name], begun[1][name]) for name in given if name not in body)
+    del body["to_vector.0.weight"]
+    torch.save(body, tmp_path / "less.pt")
+    with pytest.raises(ValueError, match=r"less\.pt: weights of \['to_vector\.0\.weight'\] are missing"):
+        train_model(*study(), "ran_core_margin", SMOKE, tmp_path, tmp_path / "less.pt")
+
+
+def copied(model):
+    return {name: value.clone() for name, value in model.feature_network.state_dict().items()}
 
 
 def test_a_loaded_model_predicts_what_was_saved(trained):
@@ -185,6 +342,113 @@ def test_a_tumours_mark_is_learned(tmp_path):
     assert roc_auc_score(~predictions["responder"], predictions["probability"]) > 0.9  # high = NON-responder
 
 
+def test_every_plane_and_patient_has_its_own_label():
+    """Non-responders are 1, in either split, for planes and for patients."""
+    images, patients = study()
+    *planes, scaling = training.learning_planes(images, patients, 1.0, "core", torch.device("cpu"))
+    model = training.untrained_model(SMOKE, MODELS["ran_core"], scaling, "cpu")
+    for split, of_planes in zip(("train", "validation"), planes, strict=True):
+        assert set(of_planes.patient) == set(patients.index[patients["split"] == split])
+        of_patients = training.patient_samples(model, of_planes)
+        for found in (of_planes, of_patients):
+            expected = [0 if patients.loc[patient, "responder"] else 1 for patient in found.patient]
+            assert found.labels.tolist() == expected
+
+
+def test_a_tumour_is_the_mean_of_all_its_planes():
+    """In training and in prediction, against a plain loop over its planes, one plane at a time."""
+    images, patients = study()
+    images = images.select(np.r_[0:7, 9:30])  # patients of one, of two planes
+    planes, _, scaling = training.learning_planes(images, patients, 1.0, "core", torch.device("cpu"))
+    model = training.untrained_model(SMOKE, MODELS["ran_core"], scaling, "cpu")
+    found = training.patient_samples(model, planes)
+    for patient, mean in zip(found.patient, found.inputs, strict=True):
+        each = [model.vectors(planes.inputs[[row]])[0] for row in np.flatnonzero(planes.patient == patient)]
+        torch.testing.assert_close(mean, sum(each) / len(each), rtol=1e-4, atol=1e-5)
+    predicted = predict(model, images, patients).set_index("patient")
+    assert (predicted[["split", "responder"]] == patients[["split", "responder"]]).all(axis=None)
+    with torch.no_grad():
+        expected = model.predictive_network(found.inputs).softmax(1)[:, 1]
+    np.testing.assert_allclose(predicted.loc[found.patient, "probability"], expected, rtol=1e-4)
+
+
+def test_the_validation_figures_are_those_of_the_validation_patients(trained):
+    """The kept epoch's loss, computed anew from the saved probabilities and labels of the validation split."""
+    curves, rows = pd.read_csv(trained / "curves.csv"), pd.read_csv(trained / "predictions.csv")
+    kept = curves[curves["stage"] == "predictive"].nsmallest(1, "validation_loss")
+    validation = rows[rows["split"] == "validation"]
+    positive = ~validation["responder"]
+    weight = np.where(positive, SMOKE.training.class_weight, 1.0)
+    loss = log_loss(positive, validation["probability"], sample_weight=weight)
+    assert kept["validation_loss"].item() == pytest.approx(loss, rel=1e-4)
+    assert kept["validation_auc"].item() == pytest.approx(roc_auc_score(positive, validation["probability"]))
+    test = rows[rows["split"] == "test"]
+    other = log_loss(~test["responder"], test["probability"], sample_weight=np.where(test["responder"], 1, 5))
+    assert other != pytest.approx(loss, rel=1e-3)
+
+
+def epoch_of(network, data, plan):
+    """The weights after one epoch, from the same beginning."""
+    network = deepcopy(network)
+    optimizer = fitting.build_optimizer(network, plan.chosen)
+    criterion = cross_entropy(plan.chosen, data.labels.device)
+    fitting.train_epoch(network, optimizer, data, plan, 1, criterion)
+    return torch.cat([value.flatten().float() for value in network.state_dict().values()])
+
+
+@pytest.mark.parametrize("stage", ["feature", "predictive"])
+@pytest.mark.parametrize(
+    "change", [{"seed": 2}, {"class_weight": 2.0}, {"batch_size": 3}, {"learning_rate": 1e-2}, {"optimizer": "sgd"}]
+)
+def test_every_parameter_moves_both_stages(stage, change):
+    data, network = planes(stage)
+    settings = SMOKE.replace(batch_size=4)
+    before, again, after = (
+        epoch_of(network, data, Plan(stage, 1, chosen.training))
+        for chosen in (settings, settings, settings.replace(**change))
+    )
+    assert torch.equal(before, again)
+    assert not torch.allclose(before, after, rtol=1e-5)
+
+
+def planes(stage):
+    """Random planes, or vectors, and a linear network for them."""
+    torch.manual_seed(0)
+    if stage == "predictive":
+        return samples(), nn.Linear(5, 2)
+    return Samples(torch.randn(12, 4, 8, 8), samples().labels, samples().patient), nn.Sequential(
+        nn.Flatten(), nn.Linear(256, 2)
+    )
+
+
+def test_planes_are_shifted_as_far_as_asked_and_vectors_are_not():
+    far = SMOKE.replace(max_shift=0.9).training
+    for stage, moved in (("feature", True), ("predictive", False)):
+        data, network = planes(stage)
+        same = torch.equal(
+            epoch_of(network, data, Plan(stage, 1, SMOKE.training)), epoch_of(network, data, Plan(stage, 1, far))
+        )
+        assert same is not moved
+
+
+def test_first_weights_of_both_networks_follow_from_the_seed_and_the_model():
+    drawn = [
+        training.untrained_model(settings, MODELS[slug], None, "cpu")
+        for settings, slug in ((SMOKE, "ran_core"), (SMOKE.replace(seed=2), "ran_core"), (SMOKE, "ran_core_margin"))
+    ]
+    for part in ("feature_network", "predictive_network"):
+        first = [next(getattr(model, part).parameters()) for model in drawn]
+        assert not torch.equal(first[0], first[1])
+        assert not torch.equal(first[0], first[2])
+
+
+def test_clip_percentile_sets_the_scale():
+    device = torch.device("cpu")
+    narrow, wide = (training.learning_planes(*study(), clip, "core", device)[2] for clip in (10.0, 1.0))
+    assert (narrow.lo > wide.lo).all()
+    assert (narrow.hi < wide.hi).all()
+
+
 def samples(n=12, seed=0):
     """Vectors of two planes per patient, with labels by patient."""
     generator = torch.Generator().manual_seed(seed)
@@ -216,13 +480,16 @@ def test_auc_counts_ties_half_and_is_nan_for_one_class():
     assert np.isnan(area_under_curve(score, positive & False))
 
 
+@pytest.mark.parametrize("stage", ["feature", "predictive"])
 @pytest.mark.parametrize(
     ("losses", "over"),
     [([3, 2], False), ([3, 2, 2.5, 2.1], True), ([3, 2, 2.5, 1.9], False), ([5, 4, 3, 2, 1], True)],
 )
-def test_early_stopping_by_hand(losses, over):
-    """Two epochs of patience, five epochs at most."""
-    plan = Plan("predictive", 1, SMOKE.replace(head_epochs=5, head_patience=2).training)
+def test_early_stopping_by_hand(losses, over, stage):
+    """Two epochs of patience, five epochs at most; the other stage's parameters are others."""
+    limits = {"feature": ("epochs", "patience"), "predictive": ("head_epochs", "head_patience")}
+    others = dict.fromkeys(["epochs", "patience", "head_epochs", "head_patience"], 99)
+    plan = Plan(stage, 1, SMOKE.replace(**others | dict(zip(limits[stage], (5, 2), strict=True))).training)
     assert plan.is_over([{"validation_loss": loss} for loss in losses]) is over
 
 
@@ -302,6 +569,15 @@ def test_bf16_trains_and_predicts_in_float32(tmp_path):
     settings = SMOKE.replace(precision="bf16", epochs=1, head_epochs=2)
     model = load_model(train_model(*study(), "resnet_core", settings, tmp_path))
     assert model.vectors(torch.rand(1, 4, 32, 32)).dtype == torch.float32
+
+
+def test_milliseconds_are_those_of_one_plane_after_a_first_pass(monkeypatch):
+    """A clock that ticks once a pass: five passes of four planes in 5 s are 250 ms a plane."""
+    network, passes = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), []
+    network.register_forward_hook(lambda layer, *_: passes.append(layer.training))
+    monkeypatch.setattr(fitting.time, "perf_counter", lambda: float(len(passes)))
+    assert fitting.milliseconds_per_plane(network.eval(), torch.rand(4, 1, 4, 4)) == pytest.approx(250)
+    assert passes == [True] * 6
 
 
 def test_devices():

@@ -9,6 +9,7 @@ import torch
 from helpers.learning.images import ImageSet
 from helpers.settings import load_settings
 
+torch.set_num_threads(1)  # networks this small gain nothing from more, and tests share the machine
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
 SMOKE = load_settings(PROFILES / "smoke.yml").replace(image_px=32, epochs=3, head_epochs=5, device="cpu")
 
