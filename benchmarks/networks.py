@@ -130,19 +130,24 @@ def measure(case: Case, repeats: int) -> dict[str, dict[str, float]]:
 
 def speeds(seconds: dict[str, np.ndarray], name: str, n_planes: int) -> dict[str, float]:
     """Planes per second of a network in training and inference, and augmentation's share of its training step."""
-    moving, training, inference = (float(np.median(seconds[step])) for step in
-                                   ("augmentation", f"{name}, training", f"{name}, inference"))  # fmt: skip
-    return {"training, planes/s": n_planes / training, "inference, planes/s": n_planes / inference,
-            "augmentation, share of a step": moving / (moving + training)}  # fmt: skip
+    moving, training, inference = (
+        float(np.median(seconds[step])) for step in ("augmentation", f"{name}, training", f"{name}, inference")
+    )
+    return {
+        "training, planes/s": n_planes / training,
+        "inference, planes/s": n_planes / inference,
+        "augmentation, share of a step": moving / (moving + training),
+    }
 
 
 def ratios(seconds: dict[str, np.ndarray], name: str) -> dict[str, float]:
     """Speed of a network over torchvision's, where that is there: the median over rounds, which spares the drift."""
     if f"{PLAIN}, training" not in seconds:
         return {}
-    return {f"{what}, against torchvision's":
-            float(np.median(seconds[f"{PLAIN}, {what}"] / seconds[f"{name}, {what}"]))
-            for what in ("training", "inference")}  # fmt: skip
+    return {
+        f"{what}, against torchvision's": float(np.median(seconds[f"{PLAIN}, {what}"] / seconds[f"{name}, {what}"]))
+        for what in ("training", "inference")
+    }
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
@@ -191,8 +196,12 @@ def measure_all(options: argparse.Namespace) -> dict:
     device = resolve_device("auto")
     on_gpu = device.type == "cuda"
     px, batch, precision = (512, 8, "bf16") if on_gpu else (128, 2, "float32")
-    full = load_settings("paper").replace(image_px=options.px or px, batch_size=options.batch or batch,
-                   precision=precision, compile_network=options.compile)  # fmt: skip
+    full = load_settings("paper").replace(
+        image_px=options.px or px,
+        batch_size=options.batch or batch,
+        precision=precision,
+        compile_network=options.compile,
+    )
     case = Case(full, FULL, device)
     rate = matrix_rate(device, precision)
     found = measure(case, repeats=30 if on_gpu else 11)
@@ -201,19 +210,29 @@ def measure_all(options: argparse.Namespace) -> dict:
         row["peak memory, GB"] = alone(case, name)
     found |= measure(Case(load_settings("laptop"), SMALL, device), repeats=30)
     return {
-        **common.circumstances("torch", "torchvision", "numpy"), "device": device_name(device),
-        "image_px": full.images.image_px, "batch_size": full.training.batch_size, "precision": precision,
-        "compiled": full.training.compile_network, "matrix rate, GMAC/s": rate / 1e9, "networks": found,
-    }  # fmt: skip
+        **common.circumstances("torch", "torchvision", "numpy"),
+        "device": device_name(device),
+        "image_px": full.images.image_px,
+        "batch_size": full.training.batch_size,
+        "precision": precision,
+        "compiled": full.training.compile_network,
+        "matrix rate, GMAC/s": rate / 1e9,
+        "networks": found,
+    }
 
 
 def rows(found: dict) -> dict[str, str]:
     """The figures as text."""
-    head = {"device": found["device"][:14], "images, pixels": str(found["image_px"]),
-            "planes in a batch": str(found["batch_size"]), "precision": found["precision"],
-            "matrix rate, GMAC/s": f"{found['matrix rate, GMAC/s']:,.0f}"}  # fmt: skip
-    of_networks = {f"{name}: {what}": f"{value:.3g}" for name, row in found["networks"].items()
-                   for what, value in row.items()}  # fmt: skip
+    head = {
+        "device": found["device"][:14],
+        "images, pixels": str(found["image_px"]),
+        "planes in a batch": str(found["batch_size"]),
+        "precision": found["precision"],
+        "matrix rate, GMAC/s": f"{found['matrix rate, GMAC/s']:,.0f}",
+    }
+    of_networks = {
+        f"{name}: {what}": f"{value:.3g}" for name, row in found["networks"].items() for what, value in row.items()
+    }
     return head | of_networks
 
 

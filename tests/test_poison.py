@@ -37,11 +37,19 @@ def learned(images, patients, folder):
         false_rate, true_rate, threshold = roc_curve(~rows["responder"].to_numpy(bool), rows["probability"])
         thresholds.append(threshold[np.argmax(true_rate - false_rate)])
     slug = "resnet_core"
-    trials = [trial for search in (search_head, search_backbone)
-              for trial in search(results, images, patients, SETTINGS, slug).trials]  # fmt: skip
+    trials = [
+        trial
+        for search in (search_head, search_backbone)
+        for trial in search(results, images, patients, SETTINGS, slug).trials
+    ]
     searched = [(trial.params, trial.value, trial.state, trial.user_attrs) for trial in trials]
-    return {"folder": folder, "validation": validation, "curves": results.curves, "thresholds": thresholds,
-            "searched": searched}  # fmt: skip
+    return {
+        "folder": folder,
+        "validation": validation,
+        "curves": results.curves,
+        "thresholds": thresholds,
+        "searched": searched,
+    }
 
 
 @pytest.fixture(scope="module")

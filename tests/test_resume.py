@@ -1,16 +1,15 @@
 """Killed by the system at any moment, with no chance to tidy up: the next run ends as if nothing had happened."""
 
-import multiprocessing
 import random
 import time
 
 import pytest
-from tiny import SMOKE, same_weights, study
+from tiny import SMOKE, same_weights, started, study
 
 from helpers.learning.training import train_model
 
 SLUG = "ran_core"
-SETTINGS = SMOKE.replace(epochs=6, head_epochs=30, head_patience=30)
+SETTINGS = SMOKE.replace(epochs=4, head_epochs=20, head_patience=20)
 BOUND_S = 120  # for a process that hangs
 
 
@@ -18,22 +17,13 @@ def train(folder):
     train_model(*study(), SLUG, SETTINGS, folder)
 
 
-def started(folder):
-    """A fresh process that trains; it begins within milliseconds, its libraries are loaded beforehand."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.learning.training", "tiny"])
-    process = context.Process(target=train, args=(folder,))
-    process.start()
-    return process
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Folder of a model that nobody disturbed, and the seconds it took."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    started(folder / "first").join(BOUND_S)  # loads the libraries
+    started(train, folder / "first").join(BOUND_S)  # loads the libraries
     start = time.perf_counter()
-    started(folder / "again").join(BOUND_S)
+    started(train, folder / "again").join(BOUND_S)
     assert same_weights(folder / "first" / SLUG, folder / "again" / SLUG)
     return folder / "again" / SLUG, time.perf_counter() - start
 
@@ -43,7 +33,7 @@ def kill_and_resume(undisturbed, folder, n_kills, seed):
     expected, duration_s = undisturbed
     draw, killed, models, exitcode = random.Random(seed), 0, 0, None
     while killed < n_kills or exitcode != 0:
-        process = started(folder / str(models))
+        process = started(train, folder / str(models))
         process.join(draw.uniform(0, duration_s) if killed < n_kills else BOUND_S)
         if process.exitcode is None:
             process.kill()

@@ -1,21 +1,21 @@
 """Search: ranges of the paper, one study for many workers, and what its figures are worth."""
 
-import multiprocessing
 from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
 import torch
-from tiny import SMOKE, study
+from tiny import SMOKE, started, study
 
 from helpers.data.study import MODELS
 from helpers.learning import search
 from helpers.learning.fitting import Samples
 from helpers.learning.training import train_all
 
-SETTINGS = SMOKE.replace(epochs=1, head_epochs=4, processes=1, search_trials=4, search_backbone_trials=6,
-                   search_epochs=2)  # fmt: skip
+SETTINGS = SMOKE.replace(
+    epochs=1, head_epochs=4, processes=1, search_trials=4, search_backbone_trials=6, search_epochs=2
+)
 SLUG = "resnet_core"
 
 
@@ -41,8 +41,13 @@ def test_ranges_against_the_paper():
         search.suggest_head(found.ask(), SETTINGS)
     ranges = found.trials[0].distributions
     numbers = {name: (one.low, one.high) for name, one in ranges.items() if name != "optimizer"}
-    assert numbers == {"dropout": (0.3, 0.7), "hidden": (50, 300), "learning_rate": (1e-5, 0.1),
-                       "class_weight": (1, 10), "batch_size": (4, 16)}  # fmt: skip
+    assert numbers == {
+        "dropout": (0.3, 0.7),
+        "hidden": (50, 300),
+        "learning_rate": (1e-5, 0.1),
+        "class_weight": (1, 10),
+        "batch_size": (4, 16),
+    }
     assert ranges["optimizer"].choices == ("adam", "sgd")
     assert ranges["learning_rate"].log
     assert set(search.PAPER) == set(ranges)
@@ -77,11 +82,7 @@ def join_in(results, settings, worker):
 
 def test_two_processes_fill_one_study(results, tmp_path):
     results, settings = moved(results, tmp_path), SETTINGS.replace(search_trials=8)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.learning.search", "tiny"])
-    workers = [context.Process(target=join_in, args=(results, settings, worker)) for worker in (0, 1)]
-    for process in workers:
-        process.start()
+    workers = [started(join_in, results, settings, worker) for worker in (0, 1)]
     for process in workers:
         process.join(120)
     assert [process.exitcode for process in workers] == [0, 0]

@@ -43,6 +43,5 @@ def show_losses(ax: Axes, training: pd.Series, validation: pd.Series) -> None:
     """Draw both losses by epoch, with a dot at the epoch that was kept."""
     ax.plot(training, color="C0", label="training")
     ax.plot(validation, color="C1", label="validation")
-    best = validation.idxmin()
-    ax.plot(best, validation.loc[best], "o", color="C1")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.plot(validation.nsmallest(1), "o", color="C1")  # at its epoch
+    ax.locator_params(axis="x", integer=True)

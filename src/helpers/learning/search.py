@@ -26,8 +26,14 @@ from helpers.learning.training import (
 )
 from helpers.settings import Networks, Search, Settings, Training
 
-PAPER = {"dropout": 0.5, "hidden": 100, "learning_rate": 1e-4, "class_weight": 5.0, "batch_size": 8,
-         "optimizer": "adam"}  # fmt: skip  # what the paper's search chose
+PAPER = {  # what the paper's search chose
+    "dropout": 0.5,
+    "hidden": 100,
+    "learning_rate": 1e-4,
+    "class_weight": 5.0,
+    "batch_size": 8,
+    "optimizer": "adam",
+}
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # the study itself tells of its trials
 
