@@ -56,6 +56,7 @@ from helpers.learning.images import (
 from helpers.settings import load_settings
 from IPython.display import Markdown
 
+# %% tags=["hide-input"]
 figures.use_book_style()
 chosen = {
     "image_px": image_px,

@@ -81,6 +81,7 @@ from helpers.settings import load_settings
 from IPython.display import Markdown
 from torch import nn
 
+# %% tags=["hide-input"]
 figures.use_book_style()
 chosen = {
     "resnet_block": resnet_block,

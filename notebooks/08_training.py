@@ -66,6 +66,7 @@ from helpers.settings import load_settings
 from IPython.display import Markdown
 from trust.runs import read as read_results
 
+# %% tags=["hide-input"]
 figures.use_book_style()
 chosen = {
     "seed": seed,
@@ -328,32 +329,24 @@ Markdown(f"{whose} patients:\n\n{text}")
 
 # %% tags=["hide-input"]
 path = project_path("results/paper.json")
+shown = (
+    "No run of the profile `paper` has been made: "
+    "there is no file `results/paper.json`."
+)
 if path.exists():
     paper = read_results(path)
     judged = paper.predictions.query("split == 'validation'")
-    aucs = judged.groupby(["model", "seed"])[
-        ["responder", "probability"]
-    ].apply(
+    columns = ["responder", "probability"]
+    aucs = judged.groupby(["model", "seed"])[columns].apply(
         lambda t: auc_interval(
             ~t["responder"].to_numpy(bool), t["probability"]
         )[0]
     )
     table = aucs.groupby("model", sort=False).agg(["mean", "std", "count"])
     table["minutes"] = paper.runs.groupby("model")["seconds"].mean() / 60
-    names = {
-        "mean": "AUC, validation",
-        "std": "SD over seeds",
-        "count": "seeds",
-    }
-    text = table.rename(columns=names).round(2).to_markdown()
-    shown = (
-        f"{paper.runs['device'][0]}, {paper.provenance['finished']}:\n\n{text}"
-    )
-else:
-    shown = (
-        "No run of the profile `paper` has been made: "
-        "there is no file `results/paper.json`."
-    )
+    table.columns = ["AUC, validation", "SD over seeds", "seeds", "minutes"]
+    made = f"{paper.runs['device'][0]}, {paper.provenance['finished']}"
+    shown = f"{made}:\n\n{table.round(2).to_markdown()}"
 Markdown(shown)
 
 # %% [markdown]
