@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,16 +103,24 @@ def train_model(
         with reproducible(device):
             clip = settings.training.clip_percentile
             training, validation, scaling = learning_planes(images, patients, clip, spec.region, device)
-            model = untrained_model(settings, spec, scaling, device)
-            if start is not None:
-                begin_with(model.feature_network, start)
-            if settings.training.compile_network:
-                model.feature_network.compile(dynamic=False)
+            model = begun_model(settings, spec, scaling, device, start)
             curves = fit_both(model, (training, validation), plans_of(settings, spec), folder, key)
             save_model(model, predict(model, images, patients), curves, slug, settings, folder, key)
     for left in folder.glob("*checkpoint*"):  # half-written ones of a killed run too
         left.unlink()
     return folder
+
+
+def begun_model(
+    settings: Settings, spec: ModelSpec, scaling: Scaling, device: torch.device, start: str | Path | None
+) -> PatientModel:
+    """Return a model at the beginning of training, its feature network compiled if that is asked for."""
+    model = untrained_model(settings, spec, scaling, device)
+    if start is not None:
+        begin_with(model.feature_network, start)
+    if settings.training.compile_network:
+        model.feature_network.compile(dynamic=False)
+    return model
 
 
 def begin_with(network: FeatureNetwork, start: str | Path) -> None:
@@ -222,23 +230,16 @@ def save_model(
     key: str,
 ) -> None:
     """Write weights, predictions and curves, then ``model.json``, which marks the model as finished."""
-    table = pd.DataFrame(curves).assign(model=slug)
-    predictions = predictions.assign(model=slug, seed=settings.training.seed)
-    made = {
-        "seconds": round(table["seconds"].sum(), 2),
-        "device": device_name(model.device),
-        "torch": torch.__version__,
-    }
+    seconds = round(sum(row["seconds"] for row in curves), 2)
+    made = {"seconds": seconds, "device": device_name(model.device), "torch": torch.__version__}
     card = {"model": slug, **asdict(MODELS[slug]), **made, "key": key, "settings": settings.flat()}
-    write: dict[str, Callable[[Path], object]] = {
-        "weights.pt": lambda path: torch.save(weights_of(model), path),
-        "predictions.csv": lambda path: predictions[PREDICTIONS].to_csv(path, index=False),
-        "curves.csv": lambda path: table[CURVES].to_csv(path, index=False),
-        "model.json": lambda path: path.write_text(json.dumps(card, indent=1)),
-    }
+    told = predictions.assign(model=slug, seed=settings.training.seed)[PREDICTIONS]
+    losses = pd.DataFrame(curves).assign(model=slug)[CURVES]
     (folder / "model.json").unlink(missing_ok=True)  # of an earlier model: it vouches for all files
-    for name in FILES:
-        write_whole(folder / name, write[name], seal=True)
+    write_whole(folder / "weights.pt", lambda path: torch.save(weights_of(model), path), seal=True)
+    write_whole(folder / "predictions.csv", lambda path: told.to_csv(path, index=False), seal=True)
+    write_whole(folder / "curves.csv", lambda path: losses.to_csv(path, index=False), seal=True)
+    write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(card, indent=1)), seal=True)
 
 
 def weights_of(model: PatientModel) -> dict[str, Any]:
