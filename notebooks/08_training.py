@@ -57,8 +57,7 @@ import torch
 from helpers import figures, stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
-from helpers.judgement.comparison import auc_difference
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.auc import auc_difference, auc_interval
 from helpers.learning.curves import ignorant_loss, kept_epochs, show_curves
 from helpers.learning.images import scale
 from helpers.learning.training import train_runs

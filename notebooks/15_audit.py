@@ -215,7 +215,7 @@ Markdown(checked["auc"].to_markdown(index=False, disable_numparse=True))
 aucs = audit.printed_table2().test_auc
 ratio = np.mean([norm.ppf(0.975) * audit.hanley_mcneil(a, 10, 40) / audit.wald(a, 50) for a in aucs])
 covered = [chance.coverage_as_proportion(a) for a in aucs]
-logit = [evaluation.coverage(a, 10, 40) for a in aucs]
+logit = [chance.coverage(a, 10, 40) for a in aucs]
 Markdown(
     f"The printed half-widths are those of a proportion. Hanley and McNeil's are {ratio:.2f} times as wide. In 4,000 simulated "
     f"studies for each printed AUC, an interval of the printed kind holds the truth in {min(covered):.0%} to "
@@ -287,8 +287,7 @@ figure, ax = plt.subplots(figsize=(6.5, 3.2))
 generator = np.random.default_rng(0)
 found = {}
 for truth, colour in [(aucs.min(), "C1"), (aucs.max(), "C0")]:
-    positive_score = np.sqrt(2) * norm.ppf(truth) + generator.standard_normal((4000, 10))
-    found[truth] = evaluation.wins(positive_score, generator.standard_normal((4000, 40))).mean((1, 2))
+    found[truth] = chance.found_aucs([truth], seed=generator)[:, 0]
     ax.hist(found[truth], bins=np.arange(0.4, 1.01, 0.02), color=colour, alpha=0.6, label=f"true AUC {truth}")
 ax.set(xlabel="AUC found in one study", ylabel="studies")
 ax.legend(loc="upper left")

@@ -248,7 +248,7 @@ Markdown(
 aucs = [0.7, 0.8, 0.86, 0.9]
 coverage = pd.DataFrame({
     "Wald, as if a proportion of 50": [chance.coverage_as_proportion(auc, level=level) for auc in aucs],
-    "DeLong on the logit scale": [evaluation.coverage(auc, 10, 40, level=level) for auc in aucs],
+    "DeLong on the logit scale": [chance.coverage(auc, 10, 40, level=level) for auc in aucs],
 }, index=pd.Index(aucs, name="true AUC"))  # fmt: skip
 Markdown("Share of simulated studies (10 against 40) whose interval holds the true AUC:\n\n"
          + coverage.to_markdown(floatfmt=".3f"))  # fmt: skip

@@ -33,7 +33,7 @@ def test_simulated_studies_agree_with_schoenfeld():
 
 
 def test_auc_power_without_a_difference_is_the_level():
-    assert chance.auc_power(0.8, 0.8, 0.5, 50, 200, n_studies=2000) == pytest.approx(0.05, abs=0.015)
+    assert chance.auc_power(0.8, 0.8, 0.5, 25, 100, n_studies=2000) == pytest.approx(0.05, abs=0.015)
 
 
 def test_auc_power_grows_with_patients_and_with_likeness():
@@ -56,3 +56,22 @@ def test_ratio_behind_a_p_value_turns_power_round():
 def test_least_mcnemar_against_the_binomial(more):
     every = [binomtest(more + both, more + 2 * both).pvalue for both in range(20) if more + 2 * both]
     assert chance.least_mcnemar(more) == pytest.approx(min(every), abs=1e-12)
+
+
+@pytest.mark.parametrize("auc", [0.7, 0.8, 0.86])
+def test_logit_interval_covers_the_truth_in_95_of_100_studies(auc):
+    assert 0.93 <= chance.coverage(auc, 10, 40, n_studies=4000) <= 0.96
+
+
+@pytest.mark.parametrize("auc", [0.7, 0.8, 0.86])
+def test_plain_interval_covers_too_seldom(auc):
+    assert 0.85 <= chance.coverage(auc, 10, 40, n_studies=4000, scale="plain") < 0.93
+
+
+def test_found_aucs_scatter_around_the_truth():
+    found = chance.found_aucs([0.77, 0.86], n_studies=1000, correlation=0.6)
+    assert found.mean(0) == pytest.approx([0.77, 0.86], abs=0.01)
+    assert np.corrcoef(found.T)[0, 1] > 0.3
+    one = chance.found_aucs([0.86], n_studies=50)
+    assert one.shape == (50, 1)
+    np.testing.assert_allclose(one * 400 * 2, np.rint(one * 400 * 2), atol=1e-9)  # pairs won, or halves of them

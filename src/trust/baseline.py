@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.data import study
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.auc import auc_interval
 from helpers.learning.images import ImageSet
 
 # Width of a grey level of each map's texture, about half of what the map varies inside a tumour (SD).

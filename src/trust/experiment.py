@@ -21,7 +21,7 @@ from helpers import stages
 from helpers.artifacts import project_path, write_whole
 from helpers.data import study
 from helpers.data.study import MODELS
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.auc import auc_interval
 from helpers.keys import content_key
 from helpers.learning.fitting import resolve_device
 from helpers.learning.images import ImageSet

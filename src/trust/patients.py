@@ -14,7 +14,8 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from helpers.data.study import MODELS
-from helpers.judgement.evaluation import auc_interval, delong, proportions, wins
+from helpers.judgement.auc import auc_interval, delong, wins
+from helpers.judgement.evaluation import proportions
 from trust.experiment import LARGE_INPUT, ORACLES, REGRESSIONS
 
 TITLES = {slug: spec.title for slug, spec in MODELS.items()} | {

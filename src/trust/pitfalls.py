@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers.judgement.evaluation import wins
+from helpers.judgement.auc import wins
 
 NON_RESPONDERS = 0.238  # share in the paper's cohort
 

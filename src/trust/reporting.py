@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.data.study import MODELS
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.auc import auc_interval
 from helpers.settings import Settings
 
 CHECKLISTS = ("tripod_ai", "claim")

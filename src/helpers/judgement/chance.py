@@ -1,24 +1,58 @@
 """What chance does to a study of 50 patients: coverage and power, by formula and by simulated studies."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Int
 from scipy.stats import norm
 
 from helpers.data.study import draw_survival
-from helpers.judgement.evaluation import delong, wins
+from helpers.judgement.auc import delong, interval_of, normal_studies, wins
+from helpers.judgement.printed import N_NON_RESPONDERS, N_RESPONDERS
 
-N_RESPONDERS, N_NON_RESPONDERS = 40, 10  # the paper's test patients
+
+def coverage(
+    auc: float,
+    n_positive: int,
+    n_negative: int,
+    n_studies: int = 4000,
+    level: float = 0.95,
+    scale: str = "logit",
+    seed: int = 0,
+) -> float:
+    """Return the share of simulated studies (two normal classes) whose interval holds the true ``auc``."""
+    (positive,), (negative,) = normal_studies([auc], n_positive, n_negative, n_studies, seed=seed)
+    found, variance = delong(wins(positive, negative))
+    low, high = interval_of(found, variance, min(n_positive, n_negative), level, scale)
+    return float(np.mean((low <= auc) & (auc <= high)))
 
 
-def coverage_as_proportion(auc, n_positive=10, n_negative=40, n_studies=4000, level=0.95, seed=0):
+def coverage_as_proportion(
+    auc: float, n_positive: int = 10, n_negative: int = 40, n_studies: int = 4000, level: float = 0.95, seed: int = 0
+) -> float:
     """Return how often AUC +- z sqrt(AUC (1 - AUC) / n) holds the true AUC of two normal classes."""
-    generator, n = np.random.default_rng(seed), n_positive + n_negative
-    positive = np.sqrt(2) * norm.ppf(auc) + generator.standard_normal((n_studies, n_positive))
-    found = wins(positive, generator.standard_normal((n_studies, n_negative))).mean((-2, -1))
-    return float(np.mean(np.abs(found - auc) <= norm.ppf((1 + level) / 2) * np.sqrt(found * (1 - found) / n)))
+    found = found_aucs([auc], n_positive, n_negative, n_studies, seed=seed)[:, 0]
+    half = norm.ppf((1 + level) / 2) * np.sqrt(found * (1 - found) / (n_positive + n_negative))
+    return float(np.mean(np.abs(found - auc) <= half))
 
 
-def least_mcnemar(more_right):
+def found_aucs(
+    true_auc: Sequence[float],
+    n_positive: int = 10,
+    n_negative: int = 40,
+    n_studies: int = 4000,
+    correlation: float = 0.0,
+    seed: int | np.random.Generator = 0,
+    study_by_study: bool = False,
+) -> Float[np.ndarray, "n_studies models"]:
+    """Return the AUCs found by simulated studies of models with these true AUCs; see ``auc.normal_studies``."""
+    scores = normal_studies(true_auc, n_positive, n_negative, n_studies, correlation, seed, study_by_study)
+    by_study = zip(*(np.swapaxes(part, 0, 1) for part in scores), strict=True)  # all wins at once fill gigabytes
+    return np.array([wins(positive, negative).mean((-2, -1)) for positive, negative in by_study])
+
+
+def least_mcnemar(more_right: int) -> float:
     """Return the smallest exact p-value when one model is right about ``more_right`` patients more than the other.
 
     The overlap is not printed. p is smallest when whatever the worse model gets right, the better does too.
@@ -26,28 +60,40 @@ def least_mcnemar(more_right):
     return min(1.0, 2 * 0.5 ** abs(more_right))
 
 
-def auc_power(first, second, correlation, n_positive=10, n_negative=40, n_studies=4000, level=0.95, seed=0):
+def auc_power(
+    first: float,
+    second: float,
+    correlation: float,
+    n_positive: int = 10,
+    n_negative: int = 40,
+    n_studies: int = 4000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> float:
     """Return how often DeLong's test tells two true AUCs apart, both models scoring the same patients.
 
     Scores are normal; ``correlation`` is that of the two models' scores within a class.
     """
-    generator, z = np.random.default_rng(seed), norm.ppf((1 + level) / 2)
-    mixing = np.linalg.cholesky([[1, correlation], [correlation, 1]])
-    positive, negative = (
-        np.einsum("ij,jsn->isn", mixing, generator.standard_normal((2, n_studies, n))) for n in (n_positive, n_negative)
-    )
-    positive += np.sqrt(2) * norm.ppf([first, second])[:, None, None]
-    difference, variance = delong(wins(positive[1], negative[1]) - wins(positive[0], negative[0]))
-    return float(np.mean(np.abs(difference) > z * np.sqrt(variance)))
+    scores = normal_studies([first, second], n_positive, n_negative, n_studies, correlation, seed)
+    won = wins(*scores)
+    difference, variance = delong(won[1] - won[0])
+    return float(np.mean(np.abs(difference) > norm.ppf((1 + level) / 2) * np.sqrt(variance)))
 
 
-def ratio_behind(p_value, n_events, share):
+def ratio_behind(p_value: float, n_events: float | int, share: float) -> float:
     """Return the hazard ratio behind a log-rank p-value with ``n_events`` events (Schoenfeld 1981, turned round)."""
     return float(np.exp(norm.isf(p_value / 2) / np.sqrt(n_events * share * (1 - share))))
 
 
-def log_rank_z(duration, event, group):
-    """Return the log-rank test's z (n_studies,) of many small studies at once, each (n_studies, n), without ties."""
+def log_rank_z(
+    duration: Float[np.ndarray, "n_studies n"],
+    event: Bool[np.ndarray, "n_studies n"],
+    group: Bool[np.ndarray, "n_studies n"],
+) -> Float[np.ndarray, " n_studies"]:
+    """Return the log-rank test's z (n_studies,) of many small studies at once, each (n_studies, n), without ties.
+
+    By hand because lifelines takes one study at a time.
+    """
     order = np.argsort(duration, axis=-1, kind="stable")
     event, group = (np.take_along_axis(part, order, -1) for part in (event, group))
     at_risk = np.arange(group.shape[-1], 0, -1)
@@ -57,7 +103,9 @@ def log_rank_z(duration, event, group):
         return surprise / np.sqrt(np.sum(event * share * (1 - share), -1))
 
 
-def log_rank_studies(kept=N_RESPONDERS, found=N_NON_RESPONDERS, n_studies=4000, seed=0):
+def log_rank_studies(
+    kept: int = N_RESPONDERS, found: int = N_NON_RESPONDERS, n_studies: int = 4000, seed: int = 0
+) -> tuple[Int[np.ndarray, " n_studies"], Float[np.ndarray, " n_studies"], Float[np.ndarray, " n_studies"]]:
     """Return (events, p by truth, p by calls), each (n_studies,), of studies like the paper's 50 test patients.
 
     Survival is the simulated cohort's; ``kept`` responders and ``found`` non-responders are called rightly.
@@ -67,5 +115,7 @@ def log_rank_studies(kept=N_RESPONDERS, found=N_NON_RESPONDERS, n_studies=4000, 
     shape = n_studies, lost.size
     drawn = draw_survival(pd.Series(np.tile(~lost, n_studies)), np.random.default_rng(seed))
     duration, event = (drawn[name].to_numpy().reshape(shape) for name in ("duration_years", "recurrence"))
-    p_values = [2 * norm.sf(np.abs(log_rank_z(duration, event, np.broadcast_to(g, shape)))) for g in (lost, called)]
-    return event.sum(1), *p_values
+    by_truth, by_calls = (
+        2 * norm.sf(np.abs(log_rank_z(duration, event, np.broadcast_to(group, shape)))) for group in (lost, called)
+    )
+    return event.sum(1), by_truth, by_calls
