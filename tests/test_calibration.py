@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from fifty import FIRST, POSITIVE
 from sklearn.metrics import brier_score_loss
-from test_evaluation import FIRST, POSITIVE
 
 from helpers.judgement import calibration
 from helpers.judgement.evaluation import proportion_interval
@@ -76,3 +76,27 @@ def test_treating_everybody_is_worth_nothing_at_the_share_of_positives():
 def test_unusable_probabilities_are_named():
     with pytest.raises(ValueError, match="both classes"):
         calibration.brier([1, 1], [0.2, 0.3])
+
+
+def test_certain_predictions_still_have_a_line():
+    """A probability of 0 or 1 counts as 1e-12 and 1 - 1e-12, as its log-odds would be infinite."""
+    probability = FIRST.copy()
+    probability[[0, 1, 20, 40]] = [1.0, 0.0, 1.0, 0.0]
+    line = calibration.calibration_line(POSITIVE, probability)
+    assert np.isfinite(line.to_numpy()).all()
+    clipped = np.clip(probability, 1e-12, 1 - 1e-12)
+    assert line.to_numpy() == pytest.approx(calibration.calibration_line(POSITIVE, clipped).to_numpy(), abs=1e-9)
+
+
+def test_separation_up_to_a_tie_has_no_slope():
+    """The lowest non-responder ties the highest responder: the slope grows without end."""
+    line = calibration.calibration_line([1, 1, 0, 0], [0.9, 0.5, 0.5, 0.1])
+    assert line.loc["slope"].isna().all()
+    assert calibration.calibration_line([1, 1, 0, 0], [0.9, 0.4, 0.5, 0.1]).loc["slope"].notna().all()
+
+
+def test_slope_is_of_log_odds():
+    """Log-odds twice too far apart have half the slope, whatever it was."""
+    odds = np.log(FIRST / (1 - FIRST))
+    one, twice = (calibration.calibration_line(POSITIVE, 1 / (1 + np.exp(-k * odds))).value["slope"] for k in (1, 2))
+    assert twice == pytest.approx(one / 2, abs=1e-9)

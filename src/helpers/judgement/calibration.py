@@ -1,14 +1,21 @@
 """Can the probabilities be believed, and acted on? Calibration, Brier score and net benefit."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
+from scipy.special import logit
 from scipy.stats import norm
+from statsmodels.discrete.discrete_model import Logit
+from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
-from helpers.judgement.evaluation import proportion_interval, two_classes
+from helpers.judgement.auc import two_classes
+from helpers.judgement.evaluation import normal_mean, proportion_interval
 
 
-def unweighted(probability, class_weight):
+def unweighted(probability: ArrayLike, class_weight: float) -> Float[np.ndarray, "..."]:
     """Undo a loss that weighs non-responders ``class_weight`` : 1, on probabilities of non-response (n,).
 
     A model trained to perfection with that loss says q = C p / (C p + 1 - p) where p is true (Elkan 2001,
@@ -18,7 +25,7 @@ def unweighted(probability, class_weight):
     return probability / (probability + class_weight * (1 - probability))
 
 
-def reliability(positive, probability, n_bins=5, level=0.95):
+def reliability(positive: ArrayLike, probability: ArrayLike, n_bins: int = 5, level: float = 0.95) -> pd.DataFrame:
     """Return one row per group of about equally many patients, sorted by predicted probability.
 
     Columns: patients, predicted (mean), observed (share of positives), low, high (Wilson).
@@ -33,65 +40,60 @@ def reliability(positive, probability, n_bins=5, level=0.95):
     return pd.DataFrame(rows, columns=["patients", "predicted", "observed", "low", "high"])
 
 
-def brier(positive, probability, level=0.95):
+def brier(positive: ArrayLike, probability: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Return (score, low, high): mean squared error of the probabilities (Brier 1950), 0 perfect, 0.25 for "50 %".
 
     The interval is that of a mean over patients, normal.
     """
     two_classes(positive, probability)
-    return mean_interval((np.asarray(probability, float) - np.asarray(positive, bool)) ** 2, level)
+    score, low, high = normal_mean((np.asarray(probability, float) - np.asarray(positive, bool)) ** 2, level)
+    return float(score), float(low), float(high)
 
 
-def mean_interval(values, level=0.95):
-    """Return (mean, low, high) of values (n, ...) over patients, by the normal approximation."""
-    values = np.asarray(values, float)
-    mean, error = values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
-    step = norm.ppf((1 + level) / 2) * error
-    return mean, mean - step, mean + step
+def logistic_fit(
+    design: Float[np.ndarray, "n k"], outcome: ArrayLike, offset: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Return the last coefficient and its standard error of a logistic regression, as R's ``glm``.
 
-
-def logistic_fit(design, outcome, offset=0.0, n_steps=50):
-    """Return (coefficients, covariance) of a logistic regression by Newton's method, as R's ``glm``.
-
-    ``design`` (n, k), ``outcome`` (n,), ``offset`` (n,) on the log-odds. Both are NaN where there is no finite
-    maximum: the design separates the classes.
+    ``design`` (n, k), ``outcome`` (n,), ``offset`` (n,) on the log-odds. A trust region comes near from anywhere,
+    Newton's method then adds the last digits. There must be a finite maximum: classes that overlap.
     """
-    design, outcome = np.asarray(design, float), np.asarray(outcome, float)
-    coefficients = np.zeros(design.shape[1])
-    for _ in range(n_steps):
-        fitted = expit(design @ coefficients + offset)
-        information = design.T @ (design * (fitted * (1 - fitted))[:, None])
-        if np.linalg.cond(information) > 1e12:
-            break
-        step = np.linalg.solve(information, design.T @ (outcome - fitted))
-        if np.abs(design @ step).max() < 1e-10:
-            return coefficients, np.linalg.inv(information)
-        coefficients += step * min(1, 4 / np.abs(design @ step).max())  # no leap of more than 4 in log-odds
-    return np.full(design.shape[1], np.nan), np.full((design.shape[1],) * 2, np.nan)
+    model = Logit(np.asarray(outcome, float), design, offset=offset)
+    with np.errstate(over="ignore"), warnings.catch_warnings():  # at probabilities of 0 and 1
+        warnings.simplefilter("ignore", PerfectSeparationWarning)
+        near = model.fit(method="minimize", min_method="trust-exact", disp=0, warn_convergence=False)
+        fit = model.fit(near.params, method="newton", tol=1e-10, disp=0, warn_convergence=False)
+    return float(fit.params[-1]), float(fit.bse[-1])
 
 
-def calibration_line(positive, probability, level=0.95):
+def overlapping(positive: Bool[np.ndarray, " n"], odds: Float[np.ndarray, " n"]) -> bool:
+    """Return whether neither class lies wholly on one side of the other, ties allowed (Albert and Anderson 1984)."""
+    one, other = odds[positive], odds[~positive]
+    return bool(one.min() < other.max() and other.min() < one.max())
+
+
+def calibration_line(positive: ArrayLike, probability: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """Return a frame with rows ``intercept`` and ``slope``, columns value, low, high (Cox 1958; Wald).
 
     ``intercept``: what must be added to all predicted log-odds so that the number of positives comes out right;
     0 is perfect, below 0 the model says too much. ``slope``: of the outcome's log-odds on the predicted ones; 1 is
-    perfect, below 1 the predictions are too extreme, near 0 they say nothing.
+    perfect, below 1 the predictions are too extreme, near 0 they say nothing, NaN where it would be infinite or the
+    same is predicted for all. Probabilities of 0 and 1 count as 1e-12 and 1 - 1e-12.
     """
     two_classes(positive, probability)
+    positive = np.asarray(positive, bool)
     odds = logit(np.clip(np.asarray(probability, float), 1e-12, 1 - 1e-12))
-    ones, z = np.ones_like(odds), norm.ppf((1 + level) / 2)
-    fits = {
-        "intercept": logistic_fit(ones[:, None], positive, odds),
-        "slope": logistic_fit(np.column_stack([ones, odds]), positive),
-    }
-    rows = {name: (fit[-1], np.sqrt(covariance[-1, -1])) for name, (fit, covariance) in fits.items()}
-    return pd.DataFrame(
-        {name: {"value": value, "low": value - z * error, "high": value + z * error}
-         for name, (value, error) in rows.items()}
-    ).T  # fmt: skip
+    ones, z = np.ones((len(odds), 1)), norm.ppf((1 + level) / 2)
+    fits = {"intercept": logistic_fit(ones, positive, odds), "slope": (np.nan, np.nan)}
+    if overlapping(positive, odds):
+        fits["slope"] = logistic_fit(np.column_stack([ones, odds]), positive)
+    ends = [(value, value - z * error, value + z * error) for value, error in fits.values()]
+    return pd.DataFrame(ends, index=list(fits), columns=["value", "low", "high"])
 
 
-def net_benefit(positive, probability, thresholds, level=0.95):
+def net_benefit(
+    positive: ArrayLike, probability: ArrayLike, thresholds: ArrayLike, level: float = 0.95
+) -> pd.DataFrame:
     """Return a frame indexed by threshold: model, everybody, nobody, gain, low, high (Vickers and Elkin 2006).
 
     Net benefit is the share of patients who are rightly treated as non-responders, less the share wrongly treated
@@ -103,7 +105,7 @@ def net_benefit(positive, probability, thresholds, level=0.95):
     worth = np.where(positive[:, None], 1.0, -thresholds / (1 - thresholds))  # (n, thresholds) of treating a patient
     model = worth * (np.asarray(probability, float)[:, None] >= thresholds)
     without = np.where(worth.mean(0) > 0, worth, 0.0)
-    gain, low, high = mean_interval(model - without, level)
+    gain, low, high = normal_mean(model - without, level)
     columns = {"model": model.mean(0), "everybody": worth.mean(0), "nobody": np.zeros_like(thresholds)}
     columns |= {"gain": gain, "low": low, "high": high}
     return pd.DataFrame(columns, index=pd.Index(thresholds, name="threshold"))
