@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from fifty import FIRST, POSITIVE, SECOND
 from scipy.stats import norm
-from test_evaluation import FIRST, POSITIVE, SECOND
 
 from helpers.judgement import evaluation, roc
+from helpers.judgement.auc import auc_interval
 
 CURVES = {"RAN, core": (POSITIVE, FIRST), "RAN, core + margin": (POSITIVE, SECOND)}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,7 +29,7 @@ def test_curve_by_hand():
 
 def test_area_is_the_share_of_won_pairs():
     x, y, _ = roc.roc_curve(POSITIVE, FIRST)
-    assert np.trapezoid(y, x) == pytest.approx(evaluation.auc_interval(POSITIVE, FIRST)[0], abs=1e-12)
+    assert np.trapezoid(y, x) == pytest.approx(auc_interval(POSITIVE, FIRST)[0], abs=1e-12)
 
 
 def test_operating_point_lies_on_the_curve():
@@ -106,7 +107,7 @@ def test_page_holds_the_data_it_needs():
     assert [curve["title"] for curve in curves] == list(CURVES)
     assert curves[0]["score"] == FIRST.tolist()
     assert np.array_equal(curves[0]["positive"], POSITIVE)
-    assert curves[0]["auc"] == pytest.approx(evaluation.auc_interval(POSITIVE, FIRST))
+    assert curves[0]["auc"] == pytest.approx(auc_interval(POSITIVE, FIRST))
     assert curves[0]["curve"] == np.column_stack(roc.roc_curve(POSITIVE, FIRST)[:2]).tolist()
 
 

@@ -49,10 +49,10 @@ def test_curves_that_cross_are_not_proportional():
 @pytest.mark.parametrize(
     ("group", "horizon", "expected"),
     [
-        (0, 18, (14.861624649860, 1.051376495941)),
-        (1, 18, (8.238095238095, 1.189341863215)),
-        (0, 23, (17.909243697479, 1.553189978248)),
-        (1, 23, (8.666666666667, 1.377390041265)),
+        (0, 18.0, (14.861624649860, 1.051376495941)),
+        (1, 18.0, (8.238095238095, 1.189341863215)),
+        (0, 23.0, (17.909243697479, 1.553189978248)),
+        (1, 23.0, (8.666666666667, 1.377390041265)),
     ],
 )
 def test_restricted_mean_against_R(group, horizon, expected):
@@ -62,7 +62,7 @@ def test_restricted_mean_against_R(group, horizon, expected):
 
 def test_difference_of_restricted_means_by_its_parts():
     leukemia = load_leukemia()
-    found = survival.restricted_mean_difference(leukemia.t, leukemia.status, leukemia.Rx, 18)
+    found = survival.restricted_mean_difference(leukemia.t, leukemia.status, leukemia.Rx, 18.0)
     difference, error = 8.238095238095 - 14.861624649860, np.hypot(1.189341863215, 1.051376495941)
     step = 1.959963984540054 * error
     assert found == pytest.approx((difference, difference - step, difference + step), abs=1e-9)
@@ -70,9 +70,9 @@ def test_difference_of_restricted_means_by_its_parts():
 
 def test_restricted_mean_beyond_follow_up_is_unknown():
     """Two of three patients relapse, the third leaves at 3 years: nobody knows the curve at 5."""
-    assert np.isnan(survival.restricted_mean([1, 2, 3], [1, 1, 0], 5)).all()
-    assert survival.restricted_mean([1, 2, 3], [1, 1, 1], 5)[0] == pytest.approx(2)  # (1 + 2 + 3) / 3
-    assert np.isnan(survival.restricted_mean_difference([1, 2, 3], [1, 1, 1], [1, 1, 1], 2)).all()
+    assert np.isnan(survival.restricted_mean([1, 2, 3], [1, 1, 0], 5.0)).all()
+    assert survival.restricted_mean([1, 2, 3], [1, 1, 1], 5.0)[0] == pytest.approx(2)  # (1 + 2 + 3) / 3
+    assert np.isnan(survival.restricted_mean_difference([1, 2, 3], [1, 1, 1], [1, 1, 1], 2.0)).all()
 
 
 def test_kaplan_meier_against_R():

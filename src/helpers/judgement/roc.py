@@ -4,25 +4,32 @@
 """
 
 import json
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn import metrics
 
-from helpers.judgement.evaluation import auc_interval, confusion, two_classes, wilson
+from helpers.judgement.auc import auc_interval, two_classes
+from helpers.judgement.evaluation import confusion, wilson
 
-TEMPLATE = files("helpers.judgement") / "roc.html"
+TEMPLATE = files(__package__) / "roc.html"
+Points = Float[np.ndarray, " n"]
 
 
-def roc_curve(positive, score):
+def roc_curve(positive: ArrayLike, score: ArrayLike) -> tuple[Points, Points, Points]:
     """Return (false_positive_rate, true_positive_rate, threshold), one point per distinct score."""
     two_classes(positive, score)
     return metrics.roc_curve(positive, score, drop_intermediate=False)
 
 
-def band(positive, score, level=0.95):
+def band(positive: ArrayLike, score: ArrayLike, level: float = 0.95) -> tuple[Points, Points, Points]:
     """Return (false_positive_rate, low, high) of a band of steps around the ROC curve.
 
     At each threshold both rates have Wilson intervals of level sqrt(``level``); the classes are independent, so
@@ -41,13 +48,13 @@ def band(positive, score, level=0.95):
     return grid, low, high
 
 
-def operating_point(positive, score, threshold=0.5):
+def operating_point(positive: ArrayLike, score: ArrayLike, threshold: float = 0.5) -> tuple[float, float]:
     """Return (false_positive_rate, true_positive_rate) of calling a non-responder where score >= threshold."""
     found, missed, right, false = confusion(positive, score, threshold)
     return false / (right + false), found / (found + missed)
 
 
-def precision_recall(positive, score):
+def precision_recall(positive: ArrayLike, score: ArrayLike) -> tuple[Points, Points, float]:
     """Return (precision, recall, average_precision); precision is the positive predictive value.
 
     The curves run from everybody called a non-responder to nobody. Average precision is the sum of precisions,
@@ -58,7 +65,16 @@ def precision_recall(positive, score):
     return precision, recall, float(metrics.average_precision_score(positive, score))
 
 
-def draw(ax, positive, score, colour, name, level=0.95, threshold=0.5, with_band=False):
+def draw(
+    ax: Axes,
+    positive: ArrayLike,
+    score: ArrayLike,
+    colour: str,
+    name: str,
+    level: float = 0.95,
+    threshold: float = 0.5,
+    with_band: bool = False,
+) -> None:
     """Draw one ROC curve with its operating point; the label carries AUC and interval."""
     x, y, _ = roc_curve(positive, score)
     auc, low, high = auc_interval(positive, score, level)
@@ -69,14 +85,20 @@ def draw(ax, positive, score, colour, name, level=0.95, threshold=0.5, with_band
         ax.fill_between(grid, lower, upper, step="post", color=colour, alpha=0.15, lw=0)
 
 
-def interactive(curves, threshold=0.5, level=0.95, name="roc", whose="simulated test patients"):
+def interactive(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    threshold: float = 0.5,
+    level: float = 0.95,
+    name: str = "roc",
+    whose: str = "simulated test patients",
+) -> str:
     """Return HTML with one slider for the threshold: confusion matrix, rates and the point on the curve follow.
 
     ``curves`` maps the title of a model to (positive (n,), probability (n,)). The HTML stands alone: data, drawing
     and a few lines of JavaScript are inside. ``name`` tells two of them on one page apart.
     ``#name=0.3`` at the end of the page's address opens it at that threshold.
 
-    Raises ``ValueError`` for no curve at all, and what ``evaluation.auc_interval`` raises for unusable scores.
+    Raises ``ValueError`` for no curve at all, and what ``auc.auc_interval`` raises for unusable scores.
     """
     if not curves:
         raise ValueError("curves is empty: expected at least one model with (positive, probability)")
@@ -96,7 +118,7 @@ def interactive(curves, threshold=0.5, level=0.95, name="roc", whose="simulated 
     return page
 
 
-def curve_data(title, positive, score, level):
+def curve_data(title: str, positive: ArrayLike, score: ArrayLike, level: float) -> dict[str, Any]:
     """Return what the page needs of one model: scores, classes, the curve, its band, and the AUC."""
     x, y, _ = roc_curve(positive, score)
     grid, low, high = band(positive, score, level)
@@ -110,6 +132,6 @@ def curve_data(title, positive, score, level):
     }
 
 
-def stairs(x, y):
+def stairs(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, "corners 2"]:
     """Return corners (2 n - 1, 2) of a curve that keeps each y until the next x."""
     return np.column_stack([np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]])

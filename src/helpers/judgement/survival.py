@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Int, Shaped
 from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.statistics import logrank_test, proportional_hazard_test
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 LABELS = ("responders", "non-responders")
 COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito 2008: told apart with any colour vision
-UNDEFINED = (np.nan, np.nan)
+UNDEFINED = (float("nan"), float("nan"))
 CONVERGED = {"precision": 1e-18, "r_precision": 1e-18}  # lifelines' own limits stop 1e-6 short of R's hazard ratio
 
 
@@ -27,7 +30,7 @@ class Comparison:
     n_events: tuple[int, int]
 
 
-def checked(duration_years, event, *groups):
+def checked(duration_years: ArrayLike, event: ArrayLike, *groups: ArrayLike) -> tuple[Shaped[np.ndarray, " n"], ...]:
     """Return the lists as arrays of one length (durations float, others bool), or say what is wrong."""
     duration = np.asarray(duration_years, float)
     flags = [np.asarray(flag) for flag in (event, *groups)]
@@ -38,10 +41,10 @@ def checked(duration_years, event, *groups):
         raise ValueError("durations must be finite and not negative")
     if not all(np.isin(flag, (0, 1)).all() for flag in flags):
         raise ValueError("event and group hold True or False")
-    return duration, *[flag.astype(bool) for flag in flags]
+    return duration, *(flag.astype(bool) for flag in flags)
 
 
-def compare(duration_years, event, group, level=0.95):
+def compare(duration_years: ArrayLike, event: ArrayLike, group: ArrayLike, level: float = 0.95) -> Comparison:
     """Compare recurrence-free survival of two groups; ``group`` is True for a non-responder.
 
     Log-rank test (Mantel 1966), Cox's proportional hazards with Efron's ties, as in R's ``survdiff`` and
@@ -60,14 +63,18 @@ def compare(duration_years, event, group, level=0.95):
     return Comparison(p_value, *cox, n_patients, n_events)
 
 
-def ratio_is_finite(duration, event, group):
+def ratio_is_finite(
+    duration: Float[np.ndarray, " n"], event: Bool[np.ndarray, " n"], group: Bool[np.ndarray, " n"]
+) -> bool:
     """Return whether either group has an event while somebody of the other is still under observation."""
     members = group, ~group
     last = [duration[member].max() for member in members[::-1]]
-    return all((duration[member & event] <= end).any() for member, end in zip(members, last, strict=True))
+    return all(bool((duration[member & event] <= end).any()) for member, end in zip(members, last, strict=True))
 
 
-def cox_model(duration, event, group, level=0.95):
+def cox_model(
+    duration: Float[np.ndarray, " n"], event: Bool[np.ndarray, " n"], group: Bool[np.ndarray, " n"], level: float = 0.95
+) -> tuple[float, tuple[float, float], float]:
     """Return (ratio, (low, high), proportional_p) of the True group against the False group by Cox's model."""
     frame = pd.DataFrame({"duration": duration, "event": event, "group": group.astype(float)})
     with warnings.catch_warnings():
@@ -78,11 +85,12 @@ def cox_model(duration, event, group, level=0.95):
     return float(fit.hazard_ratios_["group"]), (float(low), float(high)), float(proportional.p_value[0])
 
 
-def restricted_mean(duration_years, event, horizon_years):
+def restricted_mean(duration_years: ArrayLike, event: ArrayLike, horizon_years: float) -> tuple[float, float]:
     """Return (mean, standard_error): years free of recurrence among the first ``horizon_years``.
 
-    The area under the Kaplan-Meier curve up to the horizon; Greenwood's variance as in R's ``survfit``. NaN when
-    the curve ends above zero before the horizon: nobody was followed that long.
+    The area under the Kaplan-Meier curve up to the horizon; Greenwood's variance as in R's ``survfit``, by hand
+    because lifelines' is the variance of survival, not of this estimate. NaN when the curve ends above zero before
+    the horizon: nobody was followed that long.
     """
     duration, event = checked(duration_years, event)
     last = duration.max()
@@ -99,7 +107,9 @@ def restricted_mean(duration_years, event, horizon_years):
     return float(areas.sum()), float(np.sqrt(terms.sum()))
 
 
-def restricted_mean_difference(duration_years, event, group, horizon_years, level=0.95):
+def restricted_mean_difference(
+    duration_years: ArrayLike, event: ArrayLike, group: ArrayLike, horizon_years: float, level: float = 0.95
+) -> tuple[float, float, float]:
     """Return (difference, low, high): years free of recurrence that the True group has less (-) or more (+)."""
     duration, event, group = checked(duration_years, event, group)
     if group.all() or not group.any():
@@ -111,12 +121,14 @@ def restricted_mean_difference(duration_years, event, group, horizon_years, leve
     return one - other, one - other - step, one - other + step
 
 
-def fit_curve(duration, event, level=0.95, label="survival"):
+def fit_curve(
+    duration: Float[np.ndarray, " n"], event: Bool[np.ndarray, " n"], level: float = 0.95, label: str = "survival"
+) -> KaplanMeierFitter:
     """Return a fitted ``lifelines.KaplanMeierFitter`` (Kaplan and Meier 1958)."""
     return KaplanMeierFitter(alpha=1 - level, label=label).fit(duration, event)
 
 
-def kaplan_meier(duration_years, event, level=0.95):
+def kaplan_meier(duration_years: ArrayLike, event: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """Return a frame indexed by ``years``: at_risk, events, survival, low, high (log-log Greenwood).
 
     One row per distinct time and one for 0; ``at_risk`` counts the patients just before that time.
@@ -135,7 +147,15 @@ def kaplan_meier(duration_years, event, level=0.95):
     ).rename_axis("years")
 
 
-def plot_groups(ax, duration_years, event, group, level=0.95, labels=LABELS, until_years=None):
+def plot_groups(
+    ax: Axes,
+    duration_years: ArrayLike,
+    event: ArrayLike,
+    group: ArrayLike,
+    level: float = 0.95,
+    labels: tuple[str, str] = LABELS,
+    until_years: float | None = None,
+) -> Axes:
     """Draw both groups' curves with intervals, ticks where patients leave, and numbers at risk below.
 
     The time axis ends at ``until_years``, or with the last patient.
@@ -144,22 +164,22 @@ def plot_groups(ax, duration_years, event, group, level=0.95, labels=LABELS, unt
     for member, label, colour, style in zip((~group, group), labels, COLOURS, ("-", "--"), strict=True):
         if member.any():
             fit = fit_curve(duration[member], event[member], level, f"{label} ({member.sum()})")
-            fit.plot_survival_function(
-                ax=ax, color=colour, linestyle=style, show_censors=True, ci_alpha=0.15,
-                censor_styles={"ms": 6, "marker": "|"},
-            )  # fmt: skip
+            look = {"color": colour, "linestyle": style, "show_censors": True, "ci_alpha": 0.15}
+            fit.plot_survival_function(ax=ax, censor_styles={"ms": 6, "marker": "|"}, **look)
     ax.set(ylim=(0, 1.02), xlim=(0, until_years or duration.max()), xlabel="years", ylabel="recurrence-free")
     ax.legend(loc="lower left", framealpha=0.6)
     write_at_risk(ax, duration, (~group, group))
     return ax
 
 
-def at_risk(duration, years):
+def at_risk(duration: ArrayLike, years: ArrayLike) -> Int[np.ndarray, " n_years"]:
     """Return how many patients (n_years,) are under observation just before each time."""
     return (np.asarray(duration) >= np.asarray(years)[:, None]).sum(1)
 
 
-def write_at_risk(ax, duration, members):
+def write_at_risk(
+    ax: Axes, duration: Float[np.ndarray, " n"], members: tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
+) -> None:
     """Write the numbers at risk of each group below the ticks of the time axis, in the group's colour."""
     below = ax.get_xaxis_transform()
     years = [year for year in ax.get_xticks() if ax.get_xlim()[0] <= year <= ax.get_xlim()[1]]
@@ -170,7 +190,7 @@ def write_at_risk(ax, duration, members):
     ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", fontsize=9, style="italic")
 
 
-def events_needed(hazard_ratio, share, level=0.95, power=0.8):
+def events_needed(hazard_ratio: float, share: float, level: float = 0.95, power: float = 0.8) -> float:
     """Return the events a two-sided log-rank test needs to find ``hazard_ratio`` (Schoenfeld 1981).
 
     ``share`` is the fraction of patients in one of the two groups.
@@ -179,7 +199,7 @@ def events_needed(hazard_ratio, share, level=0.95, power=0.8):
     return float(z**2 / (share * (1 - share) * np.log(hazard_ratio) ** 2))
 
 
-def power(hazard_ratio, share, n_events, level=0.95):
+def power(hazard_ratio: float, share: float, n_events: float | int, level: float = 0.95) -> float:
     """Return the power of a two-sided log-rank test with ``n_events`` events (Schoenfeld 1981)."""
     shift = np.sqrt(n_events * share * (1 - share)) * abs(np.log(hazard_ratio))
     return float(norm.cdf(shift - norm.ppf((1 + level) / 2)))
