@@ -1,11 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
-import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
+from sklearn.metrics import roc_auc_score
+from test_pda import linear
 
 from helpers.judgement import attribution
 
@@ -89,19 +91,17 @@ def test_draws_have_the_conditional_mean_and_covariance(planes, place):
 def test_sampled_differences_of_a_linear_model_follow_the_conditional_mean(planes):
     images, inside = planes
     image, tissue = images[5].copy(), inside[5]
-    here = np.s_[1, 8 : 8 + PATCH, 12 : 12 + PATCH]
+    here = np.s_[1, 8 : 8 + PATCH, 16 : 16 + PATCH]
     image[here] = 0.95  # brighter than its surroundings let expect
     squares = attribution.fit_squares(images, inside, EDGE)
     weight = np.random.default_rng(3).uniform(0, 1, image.shape).astype(np.float32)
-    found = attribution.sampled_differences(
-        lambda batch: (batch * torch.from_numpy(weight)).flatten(1).sum(1),
-        image, attribution.conditional_fill(squares, image, tissue, PATCH), 60, PATCH, PATCH,
-    )  # fmt: skip
-    wanted, mean, covariance = conditional_by_hand(squares, image, tissue, 1, 8, 12)
+    fill = attribution.conditional_fill(squares, image, tissue, PATCH)
+    found = attribution.sampled_differences(linear(weight), image, fill, 30, PATCH, 2 * PATCH)
+    wanted, mean, covariance = conditional_by_hand(squares, image, tissue, 1, 8, 16)
     assert wanted.all()
     expected = (weight[here] * image[here]).sum() - weight[here].ravel() @ mean
-    error = np.sqrt(weight[here].ravel() @ covariance @ weight[here].ravel() / 60)
-    assert found[1, 2, 3] == pytest.approx(expected, abs=4 * error)
+    error = np.sqrt(weight[here].ravel() @ covariance @ weight[here].ravel() / 30)
+    assert found[1, 1, 2] == pytest.approx(expected, abs=4 * error)
     assert expected > 20 * error
 
 
@@ -113,3 +113,21 @@ def test_agreement_is_of_the_pixels_inside_alone():
     assert attribution.agreement(first, second, inside) == pytest.approx(expected)
     assert attribution.agreement(first, second, np.ones_like(inside)) > 0.5 > abs(expected)
     assert np.isnan(attribution.agreement(first, np.zeros_like(first), inside))
+
+
+def test_separation_by_a_plain_loop():
+    generator = np.random.default_rng(0)
+    patient, planes = np.array(["B", "A", "A", "C", "D", "B"]), generator.uniform(0.1, 1, (6, 2, 5, 5))
+    mask = generator.random((6, 5, 5)) < 0.5
+    positive = pd.Series({"D": True, "A": False, "B": True, "C": False})
+    planes[np.isin(patient, ["D", "B"]), 1] -= 5.0  # positives are the darker ones here
+    expected = []
+    for channel in range(2):
+        mean = {
+            name: np.mean([planes[p, channel][mask[p]].std() for p in np.flatnonzero(patient == name)])
+            for name in positive.index
+        }
+        auc = roc_auc_score(positive, list(mean.values()))
+        expected.append(max(auc, 1 - auc))
+    assert attribution.separation(planes, mask, patient, positive, np.nanstd) == pytest.approx(expected)
+    assert attribution.separation(planes, mask, patient, positive, np.nanmean)[1] == 1

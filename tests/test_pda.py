@@ -1,12 +1,16 @@
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny import study
 
 from helpers.data.study import MODELS
 from helpers.judgement import pda
-from helpers.learning.networks import Scaling
+from helpers.learning.images import ImageSet, Scaling
 from helpers.learning.training import untrained_model
+from helpers.maps.parametric import FIELDS, FOUR, ParametricMaps
+from helpers.maps.planes import MappedPlane
 from helpers.settings import load_settings
 
 
@@ -43,11 +47,10 @@ def plain_loop(predict, image, patch, stride):
     with torch.no_grad():
         whole = float(predict(torch.tensor(image[None])))
         found = np.zeros((len(image), *map(len, starts)))
-        for c, i, j in np.ndindex(found.shape):
-            blanked = torch.tensor(image[None])
-            blanked[0, c, starts[0][i] : starts[0][i] + patch, starts[1][j] : starts[1][j] + patch] = 0
-            found[c, i, j] = whole - float(predict(blanked))
-    return found
+        blanked = torch.tensor(image).repeat(found.size, 1, 1, 1)
+        for one, (c, i, j) in zip(blanked, np.ndindex(found.shape), strict=True):
+            one[c, starts[0][i] : starts[0][i] + patch, starts[1][j] : starts[1][j] + patch] = 0
+        return whole - predict(blanked).numpy().reshape(found.shape)
 
 
 def test_linear_model_by_hand():
@@ -259,10 +262,11 @@ class SmallFeatureNetwork(torch.nn.Module):
 class SmallPatientModel:
     """Stands in for ``networks.PatientModel``."""
 
-    def __init__(self):
-        torch.manual_seed(3)
+    def __init__(self, seed=3, n=17):
+        torch.manual_seed(seed)
         self.device = torch.device("cpu")
-        self.feature_network, self.predictive_network = SmallFeatureNetwork(), torch.nn.Linear(200, 2)
+        self.feature_network = SmallFeatureNetwork()
+        self.predictive_network = torch.nn.Linear(8 * ((n - 5) // 3 + 1) ** 2, 2)
 
     def probability(self, planes):
         """Return the patient's probability from all planes (P, C, n, n)."""
@@ -304,8 +308,9 @@ def test_a_whole_model_against_a_plain_loop(slug):
         return torch.stack([model.probability(model.vectors(patient)) for patient in patients])
 
     predict = pda.plane_predictor(model, planes, index=1)
-    found = pda.patch_differences(predict, planes[1], patch=8, stride=8)
-    np.testing.assert_allclose(found, plain_loop(second_plane, planes[1], 8, 8), rtol=0, atol=2e-6)
+    found = pda.patch_differences(predict, planes[1], patch=16, stride=16)
+    np.testing.assert_allclose(found, plain_loop(second_plane, planes[1], 16, 16), rtol=0, atol=2e-6)
+    assert np.abs(found).max() > 1e-5
 
 
 def test_vectors_of_the_planes_are_computed_once():
@@ -341,7 +346,9 @@ def test_contribution_by_hand():
     np.testing.assert_allclose(shares.core, [8 / 12, 0, 24 / 32, np.nan])
     np.testing.assert_allclose(shares.margin, [4 / 12, 1, 8 / 32, np.nan])
     np.testing.assert_allclose(shares.margin_even, 4 / 12)
-    np.testing.assert_allclose(pda.contribution(differences, core, region, np.where(core, 2, 1)).margin_even, 4 / 20)
+    np.testing.assert_allclose(
+        pda.contribution(differences, core, region, np.where(core, 2.0, 1.0)).margin_even, 4 / 20
+    )
     np.testing.assert_allclose(shares.total, [12, 4, 32, 0])
     np.testing.assert_allclose(shares.of_all, [12 / 48, 4 / 48, 32 / 48, 0])
     pd.testing.assert_frame_equal(shares, pda.contribution(differences, core, region & ~core))
@@ -360,14 +367,76 @@ def test_a_model_to_which_all_pixels_are_equal_has_an_even_margin():
     assert (shares.margin_even < (tissue_ & ~core).sum() / tissue_.sum() - 0.02).all()  # patches reach beyond
 
 
-def test_interval_of_a_mean_against_its_standard_error():
-    values = np.random.default_rng(4).normal(2, 3, 400)
-    mean, low, high = pda.mean_interval(np.append(values, np.nan), level=0.9, n_resamples=9999)
-    half = 1.6449 * values.std() / 20  # normal theory, 400 patients
-    assert mean == pytest.approx(values.mean())
-    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.05 * half)
+# --- one patient's central plane
 
 
-def test_interval_needs_two_patients():
-    assert np.isnan(pda.mean_interval([0.3])[1:]).all()
-    assert np.isnan(pda.mean_interval([np.nan])).all()
+@pytest.fixture(scope="module")
+def cohort():
+    """Images of three patients with 4, 5 and 2 planes, their names mixed, and a scaling."""
+    images, _ = study(n_patients=3)
+    patient = np.array(["A", "B", "B", "A", "B", "C", "A", "B", "C", "A", "B"])
+    images = ImageSet(*(np.concatenate([part, part])[:11] for part in (images.maps, images.core, images.region)),
+                      patient, np.arange(11), np.tile([-30.0, 30.0, 50.0, -10.0], (11, 1)))  # fmt: skip
+    images.maps[:] = np.where(images.region[:, None], np.random.default_rng(0).normal(size=images.maps.shape), np.nan)
+    return images, Scaling(np.full(4, -2.0), np.full(4, 2.0))
+
+
+@pytest.mark.parametrize(("patient", "place", "image"), [("A", 2, 6), ("B", 2, 4), ("C", 1, 8)])
+def test_the_central_plane_is_the_middle_one_of_her_own(cohort, patient, place, image):
+    images, scaling = cohort
+    central = pda.central_plane(images, patient, scaling, "core")
+    assert (central.place, central.image) == (place, image)
+    assert len(central.planes) == (images.patient == patient).sum()
+    core = images.core[image]
+    np.testing.assert_allclose(
+        central.planes[place][:, core], 0.1 + 0.9 * np.clip((images.maps[image][:, core] + 2) / 4, 0, 1), atol=1e-6
+    )
+    assert (central.planes[place][:, ~core] == 0).all()
+
+
+def test_the_model_that_is_given_is_the_one_that_is_explained(cohort):
+    images, scaling = cohort
+    central = pda.central_plane(images, "B", scaling, "core_margin")
+    maps = []
+    for seed in (3, 4):
+        model = SmallPatientModel(seed, 32)
+        predict, plane = pda.central_predictor(model, central)
+        whole = model.probability(torch.from_numpy(central.planes)).item()
+        assert predict(plane[None]).item() == pytest.approx(whole, abs=1e-6)
+        maps.append(pda.explain_central(model, central, 16, 16))
+        expected = np.abs(pda.patch_differences(predict, plane, 16, 16))
+        np.testing.assert_allclose(maps[-1][:, 8::16, 8::16], expected, atol=1e-6)
+    assert np.abs(maps[0] - maps[1]).max() > 1e-4
+
+
+def test_margin_is_the_region_without_the_core(cohort):
+    images, _ = cohort
+    core, margin = pda.core_and_margin(images, 4)
+    assert np.array_equal(core, images.core[4])
+    assert not (core & margin).any()
+    assert np.array_equal(core | margin, images.region[4])
+
+
+def test_figure_shows_each_difference_on_the_plane_it_belongs_to():
+    depth_mm, lateral_mm = np.linspace(10, 30, 9), np.linspace(0, 40, 11)
+    core = np.zeros((9, 11), bool)
+    core[3:6, 4:7] = True
+    maps = ParametricMaps(*(np.full((9, 11), k, np.float32) for k in range(5)), depth_mm, lateral_mm)
+    extent_mm = (0.0, 40.0, 30.0, 10.0)
+    mapped = MappedPlane(maps, core, np.zeros_like(core), np.zeros((40, 11)), extent_mm)
+    difference = np.arange(4.0)[:, None, None] * np.ones((4, 6, 6)) / 100
+    region = np.zeros((6, 6), bool)
+    region[2:4, 2:4] = True
+    figure = pda.draw_explained(mapped, difference, region, (-5.0, 45.0, 45.0, -5.0), "responder P001")
+    axes = np.array(figure.axes[:10]).reshape(5, 2)
+    for row, (field, name) in enumerate(zip(FOUR, ("MBF", "SI", "ESD", "EAC"), strict=True), start=1):
+        left, right = (ax.images[-1] for ax in axes[row])
+        assert np.nanmax(left.get_array().filled(np.nan)) == FIELDS.index(field)
+        shown = right.get_array().filled(np.nan)
+        np.testing.assert_allclose(shown[region], row - 1)
+        assert np.isnan(shown[~region]).all()
+        assert right.get_clim() == pytest.approx((0, 3))
+        assert f"|Δp|, {name} / %" in [ax.get_ylabel() for ax in figure.axes]
+    with pytest.raises(ValueError, match="no B-mode"):
+        pda.draw_explained(MappedPlane(maps, core, core), difference, region, extent_mm, "")
+    plt.close(figure)

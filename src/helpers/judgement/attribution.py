@@ -5,15 +5,19 @@ might have shown, given the pixels around it, and averaging the prediction over 
 square follow one normal distribution, fitted to squares of training images.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Shaped
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 
-from helpers.judgement.pda import patch_differences
+from helpers.judgement.auc import auc_interval
+from helpers.judgement.pda import Fill, Image, Predict, patch_differences
 from helpers.learning.images import TISSUE_FLOOR
 
 
@@ -22,11 +26,17 @@ class Squares:
     """Normal distribution of the pixels in squares of tissue, a patch with a ring of neighbours, row by row."""
 
     edge: int  # pixels
-    mean: np.ndarray  # (C, edge^2)
-    covariance: np.ndarray  # (C, edge^2, edge^2)
+    mean: Float[np.ndarray, "C pixels"]  # edge^2 pixels
+    covariance: Float[np.ndarray, "C pixels pixels"]
 
 
-def fit_squares(images, inside, edge, most=10_000, seed=0):
+def fit_squares(
+    images: Float[np.ndarray, "N C n n"],
+    inside: Bool[np.ndarray, "N n n"],
+    edge: int,
+    most: int = 10_000,
+    seed: int = 0,
+) -> Squares:
     """Fit ``Squares`` to those of scaled images (N, C, n, n) that lie wholly ``inside``, masks (N, n, n).
 
     Of more than ``most`` squares so many are drawn; where they are few the covariance is shrunk (Ledoit and Wolf
@@ -42,7 +52,13 @@ def fit_squares(images, inside, edge, most=10_000, seed=0):
     return Squares(edge, squares.mean(1), np.stack([ledoit_wolf(channel)[0] for channel in squares]))
 
 
-def conditional_normal(mean, covariance, known, values, wanted):
+def conditional_normal(
+    mean: Float[np.ndarray, " pixels"],
+    covariance: Float[np.ndarray, "pixels pixels"],
+    known: Bool[np.ndarray, " pixels"],
+    values: Float[np.ndarray, " n_known"],
+    wanted: Bool[np.ndarray, " pixels"],
+) -> tuple[Float[np.ndarray, " n_wanted"], Float[np.ndarray, "n_wanted n_wanted"]]:
     """Return mean and covariance of the ``wanted`` entries of a normal vector, given ``values`` of the ``known``.
 
     ``known`` and ``wanted`` are masks over the vector (Bishop 2006, equations 2.81 and 2.82).
@@ -52,7 +68,9 @@ def conditional_normal(mean, covariance, known, values, wanted):
     return mean[wanted] + gain @ (values - mean[known]), covariance[np.ix_(wanted, wanted)] - gain @ across.T
 
 
-def conditional_fill(squares, image, inside, patch, seed=0):
+def conditional_fill(
+    squares: Squares, image: Float[np.ndarray, "C n n"], inside: Bool[np.ndarray, "n n"], patch: int, seed: int = 0
+) -> Fill:
     """Return ``fill(channel, top, left)`` for ``pda``: a draw of the patch (patch, patch), given what is around it.
 
     ``image`` (C, n, n) is scaled, ``inside`` (n, n) its tissue; a ring of ``(squares.edge - patch) / 2`` pixels around
@@ -63,16 +81,14 @@ def conditional_fill(squares, image, inside, patch, seed=0):
     in_patch = np.pad(np.ones((patch, patch), bool), ring)
 
     @cache
-    def conditional(channel, top, left):
+    def conditional(channel: int, top: int, left: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         here = slice(top, top + squares.edge), slice(left, left + squares.edge)
         wanted, known = tissue[here] & in_patch, tissue[here] & ~in_patch
-        mean, covariance = conditional_normal(
-            squares.mean[channel], squares.covariance[channel], known.ravel(), padded[channel][here][known],
-            wanted.ravel(),
-        )  # fmt: skip
+        normal, values = (squares.mean[channel], squares.covariance[channel]), padded[channel][here][known]
+        mean, covariance = conditional_normal(*normal, known.ravel(), values, wanted.ravel())
         return wanted[in_patch], mean, np.linalg.cholesky(covariance + 1e-9 * np.eye(len(mean)))
 
-    def fill(channel, top, left):
+    def fill(channel: int, top: int, left: int) -> Float[np.ndarray, "patch patch"]:
         wanted, mean, root = conditional(channel, top, left)
         drawn = np.zeros(patch**2, np.float32)
         drawn[wanted] = np.clip(mean + root @ generator.standard_normal(len(mean)), TISSUE_FLOOR, 1)
@@ -81,7 +97,15 @@ def conditional_fill(squares, image, inside, patch, seed=0):
     return fill
 
 
-def sampled_differences(predict, image, fill, n_draws=10, patch=8, stride=4, batch_size=128):
+def sampled_differences(
+    predict: Predict,
+    image: Image,
+    fill: Fill,
+    n_draws: int = 10,
+    patch: int = 8,
+    stride: int = 4,
+    batch_size: int = 128,
+) -> Float[np.ndarray, "C n_top n_left"]:
     """Return p(image) - mean of p(image with a draw in the patch): (C, n_top, n_left), signed.
 
     ``fill`` draws anew at each call, see ``conditional_fill``. Zintgraf et al. 2017 take 10 draws.
@@ -89,12 +113,32 @@ def sampled_differences(predict, image, fill, n_draws=10, patch=8, stride=4, bat
     return np.mean([patch_differences(predict, image, patch, stride, batch_size, fill) for _ in range(n_draws)], 0)
 
 
-def agreement(first, second, inside):
+def agreement(
+    first: Float[np.ndarray, "C n n"], second: Float[np.ndarray, "C n n"], inside: Bool[np.ndarray, "n n"]
+) -> float:
     """Return Spearman's rank correlation of two maps (C, n, n) over the pixels inside (n, n), all channels at once.
 
     Pixels outside are zero in every map and would agree by themselves. NaN where a map is constant.
     """
-    first, second = (np.asarray(values)[:, np.asarray(inside, bool)].ravel() for values in (first, second))
+    first, second = (values[:, inside].ravel() for values in (first, second))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(spearmanr(first, second).statistic)
+
+
+def separation(
+    planes: Float[np.ndarray, "N C n n"],
+    mask: Bool[np.ndarray, "N n n"],
+    patient: Shaped[np.ndarray, " N"],
+    positive: pd.Series,
+    statistic: Callable[..., np.ndarray],
+) -> list[float]:
+    """Return how well a statistic of each map separates patients, whichever way round: AUC from 0.5 to 1, (C,).
+
+    ``statistic`` (``np.nanmean``, ``np.nanstd``) is taken of each plane's pixels in its ``mask`` and averaged over a
+    patient's planes; ``positive`` is indexed by patient.
+    """
+    values = statistic(np.where(mask[:, None], planes, np.nan), axis=(2, 3))
+    mean = pd.DataFrame(values).groupby(patient).mean()
+    found = [auc_interval(positive[mean.index], mean[channel])[0] for channel in mean]
+    return [max(auc, 1 - auc) for auc in found]

@@ -5,17 +5,40 @@ sensitivity (Zeiler and Fergus 2014); Zintgraf et al. 2017, who named the analys
 the patch might have shown, see ``attribution``. ``predict`` always maps images (B, C, H, W) to (B,).
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import bootstrap
+from jaxtyping import Bool, Float, Float32, Int
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from helpers.learning.images import CHANNELS
+from helpers import figures
+from helpers.learning.images import ImageSet, Scaling, scale
+from helpers.maps.parametric import FOUR, LABELS, NAMES
+from helpers.maps.planes import MappedPlane
+
+Image = ArrayLike | torch.Tensor
+Predict = Callable[[torch.Tensor], torch.Tensor | np.ndarray]  # images (B, C, H, W) to (B,)
+Fill = Callable[[int, int, int], Image]  # channel, top, left to what is put in (patch, patch)
 
 
-def patch_starts(length, patch, stride):
+@runtime_checkable
+class TumourModel(Protocol):
+    """What is asked of a ``networks.PatientModel``."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    feature_network: Any  # .vectors: images (B, C, n, n) to (B, 256)
+    predictive_network: Any  # mean vectors (B, 256) to (B, 2)
+
+
+def patch_starts(length: int, patch: int, stride: int) -> Int[np.ndarray, " n_patches"]:
     """Return the first pixels of patches along an edge; the last patch is flush with the border.
 
     >>> patch_starts(10, 4, 3).tolist(), patch_starts(11, 4, 3).tolist()
@@ -26,7 +49,7 @@ def patch_starts(length, patch, stride):
 
 
 @contextmanager
-def full_precision():
+def full_precision() -> Iterator[None]:
     """Compute in true float32: without TF32, which errs by 1e-4 in a probability, and without autocast."""
     before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     try:
@@ -39,7 +62,7 @@ def full_precision():
         torch.set_float32_matmul_precision(before[1])
 
 
-def checked(image, patch=1, stride=1):
+def checked(image: Image, patch: int = 1, stride: int = 1) -> Float32[torch.Tensor, "C H W"]:
     """Return the image as a float32 tensor (C, H, W), or say what is wrong with it or with the patch."""
     image = torch.as_tensor(image, dtype=torch.float32)
     if image.ndim != 3:
@@ -53,14 +76,23 @@ def checked(image, patch=1, stride=1):
     return image
 
 
-def patches_that_matter(image, patch, stride):
+def patches_that_matter(
+    image: Float[torch.Tensor, "C H W"], patch: int, stride: int
+) -> tuple[Int[np.ndarray, "n 3"], Int[np.ndarray, " n_top"], Int[np.ndarray, " n_left"]]:
     """Return channel, row and column (n, 3) of all patches with a pixel that is not zero, and tops and lefts."""
     tops, lefts = (patch_starts(length, patch, stride) for length in image.shape[1:])
     filled = torch.nn.functional.max_pool2d((image != 0).float(), patch, stride=1).cpu().numpy()
     return np.argwhere(filled[:, tops][:, :, lefts] > 0), tops, lefts
 
 
-def patch_differences(predict, image, patch=8, stride=4, batch_size=128, fill=None):
+def patch_differences(
+    predict: Predict,
+    image: Image,
+    patch: int = 8,
+    stride: int = 4,
+    batch_size: int = 128,
+    fill: Fill | None = None,
+) -> Float32[np.ndarray, "C n_top n_left"]:
     """Return p(image) - p(image without one patch of one channel): (C, n_top, n_left) float32, signed.
 
     ``image`` is (C, H, W), array or tensor, on the device that ``predict`` takes. Patches start at
@@ -78,21 +110,24 @@ def patch_differences(predict, image, patch=8, stride=4, batch_size=128, fill=No
         whole = one_each(predict(image[None]), 1)
         for part in np.array_split(work, max(-(-len(work) // batch_size), 1)):  # equal batches, none of them tiny
             if len(part):
-                places = [(channel, tops[row], lefts[column]) for channel, row, column in part]
-                found[tuple(part.T)] = whole - one_each(predict(without(image, places, patch, fill)), len(part))
+                channel, row, column = part.T
+                places = np.column_stack([channel, tops[row], lefts[column]])
+                found[channel, row, column] = whole - one_each(predict(without(image, places, patch, fill)), len(part))
     return found
 
 
-def without(image, places, patch, fill=None):
+def without(
+    image: Float[torch.Tensor, "C H W"], places: Int[np.ndarray, "B 3"], patch: int, fill: Fill | None = None
+) -> Float[torch.Tensor, "B C H W"]:
     """Return the image (C, H, W) once for each place (channel, top, left), the patch there filled: (B, C, H, W)."""
     batch = image.repeat(len(places), 1, 1, 1)
-    for one, (channel, top, left) in zip(batch, places, strict=True):
+    for one, (channel, top, left) in zip(batch, places.tolist(), strict=True):
         filling = 0 if fill is None else torch.as_tensor(fill(channel, top, left))
         one[channel, top : top + patch, left : left + patch] = filling
     return batch
 
 
-def one_each(answer, n_images):
+def one_each(answer: torch.Tensor | np.ndarray, n_images: int) -> Float32[np.ndarray, " n_images"]:
     """Return what ``predict`` answered as a NumPy array (n_images,), or say how it does not fit."""
     answer = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer, np.float32)
     if answer.shape != (n_images,):
@@ -102,7 +137,9 @@ def one_each(answer, n_images):
     return answer
 
 
-def between_centres(starts, length, patch):
+def between_centres(
+    starts: Int[np.ndarray, " n_patches"], length: int, patch: int
+) -> Float[np.ndarray, "length n_patches"]:
     """Return (length, n_patches) weights that interpolate linearly between the patches' centres.
 
     A patch's centre is pixel ``start + patch // 2``; outside the outermost centres the nearest value holds.
@@ -112,7 +149,9 @@ def between_centres(starts, length, patch):
     return np.stack([np.interp(pixels, centres, one_patch) for one_patch in np.eye(len(starts))], axis=1)
 
 
-def on_pixels(values, shape, patch=8, stride=4):
+def on_pixels(
+    values: Float[np.ndarray, "C n_top n_left"], shape: Sequence[int], patch: int = 8, stride: int = 4
+) -> Float32[np.ndarray, "C H W"]:
     """Return values of patches (C, n_top, n_left) at the patches' centres, bilinear between: (C, H, W) float32.
 
     ``shape`` is the image's, (..., H, W).
@@ -121,7 +160,14 @@ def on_pixels(values, shape, patch=8, stride=4):
     return np.einsum("ht,ctl,wl->chw", rows, values, columns).astype(np.float32)
 
 
-def prediction_difference(predict, image, patch=8, stride=4, batch_size=128, fill=None):
+def prediction_difference(
+    predict: Predict,
+    image: Image,
+    patch: int = 8,
+    stride: int = 4,
+    batch_size: int = 128,
+    fill: Fill | None = None,
+) -> Float32[np.ndarray, "C H W"]:
     """Return |p(image) - p(image without a patch of one channel)| of every pixel: (C, H, W) float32.
 
     The absolute values of ``patch_differences``, written at the patches' centres by ``on_pixels``.
@@ -130,21 +176,23 @@ def prediction_difference(predict, image, patch=8, stride=4, batch_size=128, fil
     return on_pixels(np.abs(differences), np.shape(image), patch, stride)
 
 
-def region_differences(predict, image, regions, fill):
+def region_differences(
+    predict: Predict, image: Image, regions: Bool[np.ndarray, "R H W"], fill: Float[np.ndarray, "C R"]
+) -> Float32[np.ndarray, "C R"]:
     """Return p(image) - p(image with one region of one channel at one value): (C, R) float32, signed.
 
     ``image`` (C, H, W), ``regions`` (R, H, W) masks, ``fill`` (C, R) the values put in.
     """
     image = checked(image)
-    regions = torch.as_tensor(np.asarray(regions, bool), device=image.device)
+    masks = torch.as_tensor(regions, device=image.device)
     batch = image.repeat(np.size(fill), 1, 1, 1)
     for one, ((channel, region), value) in zip(batch, np.ndenumerate(fill), strict=True):
-        one[channel, regions[region]] = float(value)
+        one[channel, masks[region]] = float(value)
     with full_precision():
         return (one_each(predict(image[None]), 1) - one_each(predict(batch), len(batch))).reshape(np.shape(fill))
 
 
-def plane_vectors(model, planes):
+def plane_vectors(model: TumourModel, planes: Image) -> Float[torch.Tensor, "P vector"]:
     """Return the feature vectors (P, 256) of a patient's scaled planes (P, C, n, n), in true float32."""
     planes = torch.as_tensor(planes, dtype=torch.float32)
     if planes.ndim != 4:
@@ -153,7 +201,7 @@ def plane_vectors(model, planes):
         return model.feature_network.vectors(planes.to(model.device))
 
 
-def beside(model, vectors, index):
+def beside(model: TumourModel, vectors: Float[torch.Tensor, "P vector"], index: int) -> Predict:
     """Return ``predict`` for one plane: (B, C, n, n) images in its place -> (B,) probabilities of the patient.
 
     ``vectors`` (P, 256) are those of all planes, so that those of the others are not computed again.
@@ -161,14 +209,14 @@ def beside(model, vectors, index):
     """
     others = torch.cat([vectors[:index], vectors[index + 1 :]]).sum(0)
 
-    def predict(images):
+    def predict(images: Float[torch.Tensor, "B C n n"]) -> Float[torch.Tensor, " B"]:
         means = (others + model.feature_network.vectors(images.to(model.device))) / len(vectors)
         return model.predictive_network(means).softmax(1)[:, 1]
 
     return predict
 
 
-def plane_predictor(model, planes, index):
+def plane_predictor(model: TumourModel, planes: Image, index: int) -> Predict:
     """Return ``predict`` for one plane of a patient, see ``beside``.
 
     ``planes`` is (P, C, n, n), the patient's scaled images; ``model`` a ``networks.PatientModel``.
@@ -176,7 +224,9 @@ def plane_predictor(model, planes, index):
     return beside(model, plane_vectors(model, planes), index)
 
 
-def explain_patient(model, planes, patch=8, stride=4, batch_size=128):
+def explain_patient(
+    model: TumourModel, planes: Image, patch: int = 8, stride: int = 4, batch_size: int = 128
+) -> Float32[np.ndarray, "P C n n"]:
     """Return the prediction differences of all planes of a patient: (P, C, n, n) float32, as ``planes``."""
     planes = torch.as_tensor(planes, dtype=torch.float32).to(model.device)
     vectors = plane_vectors(model, planes)
@@ -187,16 +237,20 @@ def explain_patient(model, planes, patch=8, stride=4, batch_size=128):
     return np.stack(maps)
 
 
-def even_map(tissue, patch=8, stride=4):
+def even_map(tissue: Bool[np.ndarray, "H W"], patch: int = 8, stride: int = 4) -> Float32[np.ndarray, "H W"]:
     """Return the map (n, n) of a model to which all pixels of ``tissue`` (n, n) matter equally.
 
     A patch in a thin margin reaches beyond the tumour and blanks less tissue than one inside the core.
     """
-    tissue = np.asarray(tissue, np.float32)[None]
-    return prediction_difference(lambda images: images.flatten(1).sum(1), tissue, patch, stride)[0]
+    return prediction_difference(lambda images: images.flatten(1).sum(1), tissue[None], patch, stride)[0]
 
 
-def contribution(pda_map, core, region, even=None):
+def contribution(
+    pda_map: Float[np.ndarray, "_ _ _"],
+    core: Bool[np.ndarray, "n n"],
+    region: Bool[np.ndarray, "n n"],
+    even: Float[np.ndarray, "n n"] | None = None,
+) -> pd.DataFrame:
     """Return a frame, one row per parameter: the shares of core and margin in the sum of |differences|.
 
     ``pda_map`` is (4, n, n); ``core`` and ``region`` (core + margin, or the margin alone) are (n, n) masks.
@@ -204,34 +258,86 @@ def contribution(pda_map, core, region, even=None):
     as much per pixel as the core has ``margin == margin_even``. Shares are NaN where a parameter moves nothing.
     ``of_all`` is the parameter's share of all four.
     """
-    core, margin = np.asarray(core, bool), np.asarray(region, bool) & ~np.asarray(core, bool)
-    if np.shape(pda_map) != (len(CHANNELS), *core.shape) or core.shape != margin.shape:
-        raise ValueError(f"pda_map {np.shape(pda_map)} and core {core.shape}: expected (4, n, n) and (n, n)")
-    sums = np.array([[one[core].sum(), one[margin].sum()] for one in np.asarray(pda_map, float)])
+    margin = region & ~core
+    if pda_map.shape != (len(FOUR), *core.shape):
+        raise ValueError(f"pda_map {pda_map.shape} and core {core.shape}: expected (4, n, n) and (n, n)")
+    sums = np.array([[one[core].sum(), one[margin].sum()] for one in pda_map.astype(float)])
     total = sums.sum(1)
-    frame = pd.DataFrame(shares(sums, total[:, None]), columns=["core", "margin"])
-    frame.index = pd.Index(list(CHANNELS), name="parameter")
-    even = np.ones(core.shape) if even is None else np.asarray(even, float)
+    parameters = pd.Index([NAMES[field] for field in FOUR], name="parameter")
+    frame = pd.DataFrame(shares(sums, total[:, None]), columns=["core", "margin"], index=parameters)
+    even = np.ones(core.shape) if even is None else even.astype(float)
     frame["margin_even"] = shares(even[margin].sum(), even[core | margin].sum())
     return frame.assign(total=total, of_all=shares(total, total.sum()))
 
 
-def shares(part, whole):
+def shares(part: ArrayLike, whole: ArrayLike) -> Float[np.ndarray, "..."] | float:
     """Return part / whole, NaN where the whole is zero."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.broadcast_to(whole > 0, part.shape))
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)[()]
 
 
-def mean_interval(values, level=0.95, n_resamples=2000, seed=0):
-    """Return (mean, low, high) of one value per patient, patients drawn anew with replacement; NaN is left out.
+# --- one patient's central plane
 
-    Percentile bootstrap (Efron 1979). The interval is NaN with fewer than two patients.
+
+class CentralPlane(NamedTuple):
+    """A patient's scaled planes (P, 4, n, n), of which only the central one is changed."""
+
+    planes: np.ndarray
+    place: int  # of the central plane among the patient's
+    image: int  # of the central plane among all images
+
+
+def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str) -> CentralPlane:
+    """Return a patient's planes as the networks see them, and which one is central: of an even number the later."""
+    own = np.flatnonzero(images.patient == patient)
+    place = len(own) // 2
+    return CentralPlane(scale(images.select(own), scaling, region), place, int(own[place]))
+
+
+def central_predictor(model: TumourModel, central: CentralPlane) -> tuple[Predict, Float[torch.Tensor, "C n n"]]:
+    """Return ``predict`` for the central plane, see ``beside``, and that plane on the model's device."""
+    image = torch.from_numpy(central.planes[central.place]).to(model.device)
+    return plane_predictor(model, central.planes, central.place), image
+
+
+def explain_central(
+    model: TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 128
+) -> Float32[np.ndarray, "C n n"]:
+    """Return the prediction differences of a patient's central plane."""
+    return prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
+
+
+def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
+    """Return the masks of core and margin of one plane."""
+    return np.stack([images.core[index], images.region[index] & ~images.core[index]])
+
+
+def draw_explained(
+    mapped: MappedPlane,
+    difference: Float[np.ndarray, "4 n n"],
+    region: Bool[np.ndarray, "n n"],
+    extent_mm: tuple[float, float, float, float],
+    title: str,
+) -> Figure:
+    """Draw a plane as in the paper's Figure 2: B-mode, then each parametric overlay beside its prediction differences.
+
+    ``mapped`` has its B-mode; ``difference`` is shown inside ``region``, in percentage points on one scale.
+    Raises ``ValueError`` for a plane without B-mode.
     """
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return (float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
-    ends = bootstrap(
-        (values,), np.mean, confidence_level=level, n_resamples=n_resamples, method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return float(values.mean()), float(ends.low), float(ends.high)
+    if mapped.b_mode_db is None or mapped.b_mode_extent_mm is None:
+        raise ValueError("mapped has no B-mode: expected map_plane(..., with_b_mode=True)")
+    inside = mapped.core | mapped.margin
+    limits = 0.0, float(100 * difference.max() + 1e-9)
+    figure, axes = plt.subplots(5, 2, figsize=(10, 17))
+    for ax in axes[0]:
+        figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
+        figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
+    for (left, right), field, one in zip(axes[1:], FOUR, difference, strict=True):
+        figures.show_overlay(left, mapped, np.where(inside, getattr(mapped.maps, field), np.nan), LABELS[field])
+        points, label = np.where(region, 100 * one, np.nan), f"|Δp|, {NAMES[field]} / %"
+        figures.show_overlay(right, mapped, points, label, extent_mm, "magma", limits)
+    across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
+    for ax in axes.flat[1:]:
+        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
+    figure.suptitle(title)
+    return figure
