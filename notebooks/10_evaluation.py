@@ -27,25 +27,29 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 level: float = 0.95  # confidence level of all intervals
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.figures import use_book_style
-from helpers.judgement import chance, comparison, evaluation
+from helpers.judgement import auc_bootstrap, auc_interval, chance, evaluation
+from helpers.judgement.evaluation import proportion_interval, with_interval
+from helpers.judgement.printed import printed, printed_table2
 from helpers.settings import load_settings
 from IPython.display import Markdown
 from scipy.stats import norm
-from trust import audit
 
 use_book_style()
 settings = load_settings(profile, level=level)
 predictions = stages.models(settings, artifacts).predictions
+predictions = predictions.astype({"responder": bool})
 whose = settings.study.whose
 
 # %% [markdown]
@@ -56,12 +60,15 @@ whose = settings.study.whose
 # threshold; 0.5 is what a softmax with two outputs suggests, and it is fixed before anybody looks at the test
 # patients.
 
-# %%
+# %% tags=["hide-input"]
+title = {slug: spec.title for slug, spec in MODELS.items()}
 test = predictions[predictions.split == "test"]
-wide = test.pivot(index="patient", columns="model", values="probability")[list(MODELS)]
+wide = test.pivot(index="patient", columns="model", values="probability")
+wide = wide[list(MODELS)]
 responder = test.groupby("patient").responder.first()
-Markdown(wide.set_axis([spec.title for spec in MODELS.values()], axis=1).assign(responder=responder)
-         .sample(min(8, len(wide)), random_state=0).sort_index().to_markdown(floatfmt=".2f"))  # fmt: skip
+some = wide.rename(columns=title).assign(responder=responder)
+some = some.sample(min(8, len(wide)), random_state=0).sort_index()
+Markdown(some.to_markdown(floatfmt=".2f"))
 
 # %% [markdown]
 # ## Four counts
@@ -73,14 +80,15 @@ Markdown(wide.set_axis([spec.title for spec in MODELS.values()], axis=1).assign(
 # - *specificity* is the share of responders that are found.
 
 # %%
-counts = {
-    spec.title: evaluation.confusion(~rows.responder.astype(bool), rows.probability)._asdict()
-    for slug, spec in MODELS.items()
-    for rows in [test[test.model == slug]]
+lost = ~responder  # True for a non-responder, the positive class
+counts = {slug: evaluation.confusion(lost, wide[slug]) for slug in MODELS}
+
+# %% tags=["hide-input"]
+counts = pd.DataFrame(counts, index=evaluation.Confusion._fields).T
+readable = {
+    name: name.replace("_", " ").replace("non ", "non-") for name in counts
 }
-counts = pd.DataFrame(counts).T
-readable = {name: name.replace("_", " ").replace("non ", "non-") for name in counts}
-Markdown(counts.rename(columns=readable).to_markdown())
+Markdown(counts.rename(index=title, columns=readable).to_markdown())
 
 # %% [markdown]
 # ## An interval for a proportion
@@ -96,22 +104,29 @@ Markdown(counts.rename(columns=readable).to_markdown())
 # which is a quadratic in $p$. We use it for every proportion.
 
 # %%
-n_positive, n_negative = int((~responder.astype(bool)).sum()), int(responder.sum())
+n_positive, n_negative = int(lost.sum()), int(responder.sum())
 k = np.arange(n_positive + 1)
-wilson = np.array([evaluation.proportion_interval(found, n_positive, level) for found in k])
-half_width = norm.ppf((1 + level) / 2) * np.sqrt(k / n_positive * (1 - k / n_positive) / n_positive)
+share, z = k / n_positive, norm.ppf((1 + level) / 2)
+half_width = z * np.sqrt(share * (1 - share) / n_positive)
+wilson = np.array([proportion_interval(one, n_positive, level) for one in k])
 
-# %% mystnb={"figure": {"name": "fig-wilson", "caption": "Wald's and Wilson's intervals for the sensitivity, for every possible number of non-responders found in a test set with as many non-responders as this one (simulated unless a recorded cohort was given)."}, "image": {"alt": "Two sets of vertical error bars over the number of non-responders found; Wald's shrink to nothing at both ends and leave the range from 0 to 1, Wilson's do not."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-wilson", "caption": "Wald's and Wilson's intervals for the sensitivity, for every possible number of non-responders found in a test set with as many non-responders as this one (simulated unless a recorded cohort was given)."}, "image": {"alt": "Two sets of vertical error bars over the number of non-responders found; Wald's shrink to nothing at both ends and leave the range from 0 to 1, Wilson's do not."}}
 figure, ax = plt.subplots(figsize=(7, 3.6))
 for shift, low, high, name in [
-    (-0.1, k / n_positive - half_width, k / n_positive + half_width, "Wald"),
+    (-0.1, share - half_width, share + half_width, "Wald"),
     (0.1, wilson[:, 1], wilson[:, 2], "Wilson"),
 ]:
-    ax.vlines(k + shift, low, high, colors="C0" if name == "Wald" else "C1", lw=3, label=name)
-ax.plot(k, k / n_positive, "k_", ms=12)
+    colour = "C0" if name == "Wald" else "C1"
+    ax.vlines(k + shift, low, high, colors=colour, lw=3, label=name)
+ax.plot(k, share, "k_", ms=12)
 ax.axhspan(1, 1.15, color="0.9", zorder=0)
 ax.axhspan(-0.15, 0, color="0.9", zorder=0)
-ax.set(xlabel="non-responders found", ylabel="sensitivity", xticks=k[:: 1 + n_positive // 12], ylim=(-0.15, 1.15))
+ax.set(
+    xlabel="non-responders found",
+    ylabel="sensitivity",
+    xticks=k[:: 1 + n_positive // 12],
+    ylim=(-0.15, 1.15),
+)
 ax.legend(loc="upper left")
 plt.show()
 
@@ -127,23 +142,32 @@ plt.show()
 # a column how one responder fares.
 
 # %%
-rows = test[test.model == list(MODELS)[-1]]
-lost = ~rows.responder.to_numpy(bool)  # True for a non-responder
-score = rows.probability.to_numpy()
-wins = (score[lost][:, None] > score[~lost]) + 0.5 * (score[lost][:, None] == score[~lost])
-auc = wins.mean()
-variance = wins.mean(1).var(ddof=1) / lost.sum() + wins.mean(0).var(ddof=1) / (~lost).sum()
+slug = "ran_core_margin"
+score = wide[slug]
+positive, negative = score[lost].to_numpy()[:, None], score[~lost].to_numpy()
+wins = (positive > negative) + 0.5 * (positive == negative)
+auc, row, column = wins.mean(), wins.mean(1), wins.mean(0)
+variance = row.var(ddof=1) / len(row) + column.var(ddof=1) / len(column)
 
 # %%
-interval = {scale: evaluation.auc_interval(lost, score, level, scale) for scale in ("logit", "plain")}
-bootstrap = evaluation.auc_bootstrap(lost, score, level)
+intervals = {
+    "DeLong, logit scale": auc_interval(lost, score, level)[1:],
+    "DeLong, plain scale": auc_interval(lost, score, level, "plain")[1:],
+    "bootstrap of patients within each class": auc_bootstrap(
+        lost, score, level
+    ),
+}
+
+# %% tags=["hide-input"]
+lines = [
+    f"| {name} | {low:.3f} | {high:.3f} |"
+    for name, (low, high) in intervals.items()
+]
 Markdown(
-    f"With **{MODELS[rows.model.iloc[0]].title}** the non-responders win {wins.sum():g} of {wins.size} pairs: "
-    f"AUC {auc:.3f}, standard error {variance**0.5:.3f}.\n\n"
-    f"| {level:.0%} interval | from | to |\n|---|---|---|\n"
-    f"| DeLong, logit scale | {interval['logit'][1]:.3f} | {interval['logit'][2]:.3f} |\n"
-    f"| DeLong, plain scale | {interval['plain'][1]:.3f} | {interval['plain'][2]:.3f} |\n"
-    f"| bootstrap of patients within each class | {bootstrap[0]:.3f} | {bootstrap[1]:.3f} |"
+    f"With **{title[slug]}** the non-responders win {wins.sum():g} of "
+    f"{wins.size} pairs: AUC {auc:.3f}, standard error {variance**0.5:.3f}."
+    f"\n\n| {level:.0%} interval | from | to |\n|---|---|---|\n"
+    + "\n".join(lines)
 )
 
 # %% [markdown]
@@ -159,9 +183,12 @@ Markdown(
 # patients. The paper weights non-responders in training and does not say whether the printed loss is
 # weighted: ours is not.
 
-# %% tags=["table"]
+# %%
 table = evaluation.table2(predictions, level)
-Markdown(f"{whose} patients.\n\n" + evaluation.readable(table).to_markdown(disable_numparse=True))
+
+# %% tags=["table", "hide-input"]
+shown = evaluation.readable(table).to_markdown(disable_numparse=True)
+Markdown(f"{whose} patients.\n\n" + shown)
 
 # %% [markdown]
 # ## Table 2, printed
@@ -170,24 +197,30 @@ Markdown(f"{whose} patients.\n\n" + evaluation.readable(table).to_markdown(disab
 # figures, and simulated ones more so: the two tables are not meant to agree digit by digit but to be read in the
 # same way. The chapter that audits the paper asks what the printed half-widths are.
 
-# %%
-printed = audit.printed_table2()
-Markdown(evaluation.readable(printed).to_markdown(disable_numparse=True))
+# %% tags=["hide-input"]
+paper = printed_table2()
+Markdown(evaluation.readable(paper).to_markdown(disable_numparse=True))
 
-# %% mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; simulated unless a recorded cohort was given) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; simulated unless a recorded cohort was given) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
-rate = evaluation.no_information_rate(~responder.astype(bool))
-for ax, name, nothing in zip(axes, ("test_accuracy", "test_auc"), (rate, 0.5), strict=True):
-    value = table[name]
+rate = evaluation.no_information_rate(lost)
+for ax, name, label, nothing in [
+    (axes[0], "test_accuracy", "test accuracy", rate),
+    (axes[1], "test_auc", "test AUC", 0.5),
+]:
+    value, width = table[name], paper[f"{name}_half_width"]
     errors = [value - table[f"{name}_low"], table[f"{name}_high"] - value]
-    ax.errorbar(value, table.index - 0.12, xerr=errors, fmt="ko", capsize=3, label="computed")
-    ax.errorbar(printed[name], printed.index + 0.12, xerr=printed[f"{name}_half_width"], fmt="s",
-                color="0.6", capsize=3, label="printed")  # fmt: skip
+    ours = {"xerr": errors, "fmt": "ko", "label": "computed"}
+    theirs = {"xerr": width, "fmt": "s", "color": "0.6", "label": "printed"}
+    ax.errorbar(value, table.index - 0.12, capsize=3, **ours)
+    ax.errorbar(paper[name], paper.index + 0.12, capsize=3, **theirs)
     ax.axvline(nothing, color="C3", ls=":")
-    ax.set(xlabel=name.replace("_", " ").replace("auc", "AUC"), xlim=(0, 1.02))
-axes[0].set(yticks=table.index, yticklabels=[f"{spec.number}  {spec.title}" for spec in MODELS.values()])
+    ax.set(xlabel=label, xlim=(0, 1.02))
+names = [f"{spec.number}  {spec.title}" for spec in MODELS.values()]
+axes[0].set(yticks=table.index, yticklabels=names)
 axes[0].invert_yaxis()
-figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncol=2)
+handles = axes[1].get_legend_handles_labels()
+figure.legend(*handles, loc="outside lower center", ncol=2)
 plt.show()
 
 # %% [markdown]
@@ -196,15 +229,23 @@ plt.show()
 # A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *no-information rate*.
 
 # %%
-better = [MODELS[slug].title for slug in MODELS if table.test_accuracy[MODELS[slug].number] > rate]
-sure = [spec.title for spec in MODELS.values() if table.test_accuracy_low[spec.number] > rate]
+rate = evaluation.no_information_rate(lost)
+better, sure = table.test_accuracy > rate, table.test_accuracy_low > rate
 paper_rate = evaluation.no_information_rate(np.repeat([True, False], [10, 40]))
-paper_better = printed.index[printed.test_accuracy > paper_rate]
+paper_better = paper.index[paper.test_accuracy > paper_rate]
+
+# %% tags=["hide-input"]
+better, sure = (
+    [spec.title for spec in MODELS.values() if told[spec.number]]
+    for told in (better, sure)
+)
 Markdown(
-    f"In this test set ({n_positive} non-responders, {n_negative} responders) the no-information rate "
-    f"is **{rate:.1%}**. Models with a higher test accuracy: {'; '.join(better) or 'none'}. Models whose whole "
-    f"interval lies above it: {'; '.join(sure) or 'none'}.\n\nIn the paper's test set, 40 of 50 respond and the "
-    f"rate is {paper_rate:.0%}; of its models, numbers {' and '.join(map(str, paper_better))} exceed it."
+    f"In this test set ({n_positive} non-responders, {n_negative} responders) "
+    f"the no-information rate is **{rate:.1%}**. Models with a higher test "
+    f"accuracy: {'; '.join(better) or 'none'}. Models whose whole interval lies "
+    f"above it: {'; '.join(sure) or 'none'}.\n\nIn the paper's test set, 40 of "
+    f"50 respond and the rate is {paper_rate:.0%}; of its models, numbers "
+    f"{' and '.join(map(str, paper_better))} exceed it."
 )
 
 # %% [markdown]
@@ -214,22 +255,32 @@ Markdown(
 #
 # ## How many non-responders would it take?
 
-# %% mystnb={"figure": {"name": "fig-patients", "caption": "Half the width of Wilson's interval around a sensitivity of 0.7 against the number of non-responders in the test set. Vertical line: this test set (simulated unless a recorded cohort was given)."}, "image": {"alt": "A falling curve: the half-width of the interval shrinks with the square root of the number of non-responders."}}
+# %%
 sizes = np.arange(10, 310, 10)
-widths = np.array([np.ptp(evaluation.proportion_interval(7 * n // 10, n, level)[1:]) / 2 for n in sizes])
+ends = [proportion_interval(7 * n // 10, n, level)[1:] for n in sizes]
+widths = np.ptp(ends, axis=1) / 2
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients", "caption": "Half the width of Wilson's interval around a sensitivity of 0.7 against the number of non-responders in the test set. Vertical line: this test set (simulated unless a recorded cohort was given)."}, "image": {"alt": "A falling curve: the half-width of the interval shrinks with the square root of the number of non-responders."}}
 figure, ax = plt.subplots(figsize=(6, 3.2))
 ax.plot(sizes, 100 * widths, ".-")
 ax.axvline(n_positive, color="C3", ls=":")
-ax.set(xlabel="non-responders tested", ylabel="half-width / points", ylim=(0, None))
+ax.set(
+    xlabel="non-responders tested",
+    ylabel="half-width / points",
+    ylim=(0, None),
+)
 plt.show()
 
-# %%
+# %% tags=["hide-input"]
 enough = sizes[np.argmax(widths <= 0.10)]
-low, high = evaluation.proportion_interval(7, 10, level)[1:]
+low, high = proportion_interval(7, 10, level)[1:]
+percent = printed("Table 1", "Response: non-responder")
 Markdown(
-    f"Seven of ten non-responders found, as in three of the paper's four models, is compatible with true "
-    f"sensitivities from {low:.0%} to {high:.0%}. For plus or minus ten points one needs about {enough} "
-    f"non-responders, which are about {enough / 0.238:.0f} patients when 23.8 % do not respond."
+    f"Seven of ten non-responders found, as in three of the paper's four "
+    f"models, is compatible with true sensitivities from {low:.0%} to "
+    f"{high:.0%}. For plus or minus ten points one needs about {enough} "
+    f"non-responders, which are about {100 * enough / float(percent):.0f} "
+    f"patients when {percent} % do not respond."
 )
 
 # %% [markdown]
@@ -241,14 +292,24 @@ Markdown(
 # A) / 50}$, as if the AUC were a proportion of 50 patients, which the half-widths printed in the paper equal.
 
 # %%
-truths = [0.7, 0.8, 0.86, 0.9]
-coverage = pd.DataFrame({
-    "as a proportion of 50": [chance.coverage_as_proportion(auc, level=level) for auc in truths],
-    "DeLong, plain": [evaluation.coverage(auc, 10, 40, level=level, scale="plain") for auc in truths],
-    "DeLong, logit": [evaluation.coverage(auc, 10, 40, level=level) for auc in truths],
-}, index=pd.Index(truths, name="true AUC"))  # fmt: skip
+coverage = {
+    truth: {
+        "as a proportion of 50": chance.coverage_as_proportion(
+            truth, level=level
+        ),
+        "DeLong, plain": chance.coverage(
+            truth, 10, 40, level=level, scale="plain"
+        ),
+        "DeLong, logit": chance.coverage(truth, 10, 40, level=level),
+    }
+    for truth in (0.7, 0.8, 0.86, 0.9)
+}
+
+# %% tags=["hide-input"]
+coverage = pd.DataFrame(coverage).T.rename_axis("true AUC")
 Markdown(
-    f"Share of 4,000 simulated studies, 10 against 40 patients, whose {level:.0%} interval holds the true AUC:\n\n"
+    "Share of 4,000 simulated studies, 10 against 40 patients, whose "
+    f"{level:.0%} interval holds the true AUC:\n\n"
     + coverage.to_markdown(floatfmt=".3f")
 )
 
@@ -266,26 +327,36 @@ Markdown(
 #   others, equally good models are each right in half of the cases: a coin, and an exact p-value.
 
 # %%
-probability = wide.loc[responder.index]
-pairs = comparison.compare_models(~responder.astype(bool), probability, level)
-title = {slug: spec.title for slug, spec in MODELS.items()}
-shown = pd.DataFrame({
-    "model": pairs.model.map(title),
-    "against": pairs.against.map(title),
-    "AUC difference": [f"{row.auc_difference:+.2f} ({row.low:+.2f} to {row.high:+.2f})" for row in pairs.itertuples()],
-    "DeLong p": pairs.delong_p,
-    "only this / only the other right": pairs.only_model_right.astype(str) + " / " + pairs.only_against_right.astype(str),
-    "McNemar p": pairs.mcnemar_p,
-})  # fmt: skip
-Markdown(f"{whose} test patients.\n\n" + shown.to_markdown(index=False, floatfmt=".3f", missingval="same order"))
+pairs = evaluation.compare_models(lost, wide, level)
+
+# %% tags=["hide-input"]
+three = pairs[["auc_difference", "low", "high"]].itertuples(index=False)
+only = pairs[["only_model_right", "only_against_right"]].astype(str)
+shown = pd.DataFrame(
+    {
+        "model": pairs.model.map(title),
+        "against": pairs.against.map(title),
+        "AUC difference": [with_interval(one, "+.2f") for one in three],
+        "DeLong p": pairs.delong_p,
+        "only this / only the other right": only.agg(" / ".join, axis=1),
+        "McNemar p": pairs.mcnemar_p,
+    }
+)
+shown = shown.to_markdown(index=False, floatfmt=".3f", missingval="same order")
+Markdown(f"{whose} test patients.\n\n" + shown)
 
 # %%
 p_values = pairs[["delong_p", "mcnemar_p"]].fillna(1.0)
-n_clear, n_kept = ((p_values < limit).sum() for limit in (1 - level, (1 - level) / len(pairs)))
+n_clear = (p_values < 1 - level).sum()
+n_kept = (p_values < (1 - level) / len(pairs)).sum()  # Bonferroni
+
+# %% tags=["hide-input"]
 Markdown(
-    f"Of {len(pairs)} pairs of models, DeLong's test tells **{n_clear.delong_p}** apart at the {1 - level:.0%} level and "
-    f"McNemar's **{n_clear.mcnemar_p}**; after dividing the level by the number of comparisons (Bonferroni), "
-    f"{n_kept.delong_p} and {n_kept.mcnemar_p}. The widest interval of a difference spans "
+    f"Of {len(pairs)} pairs of models, DeLong's test tells "
+    f"**{n_clear.delong_p}** apart at the {1 - level:.0%} level and McNemar's "
+    f"**{n_clear.mcnemar_p}**; after dividing the level by the number of "
+    f"comparisons (Bonferroni), {n_kept.delong_p} and {n_kept.mcnemar_p}. The "
+    f"widest interval of a difference spans "
     f"{(pairs.high - pairs.low).max():.2f} of AUC."
 )
 
@@ -320,7 +391,7 @@ Markdown(
 #
 # ```python
 # rows = predictions[(predictions.model == "ran_core_margin") & (predictions.split == "validation")]
-# scores = np.sort(rows.probability[~rows.responder.astype(bool)])
+# scores = np.sort(rows.probability[~rows.responder])
 # threshold = scores[int(np.floor(0.2 * len(scores)))]
 # evaluation.table2(predictions, level, threshold).loc[4]
 # ```
@@ -342,7 +413,7 @@ Markdown(
 #
 # ```python
 # positive = np.repeat([True, False], [10, 40])
-# evaluation.auc_interval(positive, positive.astype(float)), evaluation.proportion_interval(10, 10)
+# auc_interval(positive, positive.astype(float)), proportion_interval(10, 10)
 # ```
 #
 # The AUC's interval ends at 1 and begins where ten independent pairs would all be won with a probability of
