@@ -29,24 +29,28 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 level: float = 0.95  # confidence level of all intervals
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.figures import use_book_style
-from helpers.judgement import calibration, evaluation, roc
+from helpers.judgement import auc_interval, calibration, roc
+from helpers.judgement.evaluation import with_interval
+from helpers.judgement.printed import printed_table2
 from helpers.settings import load_settings
 from IPython.display import HTML, Markdown
-from trust import audit
 
 use_book_style()
 settings = load_settings(profile, level=level)
-predictions = stages.models(settings, artifacts).predictions.astype({"responder": bool})
+predictions = stages.models(settings, artifacts).predictions
+predictions = predictions.astype({"responder": bool})
 whose = settings.study.whose
 
 # %% [markdown]
@@ -60,14 +64,21 @@ whose = settings.study.whose
 # - false positive rate = 1 - specificity = share of responders above it.
 
 # %%
-slug = list(MODELS)[-1]
-rows = predictions[(predictions.model == slug) & (predictions.split == "test")]
+slug = "ran_core_margin"
+test = predictions[predictions.split == "test"]
+rows = test[test.model == slug]
 walk = rows.sort_values("probability", ascending=False)
-walk["sensitivity"] = (~walk.responder).cumsum() / (~walk.responder).sum()
-walk["false positive rate"] = walk.responder.cumsum() / walk.responder.sum()
-Markdown(f"First steps of {MODELS[slug].title}, {whose.lower()} test patients:\n\n"
-         + walk[["patient", "responder", "probability", "sensitivity", "false positive rate"]]
-         .head(8).to_markdown(index=False, floatfmt=".3f"))  # fmt: skip
+passed, lost = walk.responder, ~walk.responder
+walk["sensitivity"] = lost.cumsum() / lost.sum()
+walk["false positive rate"] = passed.cumsum() / passed.sum()
+
+# %% tags=["hide-input"]
+columns = ["patient", "responder", "probability"]
+steps = walk[[*columns, "sensitivity", "false positive rate"]].head(8)
+Markdown(
+    f"First steps of {MODELS[slug].title}, {whose.lower()} test patients:\n\n"
+    + steps.to_markdown(index=False, floatfmt=".3f")
+)
 
 # %% [markdown]
 # `roc.roc_curve` does the same for all distinct scores at once, tied patients in one step. The area
@@ -75,21 +86,29 @@ Markdown(f"First steps of {MODELS[slug].title}, {whose.lower()} test patients:\n
 # counts the non-responders already passed, those that beat this responder.
 
 # %%
-false_positive, true_positive, threshold = roc.roc_curve(~rows.responder, rows.probability)
+lost = ~rows.responder
+false_positive, true_positive, _ = roc.roc_curve(lost, rows.probability)
 area = np.trapezoid(true_positive, false_positive)
-auc, low, high = evaluation.auc_interval(~rows.responder, rows.probability, level)
-Markdown(f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; difference {abs(area - auc):.1e}.")
+auc, low, high = auc_interval(lost, rows.probability, level)
+
+# %% tags=["hide-input"]
+Markdown(
+    f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; "
+    f"difference {abs(area - auc):.1e}."
+)
 
 # %% [markdown]
 # The curve of a small test set is a staircase, and its steps are patients.
 
-# %%
-n_positive, n_negative = (~rows.responder).sum(), rows.responder.sum()
+# %% tags=["hide-input"]
+n_positive, n_negative = lost.sum(), rows.responder.sum()
 Markdown(
-    f"Here one non-responder is a step of {1 / n_positive:.1%} in sensitivity and can move the AUC by up to "
-    f"{1 / n_positive:.3f}; one responder is {1 / n_negative:.1%} in specificity. In the paper's test set, 10 "
-    f"against 40, these are {1 / 10:.0%} and {1 / 40:.1%}, and its four AUCs span "
-    f"{np.ptp(audit.printed_table2().test_auc):.2f}: less than one non-responder can move."
+    f"Here one non-responder is a step of {1 / n_positive:.1%} in sensitivity "
+    f"and can move the AUC by up to {1 / n_positive:.3f}; one responder is "
+    f"{1 / n_negative:.1%} in specificity. In the paper's test set, 10 against "
+    f"40, these are {1 / 10:.0%} and {1 / 40:.1%}, and its four AUCs span "
+    f"{np.ptp(printed_table2().test_auc):.2f}: less than one non-responder can "
+    f"move."
 )
 
 # %% [markdown]
@@ -100,15 +119,22 @@ Markdown(
 # stated level (Pepe 2003). The band is what all rectangles cover. The validation patients chose when training
 # stopped, so their curves are no evidence; they are drawn because the paper draws them.
 
-# %% mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for validation and test patients, after Figure 4 of the paper (simulated unless a recorded cohort was given), with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for validation and test patients, after Figure 4 of the paper (simulated unless a recorded cohort was given), with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
 figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.4), sharex=True, sharey=True)
-for ax, (name, spec), letter in zip(axes.flat, MODELS.items(), "ABCD", strict=True):
+four = zip(axes.flat, MODELS.items(), "ABCD", strict=True)
+for ax, (name, spec), letter in four:
     of_model = predictions[predictions.model == name]
     for split, colour in [("validation", "C1"), ("test", "C0")]:
         part = of_model[of_model.split == split]
-        roc.draw(ax, ~part.responder, part.probability, colour, split, level, with_band=split == "test")
+        two, band = (~part.responder, part.probability), split == "test"
+        roc.draw(ax, *two, colour, split, level, with_band=band)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
-    ax.set(title=f"{letter}  {spec.title}", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    ax.set(
+        title=f"{letter}  {spec.title}",
+        aspect="equal",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
     ax.legend(loc="lower right", fontsize=9)
 figure.supxlabel("1 - specificity (responders called non-responders)")
 figure.supylabel("sensitivity (non-responders found)")
@@ -121,13 +147,13 @@ plt.show()
 # right of the line is called a non-responder. Watch what a few non-responders do to the intervals. The positive
 # predictive value is the share of true alarms among the alarms.
 
-# %%
-test = predictions[predictions.split == "test"]
-HTML(roc.interactive(
-    {spec.title: (~part.responder, part.probability)
-     for name, spec in MODELS.items() for part in [test[test.model == name]]},
-    level=level, whose=f"{whose} test patients",
-))  # fmt: skip
+# %% tags=["hide-input"]
+curves = {
+    spec.title: (~part.responder, part.probability)
+    for name, spec in MODELS.items()
+    for part in [test[test.model == name]]
+}
+HTML(roc.interactive(curves, level=level, whose=f"{whose} test patients"))
 
 # %% [markdown]
 # A threshold found by looking at these patients is a threshold fitted to them. To *use* one, choose it on other
@@ -139,14 +165,18 @@ HTML(roc.interactive(
 # sensitivity, precision for the positive predictive value; guessing has the precision of the share of
 # non-responders. Unlike the ROC curve, this one changes when non-responders become rarer.
 
-# %% mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the test patients (simulated unless a recorded cohort was given), with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the test patients (simulated unless a recorded cohort was given), with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
 figure, ax = plt.subplots(figsize=(6.5, 4))
 for number, (name, spec) in enumerate(MODELS.items()):
     part = test[test.model == name]
-    precision, recall, average = roc.precision_recall(~part.responder, part.probability)
-    ax.step(recall, precision, where="post", color=f"C{number}", label=f"{spec.title}: {average:.2f}")
-ax.axhline((~rows.responder).mean(), color="0.6", ls=":")
-ax.set(xlabel="recall (non-responders found)", ylabel="precision", xlim=(0, 1), ylim=(0, 1.03))
+    precision, recall, average = roc.precision_recall(
+        ~part.responder, part.probability
+    )
+    label = f"{spec.title}: {average:.2f}"
+    ax.step(recall, precision, where="post", color=f"C{number}", label=label)
+ax.axhline(lost.mean(), color="0.6", ls=":")
+ax.set(xlabel="recall (non-responders found)", ylabel="precision")
+ax.set(xlim=(0, 1), ylim=(0, 1.03))
 ax.legend(fontsize=9)
 plt.show()
 
@@ -164,22 +194,31 @@ plt.show()
 # cut the list into five groups, and compare.
 
 # %%
-test = test.assign(unweighted=calibration.unweighted(test.probability, settings.training.class_weight))
-sources = {"as the model says it": "probability", "class weight undone": "unweighted"}
+weight = settings.training.class_weight
+test = test.assign(unweighted=calibration.unweighted(test.probability, weight))
+sources = {
+    "as the model says it": "probability",
+    "class weight undone": "unweighted",
+}
 
-# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the test patients (simulated unless a recorded cohort was given): share of non-responders in five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the test patients (simulated unless a recorded cohort was given): share of non-responders in five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
 figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.8), sharex=True, sharey=True)
+looks = [("C0", "o"), ("C1", "s")]
 for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
     part = test[test.model == name]
-    for (label, column), marker, colour in zip(sources.items(), "os", ("C0", "C1"), strict=True):
-        groups = calibration.reliability(~part.responder, part[column], 5, level)
-        ax.vlines(groups.predicted, groups.low, groups.high, color=colour, alpha=0.5)
-        ax.plot(groups.predicted, groups.observed, marker, color=colour, label=label)
+    for (label, column), look in zip(sources.items(), looks, strict=True):
+        groups = calibration.reliability(
+            ~part.responder, part[column], 5, level
+        )
+        x, colour = groups.predicted, look[0]
+        ax.vlines(x, groups.low, groups.high, color=colour, alpha=0.5)
+        ax.plot(x, groups.observed, look[1], color=colour, label=label)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
     ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
 _ = [ax.set_xlabel("predicted") for ax in axes[1]]
 _ = [ax.set_ylabel("share of non-responders") for ax in axes[:, 0]]
-figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=2, fontsize=10)
+handles = axes[0, 0].get_legend_handles_labels()
+figure.legend(*handles, loc="outside lower center", ncol=2, fontsize=10)
 plt.show()
 
 # %% [markdown]
@@ -190,26 +229,33 @@ plt.show()
 
 
 # %%
-def with_interval(three):
-    """Return (value, low, high) as text."""
-    return "cannot be estimated" if np.isnan(three[0]) else "{:.2f} ({:.2f} to {:.2f})".format(*three)
+judged = {
+    (name, label): (
+        calibration.brier(~part.responder, part[column], level),
+        calibration.calibration_line(~part.responder, part[column], level),
+    )
+    for name in MODELS
+    for label, column in sources.items()
+    for part in [test[test.model == name]]
+}
 
-
-summary = []
-for name, spec in MODELS.items():
-    part = test[test.model == name]
-    for label, column in sources.items():
-        line = calibration.calibration_line(~part.responder, part[column], level)
-        score = calibration.brier(~part.responder, part[column], level)
-        texts = [
-            with_interval(three) for three in (score, line.loc["intercept"].to_list(), line.loc["slope"].to_list())
-        ]
-        summary.append((spec.title, label, *texts))
-share = (~rows.responder).mean()
+# %% tags=["hide-input"]
+summary = [
+    {
+        "model": MODELS[name].title,
+        "probability": label,
+        "Brier": with_interval(score),
+        "intercept": with_interval(line.loc["intercept"]),
+        "slope": with_interval(line.loc["slope"]),
+    }
+    for (name, label), (score, line) in judged.items()
+]
+share = lost.mean()
 Markdown(
-    f"{whose} test patients; C = {settings.training.class_weight:g}. Everybody given the share of non-responders, {share:.0%}, "
-    f"scores a Brier of {share * (1 - share):.2f}.\n\n"
-    + pd.DataFrame(summary, columns=["model", "probability", "Brier", "intercept", "slope"]).to_markdown(index=False)
+    f"{whose} test patients; C = {weight:g}. Everybody given the share of "
+    f"non-responders, {share:.0%}, scores a Brier of "
+    f"{share * (1 - share):.2f}.\n\n"
+    + pd.DataFrame(summary).to_markdown(index=False)
 )
 
 # %% [markdown]
@@ -232,36 +278,45 @@ Markdown(
 # %%
 thresholds = np.linspace(0.02, 0.6, 59)
 benefit = {
-    name: calibration.net_benefit(~part.responder, part.unweighted, thresholds, level)
+    name: calibration.net_benefit(
+        ~part.responder, part.unweighted, thresholds, level
+    )
     for name in MODELS
     for part in [test[test.model == name]]
 }
 
-# %% mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the test patients (simulated unless a recorded cohort was given). Left: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. Right: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "Left: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. Right: the gain of the last model around zero with a wide band."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the test patients (simulated unless a recorded cohort was given). Left: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. Right: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "Left: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. Right: the gain of the last model around zero with a wide band."}}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
 for name, spec in MODELS.items():
     left.plot(benefit[name].model, label=spec.title)
 last = benefit[slug]
 left.plot(last.everybody, color="0.3", ls="--", label="everybody")
 left.plot(last.nobody, color="0.3", ls=":", label="nobody")
-left.set(ylabel="net benefit per patient", ylim=(-0.12, None), xlabel="threshold")
+left.set(ylabel="net benefit per patient", xlabel="threshold")
+left.set(ylim=(-0.12, None))
 left.legend(fontsize=9)
 right.plot(last.gain, color="C3")
-right.fill_between(thresholds, last.low, last.high, color="C3", alpha=0.15, lw=0)
+right.fill_between(
+    thresholds, last.low, last.high, color="C3", alpha=0.15, lw=0
+)
 right.axhline(0, color="0.3", ls=":")
 right.set(ylabel=f"gain of {MODELS[slug].title}", xlabel="threshold")
 plt.show()
 
 # %%
+last = benefit[slug]
 useful, sure = last.index[last.gain > 0], last.index[last.low > 0]
+
+# %% tags=["hide-input"]
 span = (
-    f"at {len(useful)} of {len(last)} thresholds, {useful.min():.2f} to {useful.max():.2f}"
+    f"at {len(useful)} of {len(last)} thresholds, {useful.min():.2f} to "
+    f"{useful.max():.2f}"
     if len(useful)
     else "nowhere"
 )
 Markdown(
-    f"{MODELS[slug].title} is worth more than both simple rules {span}; its whole interval lies above zero at "
-    f"{len(sure)} of {len(last)}."
+    f"{MODELS[slug].title} is worth more than both simple rules {span}; its "
+    f"whole interval lies above zero at {len(sure)} of {len(last)}."
 )
 
 # %% [markdown]
@@ -287,7 +342,7 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# from helpers.judgement.comparison import auc_difference
+# from helpers.judgement import auc_difference
 #
 # wide = test.pivot(index="patient", columns="model", values="probability")
 # positive = ~test.groupby("patient").responder.first().loc[wide.index]
@@ -309,8 +364,8 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# evaluation.auc_interval(rows.responder, 1 - rows.probability, level)
-# evaluation.auc_interval(~rows.responder, rows.probability, level)
+# auc_interval(rows.responder, 1 - rows.probability, level)
+# auc_interval(~rows.responder, rows.probability, level)
 # roc.precision_recall(rows.responder, 1 - rows.probability)[2]
 # ```
 #
