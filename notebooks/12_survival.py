@@ -29,10 +29,12 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 level: float = 0.95  # confidence level of all intervals
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -40,14 +42,16 @@ from helpers import stages
 from helpers.data.study import MODELS
 from helpers.figures import use_book_style
 from helpers.judgement import survival
+from helpers.judgement.evaluation import p_text, with_interval
+from helpers.judgement.printed import printed
 from helpers.settings import load_settings
 from IPython.display import Markdown
 from scipy.stats import norm
-from trust import audit
 
 use_book_style()
 settings = load_settings(profile, level=level)
-patients = stages.cohort(settings, artifacts).astype({"responder": bool, "recurrence": bool})
+patients = stages.cohort(settings, artifacts)
+patients = patients.astype({"responder": bool, "recurrence": bool})
 predictions = stages.models(settings, artifacts).predictions
 whose = settings.study.whose
 
@@ -59,13 +63,20 @@ whose = settings.study.whose
 # unknown afterwards. Leaving censored patients out would throw away good news; counting them as cured would
 # invent it.
 
-# %%
+# %% tags=["hide-input"]
 followed = patients.groupby("responder").agg(
-    patients=("recurrence", "size"), recurrences=("recurrence", "sum"), median_years=("duration_years", "median")
-)  # fmt: skip
-followed.index = followed.index.map({True: "responders", False: "non-responders"}).rename("group")
-Markdown(f"{whose} cohort:\n\n" + followed.rename(columns={"median_years": "median time observed / years"})
-         .to_markdown(floatfmt=("", ".0f", ".0f", ".1f")))  # fmt: skip
+    **{
+        "patients": ("recurrence", "size"),
+        "recurrences": ("recurrence", "sum"),
+        "median time observed / years": ("duration_years", "median"),
+    }
+)
+names = {True: "responders", False: "non-responders"}
+followed.index = followed.index.map(names).rename("group")
+Markdown(
+    f"{whose} cohort:\n\n"
+    + followed.to_markdown(floatfmt=("", ".0f", ".0f", ".1f"))
+)
 
 # %% [markdown]
 # ## The Kaplan-Meier curve
@@ -78,21 +89,31 @@ Markdown(f"{whose} cohort:\n\n" + followed.rename(columns={"median_years": "medi
 # Censored patients count in $n_i$ as long as they were seen, and drop out without a step.
 
 # %%
-non_responders = patients[~patients.responder]
-table = survival.kaplan_meier(non_responders.duration_years, non_responders.recurrence, level)
+lost = patients[~patients.responder]
+table = survival.kaplan_meier(lost.duration_years, lost.recurrence, level)
 by_hand = (1 - table.events / table.at_risk).cumprod()
+
+# %% tags=["hide-input"]
+first = table[table.events > 0].head(5)
 Markdown(
-    f"Product by hand and `kaplan_meier` differ by at most {abs(by_hand - table.survival).max():.1e}. "
+    f"Product by hand and `kaplan_meier` differ by at most "
+    f"{abs(by_hand - table.survival).max():.1e}. "
     "First recurrences among non-responders:\n\n"
-    + table[table.events > 0]
-    .head(5)
-    .rename(columns={"at_risk": "at risk"})
-    .to_markdown(floatfmt=(".2f", ".0f", ".0f", ".3f", ".3f", ".3f"))
+    + first.rename(columns={"at_risk": "at risk"}).to_markdown(
+        floatfmt=(".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
+    )
 )
 
-# %% mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All patients of the cohort (simulated unless a recorded one was given). Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All patients of the cohort (simulated unless a recorded one was given). Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
 figure, ax = plt.subplots(figsize=(6.5, 4))
-survival.plot_groups(ax, patients.duration_years, patients.recurrence, ~patients.responder, level, until_years=10)
+survival.plot_groups(
+    ax,
+    patients.duration_years,
+    patients.recurrence,
+    ~patients.responder,
+    level,
+    until_years=10,
+)
 plt.show()
 
 # %% [markdown]
@@ -105,7 +126,7 @@ plt.show()
 
 # %%
 def expected_recurrences(duration, event, group):
-    """Return (observed, expected, variance) of events in the True group, if the groups did not differ."""
+    """Return observed, expected and variance of events in the True group."""
     observed, expected, variance = 0, 0.0, 0.0
     for time in np.unique(duration[event]):
         at_risk, now = duration >= time, (duration == time) & event
@@ -117,13 +138,19 @@ def expected_recurrences(duration, event, group):
 
 
 # %%
-duration, event = patients.duration_years.to_numpy(), patients.recurrence.to_numpy()
-observed, expected, variance = expected_recurrences(duration, event, ~patients.responder.to_numpy())
-truth = survival.compare(duration, event, ~patients.responder, level)
+duration = patients.duration_years.to_numpy()
+event, group = patients.recurrence.to_numpy(), ~patients.responder.to_numpy()
+observed, expected, variance = expected_recurrences(duration, event, group)
+z = (observed - expected) / variance**0.5
+truth = survival.compare(duration, event, group, level)
+
+# %% tags=["hide-input"]
 Markdown(
-    f"All {whose.lower()} patients: {observed} recurrences among non-responders, {expected:.1f} expected if response "
-    f"made no difference; $z$ = {(observed - expected) / variance**0.5:.2f}, from which a normal distribution gives "
-    f"p = {2 * norm.sf(abs(observed - expected) / variance**0.5):.2g}; `survival.compare`: p = {truth.p_value:.2g}."
+    f"All {whose.lower()} patients: {observed} recurrences among "
+    f"non-responders, {expected:.1f} expected if response made no difference; "
+    f"$z$ = {z:.2f}, from which a normal distribution gives "
+    f"p = {2 * norm.sf(abs(z)):.2g}; `survival.compare`: "
+    f"p = {truth.p_value:.2g}."
 )
 
 # %% [markdown]
@@ -138,18 +165,25 @@ Markdown(
 # leave are like those who stay.
 
 # %%
-horizon_years = min(10.0, *patients.groupby("responder").duration_years.max())
+of_response = patients.groupby("responder")
+horizon_years = min(10.0, *of_response.duration_years.max())
 means = {
-    group: survival.restricted_mean(rows.duration_years, rows.recurrence, horizon_years)
-    for group, rows in patients.groupby("responder")
+    responder: survival.restricted_mean(
+        rows.duration_years, rows.recurrence, horizon_years
+    )
+    for responder, rows in of_response
 }
 difference, low, high = survival.restricted_mean_difference(
-    patients.duration_years, patients.recurrence, ~patients.responder, horizon_years, level
+    duration, event, group, horizon_years, level
 )
+
+# %% tags=["hide-input"]
 Markdown(
-    f"Of the first {horizon_years:.1f} years, responders live {means[True][0]:.2f} and non-responders "
-    f"{means[False][0]:.2f} free of recurrence: a difference of {difference:.2f} years ({low:.2f} to {high:.2f}). "
-    f"The hazard ratio is {truth.hazard_ratio:.2f}; that it drifts with time has a p-value of {truth.proportional_p:.2f}."
+    f"Of the first {horizon_years:.1f} years, responders live "
+    f"{means[True][0]:.2f} and non-responders {means[False][0]:.2f} free of "
+    f"recurrence: a difference of {difference:.2f} years ({low:.2f} to "
+    f"{high:.2f}). The hazard ratio is {truth.hazard_ratio:.2f}; that it drifts "
+    f"with time has a p-value of {truth.proportional_p:.2f}."
 )
 
 # %% [markdown]
@@ -163,74 +197,69 @@ Markdown(
 
 # %%
 test = predictions[predictions.split == "test"]
-calls = test.assign(call=test.probability >= 0.5).pivot(index="patient", columns="model", values="call")
-follow_up = patients.loc[calls.index]
+probability = test.pivot(
+    index="patient", columns="model", values="probability"
+)
+follow_up = patients.loc[probability.index]
 groups = {"Truth, after treatment": ~follow_up.responder}
-groups |= {f"Model {spec.number}: {spec.title}": calls[slug].astype(bool) for slug, spec in MODELS.items()}
+for slug, spec in MODELS.items():
+    title = f"Model {spec.number}: {spec.title}"
+    groups[title] = probability[slug] >= 0.5
+times = follow_up.duration_years, follow_up.recurrence
 compared = {
-    title: survival.compare(follow_up.duration_years, follow_up.recurrence, group, level)
+    title: survival.compare(*times, group, level)
     for title, group in groups.items()
 }
 
 
-# %%
-def ratio(result):
-    """Return a hazard ratio with its interval as text."""
-    if np.isnan(result.hazard_ratio):
-        return "cannot be estimated"
-    low, high = result.hazard_ratio_interval
-    return f"{result.hazard_ratio:.2f} ({low:.2f}–{high:.2f})"
-
-
-def p_text(p_value):
-    """Return a p-value as text."""
-    if np.isnan(p_value):
-        return "undefined"
-    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
-
-
-def difference_text(three):
-    """Return (difference, low, high) in years as text."""
-    return "unknown" if np.isnan(three[0]) else "{:+.2f} ({:+.2f} to {:+.2f})".format(*three)
-
-
-# %% mystnb={"figure": {"name": "fig-survival", "caption": "Test patients (simulated unless a recorded cohort was given). Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "Test patients (simulated unless a recorded cohort was given). Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
 figure, axes = plt.subplots(3, 2, figsize=(9, 12))
 for ax, (title, group) in zip(axes.flat, groups.items(), strict=False):
-    survival.plot_groups(ax, follow_up.duration_years, follow_up.recurrence, group, level, until_years=10)
-    ax.set_title(f"{title}\nlog-rank p: {p_text(compared[title].p_value)}", fontsize=11)
+    survival.plot_groups(ax, *times, group, level, until_years=10)
+    p = p_text(compared[title].p_value)
+    ax.set_title(f"{title}\nlog-rank p: {p}", fontsize=11)
 axes.flat[-1].remove()
 figure.get_layout_engine().set(hspace=0.04, wspace=0.04)
 plt.show()
 
 # %%
-horizon_years = min(
-    [10.0, *(follow_up.duration_years[g].max() for group in groups.values() for g in (group, ~group) if g.any())]
-)
+last = [
+    follow_up.duration_years[member].max()
+    for group in groups.values()
+    for member in (group, ~group)
+    if member.any()
+]
+horizon_years = min(10.0, *last)
 years = {
     title: survival.restricted_mean_difference(
-        follow_up.duration_years, follow_up.recurrence, group, horizon_years, level
+        *times, group, horizon_years, level
     )
     for title, group in groups.items()
 }
 
-# %%
-summary = pd.DataFrame({
+# %% tags=["hide-input"]
+lines = ["truth", "model 1", "model 2", "model 3", "model 4"]
+summary = {
     title: {
         "patients (R, NR)": "{}, {}".format(*result.n_patients),
         "recurrences (R, NR)": "{}, {}".format(*result.n_events),
         "log-rank p": p_text(result.p_value),
-        "printed p": audit.printed("Figure 5", row, "log-rank p"),
-        "hazard ratio": ratio(result),
+        "printed p": printed("Figure 5", line, "log-rank p"),
+        "hazard ratio": with_interval(
+            (result.hazard_ratio, *result.hazard_ratio_interval), to="–"
+        ),
         "proportional? p": p_text(result.proportional_p),
-        f"years in the first {horizon_years:.1f}": difference_text(years[title]),
+        f"years in the first {horizon_years:.1f}": with_interval(
+            years[title], "+.2f", missing="unknown"
+        ),
     }
-    for (title, result), row in zip(compared.items(), ["truth", *(f"model {n}" for n in range(1, 5))], strict=True)
-}).T  # fmt: skip
+    for (title, result), line in zip(compared.items(), lines, strict=True)
+}
 Markdown(
-    f"{whose} test patients; R, NR: grouped as responders and non-responders; in brackets {level:.0%} intervals; years: "
-    "free of recurrence, non-responders less responders; printed: from the paper.\n\n"
-    + summary.to_markdown(disable_numparse=True)
+    f"{whose} test patients; R, NR: grouped as responders and non-responders; "
+    f"in brackets {level:.0%} intervals; years: free of recurrence, "
+    "non-responders less responders; printed: from the paper.\n\n"
+    + pd.DataFrame(summary).T.to_markdown(disable_numparse=True)
 )
 
 # %% [markdown]
@@ -249,22 +278,36 @@ Markdown(
 # recurrences.
 
 # %%
-n_events, share = int(follow_up.recurrence.sum()), float((~follow_up.responder).mean())
+n_events = int(follow_up.recurrence.sum())
+share = float((~follow_up.responder).mean())
 ratios = np.linspace(1.2, 6, 200)
-needed = np.array([survival.events_needed(theta, share, level) for theta in ratios])
-power_reached = ratios[needed <= n_events]
-detectable = f"hazard ratios from about {power_reached[0]:.1f} up" if power_reached.size else "none up to 6"
+needed = np.array(
+    [survival.events_needed(theta, share, level) for theta in ratios]
+)
+found = ratios[needed <= n_events]
+
+# %% tags=["hide-input"]
+ratio = with_interval(
+    (truth.hazard_ratio, *truth.hazard_ratio_interval), to="–"
+)
+detectable = (
+    f"hazard ratios from about {found[0]:.1f} up"
+    if found.size
+    else "none up to 6"
+)
 Markdown(
-    f"The test set has **{n_events} recurrences** in {len(follow_up)} {whose.lower()} patients, {share:.0%} of whom "
-    f"are non-responders. With a power of 80 % it finds {detectable}. A hazard ratio of 2 needs "
-    f"{survival.events_needed(2, share, level):.0f} recurrences. The whole cohort has "
-    f"{int(patients.recurrence.sum())}; its hazard ratio is {ratio(truth)}."
+    f"The test set has **{n_events} recurrences** in {len(follow_up)} "
+    f"{whose.lower()} patients, {share:.0%} of whom are non-responders. With a "
+    f"power of 80 % it finds {detectable}. A hazard ratio of 2 needs "
+    f"{survival.events_needed(2, share, level):.0f} recurrences. The whole "
+    f"cohort has {int(patients.recurrence.sum())}; its hazard ratio is {ratio}."
 )
 
-# %% mystnb={"figure": {"name": "fig-power", "caption": "Recurrences that a log-rank test needs to find a hazard ratio with a power of 80 %, at the share of non-responders in the test set. Dotted: recurrences in the test set and in the whole cohort (simulated unless a recorded one was given)."}, "image": {"alt": "A steeply falling curve of needed recurrences against the hazard ratio, crossed by two dotted horizontal lines."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-power", "caption": "Recurrences that a log-rank test needs to find a hazard ratio with a power of 80 %, at the share of non-responders in the test set. Dotted: recurrences in the test set and in the whole cohort (simulated unless a recorded one was given)."}, "image": {"alt": "A steeply falling curve of needed recurrences against the hazard ratio, crossed by two dotted horizontal lines."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.4))
 ax.semilogy(ratios, needed)
-for count, name in [(n_events, "test set"), (int(patients.recurrence.sum()), "cohort")]:
+n_all = int(patients.recurrence.sum())
+for count, name in [(n_events, "test set"), (n_all, "cohort")]:
     ax.axhline(max(count, 1), color="C3", ls=":")
     ax.annotate(name, (6, max(count, 1)), ha="right", va="bottom")
 ax.set(xlabel="hazard ratio", ylabel="recurrences needed")
