@@ -29,7 +29,9 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 pda_patch_px: int = 8  # edge of the occluding patch, pixels
 pda_stride_px: int = 4  # step between patches, pixels
 pda_batch_size: int = 128  # images per forward pass
@@ -37,7 +39,8 @@ pda_draws: int = 10  # samples put into a patch in place of zeros
 pda_checked: int = 12  # test patients whose maps are compared between networks
 level: float = 0.95  # confidence level of all intervals
 
-# %%
+# %% tags=["hide-input"]
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,12 +56,11 @@ from helpers import figures, stages
 from helpers.data import study, tissue
 from helpers.data.study import MODELS
 from helpers.judgement import attribution, pda
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.evaluation import bootstrap_mean, mean_in_words
 from helpers.learning.fitting import resolve_device
 from helpers.learning.images import CHANNELS, scale
 from helpers.learning.networks import PatientModel
 from helpers.learning.training import untrained_model
-from helpers.maps import parametric
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
 from IPython.display import Markdown
@@ -68,12 +70,17 @@ from tqdm import tqdm
 
 figures.use_book_style()
 
-# %%
+# %% tags=["hide-input"]
 settings = load_settings(
-    profile, pda_patch_px=pda_patch_px, pda_stride_px=pda_stride_px, pda_batch_size=pda_batch_size, level=level
+    profile,
+    pda_patch_px=pda_patch_px,
+    pda_stride_px=pda_stride_px,
+    pda_batch_size=pda_batch_size,
+    level=level,
 )
-results, images = stages.models(settings, artifacts), stages.images(settings, artifacts)
-patients = stages.cohort(settings, artifacts)
+results = stages.models(settings, artifacts)
+images = stages.images(settings, artifacts)
+patients = stages.cohort(settings, artifacts).astype({"responder": bool})
 device = resolve_device(settings.computing.device)
 slug = "ran_core_margin"  # model 4, as in the paper's figure
 model = results.load(slug, device)
@@ -98,32 +105,24 @@ whose = settings.study.whose
 # whose probability is nearest to the truth, so the network has something to explain.
 
 # %%
-rows = results.predictions.query("model == @slug and split == 'test'").set_index("patient")
-rows["error"] = (rows.probability - ~rows.responder.astype(bool)).abs()
+test = results.predictions.query("model == @slug and split == 'test'")
+rows = test.set_index("patient").astype({"responder": bool})
+error = (rows.probability - ~rows.responder).abs()
 chosen = {
-    "responder": rows[rows.responder.astype(bool)].error.idxmin(),
-    "non-responder": rows[~rows.responder.astype(bool)].error.idxmin(),
+    "responder": error[rows.responder].idxmin(),
+    "non-responder": error[~rows.responder].idxmin(),
 }
-Markdown("\n".join(
-    f"- {name}: {patient}, probability of non-response {rows.probability[patient]:.2f}, called "
-    f"{'non-responder' if rows.probability[patient] >= 0.5 else 'responder'}"
-    for name, patient in chosen.items()
-))  # fmt: skip
 
-
-# %%
-def planes_of(patient):
-    """Return the scaled planes (P, 4, n, n) of a patient and the index of the central one among all images."""
-    own = np.flatnonzero(images.patient == patient)
-    return scale(images.select(own), model.scaling, model.region), own[len(own) // 2]
-
-
-def central_predictor(patient, network=model):
-    """Return predict for the central plane of a patient, and that plane (4, n, n)."""
-    planes, _ = planes_of(patient)
-    central = torch.from_numpy(planes[len(planes) // 2]).to(device)
-    return pda.plane_predictor(network, planes, len(planes) // 2), central
-
+# %% tags=["hide-input"]
+called = np.where(rows.probability >= 0.5, "non-responder", "responder")
+called = pd.Series(called, rows.index)
+Markdown(
+    "\n".join(
+        f"- {name}: {patient}, probability of non-response "
+        f"{rows.probability[patient]:.2f}, called {called[patient]}"
+        for name, patient in chosen.items()
+    )
+)
 
 # %% [markdown]
 # ## One patch, by hand
@@ -133,15 +132,21 @@ def central_predictor(patient, network=model):
 # shortcut predicts what the table of predictions says, then one patch over the middle of the image:
 
 # %%
-patient = chosen["non-responder"]
-predict, plane = central_predictor(patient)
+as_seen = images, chosen["non-responder"], model.scaling, model.region
+predict, plane = pda.central_predictor(model, pda.central_plane(*as_seen))
 centre, half = plane.shape[-1] // 2, pda_patch_px // 2
+middle = slice(centre - half, centre + half)
 covered = plane.clone()
-covered[0, centre - half : centre + half, centre - half : centre + half] = 0
+covered[0, middle, middle] = 0
 whole, without = predict(torch.stack([plane, covered])).tolist()
+
+# %% tags=["hide-input"]
+patient = chosen["non-responder"]
 Markdown(
-    f"{patient}: probability {whole:.6f} (table: {rows.probability[patient]:.6f}). With {pda_patch_px} x "
-    f"{pda_patch_px} pixels of {list(CHANNELS)[0]} at zero: {without:.6f}, a difference of {abs(whole - without):.6f}."
+    f"{patient}: probability {whole:.6f} (table: "
+    f"{rows.probability[patient]:.6f}). With {pda_patch_px} x {pda_patch_px} "
+    f"pixels of {list(CHANNELS)[0]} at zero: {without:.6f}, a difference of "
+    f"{abs(whole - without):.6f}."
 )
 
 # %% [markdown]
@@ -153,45 +158,52 @@ Markdown(
 # of faster number formats.
 
 # %%
-differences = {}
-for name, patient in chosen.items():
-    predict, plane = central_predictor(patient)
-    differences[name] = pda.prediction_difference(predict, plane, pda_patch_px, pda_stride_px, pda_batch_size)
-Markdown("\n".join(
-    f"- {name}: largest difference {value.max():.4f} in {list(CHANNELS)[value.max((1, 2)).argmax()]}"
+size = pda_patch_px, pda_stride_px, pda_batch_size
+central = {
+    name: pda.central_plane(images, patient, model.scaling, model.region)
+    for name, patient in chosen.items()
+}
+differences = {
+    name: pda.explain_central(model, planes, *size)
+    for name, planes in central.items()
+}
+
+# %% tags=["hide-input"]
+largest = {
+    name: list(CHANNELS)[value.max((1, 2)).argmax()]
     for name, value in differences.items()
-))  # fmt: skip
+}
+Markdown(
+    "\n".join(
+        f"- {name}: largest difference {value.max():.4f} in {largest[name]}"
+        for name, value in differences.items()
+    )
+)
 
+# %% tags=["hide-input"]
+drawn = {}
+for name, patient in chosen.items():
+    image = central[name].image
+    number, extent_mm = (
+        int(images.plane[image]),
+        tuple(images.extent_mm[image]),
+    )
+    acquired = stages.acquire(settings, artifacts, patient, number)
+    drawn[name] = (
+        map_plane(acquired, settings.maps, with_b_mode=True),
+        differences[name],
+        images.mask(model.region)[image],
+        extent_mm,
+        f"{name} {patient}: probability of non-response "
+        f"{rows.probability[patient]:.2f}",
+    )
 
-# %%
-def draw(name):
-    """Draw a patient's central plane: B-mode, then each parametric overlay beside its prediction differences."""
-    patient, difference = chosen[name], differences[name]
-    _, index = planes_of(patient)
-    mapped = map_plane(stages.acquire(settings, artifacts, patient, int(images.plane[index])), settings.maps, with_b_mode=True)
-    inside, region = mapped.core | mapped.margin, images.mask(model.region)[index]
-    figure, axes = plt.subplots(5, 2, figsize=(10, 17))
-    for ax in axes[0]:
-        figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
-        figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
-    for channel, (field, parameter) in enumerate(zip(parametric.FOUR, CHANNELS, strict=True)):
-        values = np.where(inside, getattr(mapped.maps, field), np.nan)
-        figures.show_overlay(axes[channel + 1, 0], mapped, values, parametric.LABELS[field])
-        values = np.where(region, difference[channel], np.nan)
-        figures.show_overlay(axes[channel + 1, 1], mapped, 100 * values, f"|Δp|, {parameter} / %",
-                             tuple(images.extent_mm[index]), "magma", (0, 100 * difference.max() + 1e-9))  # fmt: skip
-    across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
-    for ax in axes.flat[1:]:
-        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
-    figure.suptitle(f"{name} {patient}: probability of non-response {rows.probability[patient]:.2f}")
-
-
-# %% mystnb={"figure": {"name": "fig-pda-responder", "caption": "Simulated test patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
-draw("responder")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "Simulated test patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+figure = pda.draw_explained(*drawn["responder"])
 plt.show()
 
-# %% mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "Simulated test patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
-draw("non-responder")
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "Simulated test patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+figure = pda.draw_explained(*drawn["non-responder"])
 plt.show()
 
 # %% [markdown]
@@ -208,72 +220,77 @@ plt.show()
 
 # %%
 survey_stride = max(pda_stride_px, settings.images.image_px // 16)
-
-
-def survey_map(patient, network=model):
-    """Return the prediction differences (4, n, n) of a patient's central plane."""
-    predict, plane = central_predictor(patient, network)
-    return pda.prediction_difference(predict, plane, pda_patch_px, survey_stride, pda_batch_size)
-
-
-def core_and_margin(patient):
-    """Return the masks of core and margin (2, n, n) in a patient's central plane."""
-    _, index = planes_of(patient)
-    return np.stack([images.core[index], images.region[index] & ~images.core[index]])
-
-
-maps = {patient: survey_map(patient) for patient in tqdm(rows.index, desc="patients")}
-even = {patient: pda.even_map(core_and_margin(patient).any(0), pda_patch_px, survey_stride) for patient in maps}
-survey = pd.concat(
-    {patient: pda.contribution(values, *core_and_margin(patient), even[patient]) for patient, values in maps.items()},
-    names=["patient"],
-)  # fmt: skip
+survey_size = pda_patch_px, survey_stride
+maps, even, masks = {}, {}, {}
+for patient in tqdm(rows.index, desc="patients"):
+    planes = pda.central_plane(images, patient, model.scaling, model.region)
+    core, margin = masks[patient] = pda.core_and_margin(images, planes.image)
+    maps[patient] = pda.explain_central(
+        model, planes, *survey_size, pda_batch_size
+    )
+    even[patient] = pda.even_map(core | margin, *survey_size)
+survey = {
+    patient: pda.contribution(maps[patient], *masks[patient], even[patient])
+    for patient in maps
+}
+survey = pd.concat(survey, names=["patient"])
 survey["excess"] = survey.margin - survey.margin_even
+excess = {
+    name: bootstrap_mean(values, level)
+    for name, values in survey.excess.groupby("parameter", sort=False)
+}
 
 
-# %%
-def with_interval(values, digits=2):
-    """Return the mean of one value per patient with its interval as text."""
-    mean, low, high = pda.mean_interval(values, level)
-    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-excess = {name: pda.mean_interval(survey.excess.xs(name, level="parameter"), level) for name in CHANNELS}
+# %% tags=["hide-input"]
+in_words = partial(mean_in_words, level=level)
 above = [name for name, (_, low, _) in excess.items() if low > 0]
 below = [name for name, (_, _, high) in excess.items() if high < 0]
 open_ = [name for name in CHANNELS if name not in above + below]
-named = {"core": "core's share", "margin": "margin's share", "excess": "margin's share less the even one",
-         "of_all": "parameter's share of all four"}  # fmt: skip
+named = {
+    "core": "core's share",
+    "margin": "margin's share",
+    "excess": "margin's share less the even one",
+    "of_all": "parameter's share of all four",
+}
+shares = survey.groupby("parameter", sort=False)[list(named)].agg(in_words)
+of_margin = in_words(survey.margin_even.groupby("patient").first())
 Markdown(
-    f"{whose} test patients, all {len(rows)}: means with {100 * level:.0f} % intervals, patients drawn anew. The margin's "
-    f"even share is {with_interval(survey.margin_even.groupby('patient').first())}.\n\n"
-    + survey.groupby("parameter", sort=False)[list(named)].agg(with_interval).rename(columns=named).to_markdown()
-    + f"\n\nA pixel of the margin moves the prediction more than one of the core in {', '.join(above) or 'no map'}, less in "
-    f"{', '.join(below) or 'no map'}; the interval holds zero in {', '.join(open_) or 'no map'}. The paper names MBF and "
-    "EAC for more."
+    f"{whose} test patients, all {len(rows)}: means with {100 * level:.0f} % "
+    "intervals, patients drawn anew. The margin's even share is "
+    f"{of_margin}.\n\n"
+    + shares.rename(columns=named).to_markdown()
+    + "\n\nA pixel of the margin moves the prediction more than one of the core "
+    f"in {', '.join(above) or 'no map'}, less in {', '.join(below) or 'no map'}; "
+    f"the interval holds zero in {', '.join(open_) or 'no map'}. The paper names "
+    "MBF and EAC for more."
 )
 
-# %% mystnb={"figure": {"name": "fig-margin-share", "caption": "Simulated test patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and 95 % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Four columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "Simulated test patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and 95 % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Four columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
 for column, parameter in enumerate(CHANNELS):
     mean, low, high = excess[parameter]
-    ax.plot(column + jitter, survey.excess.xs(parameter, level="parameter"), "o", color=f"C{column}", alpha=0.5, ms=4)
-    ax.errorbar(column + 0.3, mean, [[mean - low], [high - mean]], fmt="_", color="k", ms=10, capsize=3)
+    values = survey.excess.xs(parameter, level="parameter")
+    look = {"color": f"C{column}", "alpha": 0.5, "ms": 4}
+    ax.plot(column + jitter, values, "o", **look)
+    ends, look = [[mean - low], [high - mean]], {"fmt": "_", "color": "k"}
+    ax.errorbar(column + 0.3, mean, ends, ms=10, capsize=3, **look)
 ax.axhline(0, color="0.5", ls=":")
-_ = ax.set(xticks=range(4), xticklabels=CHANNELS, ylabel="margin's share less even")
+ax.set(xticks=range(4), xticklabels=CHANNELS)
+_ = ax.set(ylabel="margin's share less even")
 
 # %% [markdown]
 # One warning before any of this is believed. A difference stands at the centre of its patch, but comes from all
 # of it:
 
-# %%
+# %% tags=["hide-input"]
 pixel_mm = settings.images.field_of_view_mm / settings.images.image_px
 paper_mm = 8 * settings.images.field_of_view_mm / 512
 Markdown(
-    f"Here a patch of {pda_patch_px} pixels is {pda_patch_px * pixel_mm:.1f} mm wide, the margin {settings.maps.margin_mm:g} mm "
-    f"and a window of the maps {settings.maps.window_mm:g} mm. With the paper's 512 pixels over the same field of view its "
-    f"patch of 8 would be {paper_mm:.2f} mm wide."
+    f"Here a patch of {pda_patch_px} pixels is {pda_patch_px * pixel_mm:.1f} mm "
+    f"wide, the margin {settings.maps.margin_mm:g} mm and a window of the maps "
+    f"{settings.maps.window_mm:g} mm. With the paper's 512 pixels over the same "
+    f"field of view its patch of 8 would be {paper_mm:.2f} mm wide."
 )
 
 # %% [markdown]
@@ -289,20 +306,33 @@ Markdown(
 # really there then tells how the patch is likely to look, and `attribution.conditional_fill` draws it.
 
 # %%
-train = images.select(np.isin(images.patient, patients.index[patients.split == "train"]))
+of_training = patients.index[patients.split == "train"]
+train = images.select(np.isin(images.patient, of_training))
 train_planes = scale(train, model.scaling, model.region)
-squares = attribution.fit_squares(train_planes, train.region, edge=pda_patch_px + 4)
-patient = chosen["non-responder"]
-predict, plane = central_predictor(patient)
-inside = images.mask(model.region)[planes_of(patient)[1]]
-fill = attribution.conditional_fill(squares, plane.cpu().numpy(), inside, pda_patch_px)
-zeros = pda.patch_differences(predict, plane, pda_patch_px, pda_stride_px, pda_batch_size)
-draws = attribution.sampled_differences(predict, plane, fill, pda_draws, pda_patch_px, pda_stride_px, pda_batch_size)
+squares = attribution.fit_squares(
+    train_planes, train.region, edge=pda_patch_px + 4
+)
+
+# %%
+patient, planes = chosen["non-responder"], central["non-responder"]
+predict, plane = pda.central_predictor(model, planes)
+inside = images.mask(model.region)[planes.image]
+zeros = pda.patch_differences(predict, plane, *size)
+fill = attribution.conditional_fill(
+    squares, plane.cpu().numpy(), inside, pda_patch_px
+)
+draws = attribution.sampled_differences(predict, plane, fill, pda_draws, *size)
+
+# %% tags=["hide-input"]
+largest, mean = (
+    [100 * statistic(np.abs(part)) for part in (zeros, draws)]
+    for statistic in (np.max, lambda values: values[zeros != 0].mean())
+)
 Markdown(
-    f"{patient}: the largest difference is {100 * np.abs(zeros).max():.2f} percentage points with zeros and "
-    f"{100 * np.abs(draws).max():.2f} with {pda_draws} draws; the mean over the patches that matter is "
-    f"{100 * np.abs(zeros)[zeros != 0].mean():.2f} and {100 * np.abs(draws)[zeros != 0].mean():.2f}."
-)  # fmt: skip
+    f"{patient}: the largest difference is {largest[0]:.2f} percentage points "
+    f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean over the "
+    f"patches that matter is {mean[0]:.2f} and {mean[1]:.2f}."
+)
 
 # %% [markdown]
 # ## The same question to other methods
@@ -317,58 +347,92 @@ Markdown(
 #   for all four parameters and cannot tell them apart.
 
 # %%
-image = plane[None].requires_grad_()
-n, around = plane.shape[-1], (0, pda_patch_px, pda_patch_px)
+image, n = plane[None].requires_grad_(), plane.shape[-1]
 gradients, error = IntegratedGradients(predict).attribute(
-    image, n_steps=100, internal_batch_size=16, method="riemann_trapezoid", return_convergence_delta=True
+    image,
+    n_steps=100,
+    internal_batch_size=16,
+    method="riemann_trapezoid",
+    return_convergence_delta=True,
 )
 occlusion = Occlusion(predict).attribute(
-    image, (1, pda_patch_px, pda_patch_px), (1, pda_stride_px, pda_stride_px), perturbations_per_eval=pda_batch_size
+    image,
+    (1, pda_patch_px, pda_patch_px),
+    (1, pda_stride_px, pda_stride_px),
+    perturbations_per_eval=pda_batch_size,
 )
 late = model.feature_network.backbone.attention_modules()[-1]
-cam = LayerAttribution.interpolate(LayerGradCam(predict, late).attribute(image), (n, n), "bilinear")
+cam = LayerAttribution.interpolate(
+    LayerGradCam(predict, late).attribute(image), (n, n), "bilinear"
+)
+
+# %% tags=["hide-input"]
+around = (0, pda_patch_px, pda_patch_px)
+gradient, covered, cam = (
+    one[0].detach().cpu().numpy() for one in (gradients, occlusion, cam)
+)
+at_centres = plane.shape, pda_patch_px, pda_stride_px
 methods = {
-    "zeros": pda.on_pixels(np.abs(zeros), plane.shape, pda_patch_px, pda_stride_px),
-    "draws": pda.on_pixels(np.abs(draws), plane.shape, pda_patch_px, pda_stride_px),
-    "captum occlusion": occlusion[0].abs().detach().cpu().numpy(),
-    "integrated gradients": np.abs(uniform_filter(gradients[0].detach().cpu().numpy(), around)),
-    "Grad-CAM": np.repeat(cam[0].abs().detach().cpu().numpy(), 4, axis=0),
+    "zeros": pda.on_pixels(np.abs(zeros), *at_centres),
+    "draws": pda.on_pixels(np.abs(draws), *at_centres),
+    "captum occlusion": np.abs(covered),
+    "integrated gradients": np.abs(uniform_filter(gradient, around)),
+    "Grad-CAM": np.repeat(np.abs(cam), 4, axis=0),
 }
 Markdown(
     f"Check: integrated gradients sum to {gradients.sum():.4f}, p(x) - p(0) is "
-    f"{(predict(image) - predict(0 * image)).item():.4f}; captum's own estimate of its error is {error.item():.4f}."
+    f"{(predict(image) - predict(0 * image)).item():.4f}; captum's own estimate "
+    f"of its error is {error.item():.4f}."
 )
 
-# %% mystnb={"figure": {"name": "fig-attributions", "caption": "Simulated test patient, non-responder, central plane: magnitude of five attributions of the same prediction, core and margin only. Rows: parametric maps. Each column has its own colour scale, from zero to its largest value; Grad-CAM has one map for all four parameters. Dashed: core."}, "image": {"alt": "A grid of four rows and five columns of small coloured maps of one tumour; the columns show different patterns, and the last has a single map."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "Simulated test patient, non-responder, central plane: magnitude of five attributions of the same prediction, core and margin only. Rows: parametric maps. Each column has its own colour scale, from zero to its largest value; Grad-CAM has one map for all four parameters. Dashed: core."}, "image": {"alt": "A grid of four rows and five columns of small coloured maps of one tumour; the columns show different patterns, and the last has a single map."}}
 figure, axes = plt.subplots(4, 5, figsize=(11, 7.5), sharex=True, sharey=True)
-index = planes_of(patient)[1]
+index = planes.image
+extent_mm = images.extent_mm[index]
 for column, (name, values) in enumerate(methods.items()):
     for row, parameter in enumerate(CHANNELS):
         ax, shown = axes[row, column], np.where(inside, values[row], np.nan)
         if row and name == "Grad-CAM":
             ax.axis("off")
             continue
-        ax.imshow(shown, extent=images.extent_mm[index], cmap="magma", vmin=0, vmax=values[:, inside].max() + 1e-12)
-        figures.show_outline(ax, images.core[index], images.extent_mm[index], colour="tab:cyan")
-        _ = ax.set(
-            title="" if row else f"{name}, one for all" if name == "Grad-CAM" else name,
-            ylabel="" if column else f"{parameter}\ndepth / mm",
+        look = {"cmap": "magma", "vmax": values[:, inside].max() + 1e-12}
+        ax.imshow(shown, extent=extent_mm, vmin=0, **look)
+        figures.show_outline(
+            ax, images.core[index], extent_mm, colour="tab:cyan"
         )
-left, _, _, top = images.extent_mm[index]
-across, down = (np.flatnonzero(inside.any(axis))[[0, -1]] * pixel_mm for axis in (0, 1))
-_ = axes[0, 0].set(xlim=left + across + (-2, 2 + pixel_mm), ylim=(top + down + (-2, 2 + pixel_mm))[::-1])
+        title = f"{name}, one for all" if name == "Grad-CAM" else name
+        depth = f"{parameter}\ndepth / mm"
+        _ = ax.set(title="" if row else title, ylabel="" if column else depth)
+left, _, _, top = extent_mm
+across, down = (
+    np.flatnonzero(inside.any(axis))[[0, -1]] * pixel_mm for axis in (0, 1)
+)
+_ = axes[0, 0].set(
+    xlim=left + across + (-2, 2 + pixel_mm),
+    ylim=(top + down + (-2, 2 + pixel_mm))[::-1],
+)
 figure.supxlabel("lateral / mm")
 plt.show()
 
 # %%
-names = list(methods)
-agree = pd.DataFrame(
-    [[attribution.agreement(methods[a], methods[b], inside) for b in names] for a in names], names, names
-)
-share = pd.DataFrame({name: values[:, inside].sum(1) / values[:, inside].sum() for name, values in methods.items()},
-                     index=list(CHANNELS)).drop(columns="Grad-CAM")  # fmt: skip
+agree = {
+    one: {
+        other: attribution.agreement(methods[one], methods[other], inside)
+        for other in methods
+    }
+    for one in methods
+}
+share = {
+    name: values[:, inside].sum(1) / values[:, inside].sum()
+    for name, values in methods.items()
+    if name != "Grad-CAM"
+}
+
+# %% tags=["hide-input"]
+agree, share = pd.DataFrame(agree).T, pd.DataFrame(share, list(CHANNELS))
 Markdown(
-    f"Rank correlation over the pixels of core and margin, all four maps together, {whose.lower()} patient {patient}:\n\n"
+    "Rank correlation over the pixels of core and margin, all four maps "
+    f"together, {whose.lower()} patient {patient}:\n\n"
     + agree.to_markdown(floatfmt=".2f")
     + "\n\nShare of each parameter:\n\n"
     + share.to_markdown(floatfmt=".2f")
@@ -387,35 +451,61 @@ Markdown(
 # patients with another architecture.
 
 # %%
-fresh = untrained_model(settings.replace(seed=settings.training.seed + 1), MODELS[slug], model.scaling, device)
-head = PatientModel(model.feature_network, fresh.predictive_network, model.scaling, model.region)
-others = {"random weights": fresh, "random head": head, "trained, model 2": results.load("resnet_core_margin", device)}
-checked = rows.index[:pda_checked]
-correlations = []
+other_seed = settings.replace(seed=settings.training.seed + 1)
+fresh = untrained_model(other_seed, MODELS[slug], model.scaling, device)
+head = PatientModel(
+    model.feature_network,
+    fresh.predictive_network,
+    model.scaling,
+    model.region,
+)
+others = {
+    "random weights": fresh,
+    "random head": head,
+    "trained, model 2": results.load("resnet_core_margin", device),
+}
+
+# %%
+checked, correlations = rows.index[:pda_checked], []
 for patient in tqdm(checked, desc="patients"):
-    region, everywhere = core_and_margin(patient).any(0), np.ones_like(inside)
+    planes = pda.central_plane(images, patient, model.scaling, model.region)
+    tumour = masks[patient].any(0)
+    pixels = {
+        "core and margin": tumour,
+        "whole image": np.full_like(tumour, 1),
+    }
     for name, network in others.items():
-        other = survey_map(patient, network)
-        pixels = {"core and margin": region, "whole image": everywhere}
-        correlations += [
-            (name, where, attribution.agreement(maps[patient], other, mask)) for where, mask in pixels.items()
-        ]
-correlations = pd.DataFrame(correlations, columns=["compared with", "pixels", "correlation"])
-table = correlations.groupby(["compared with", "pixels"], sort=False).correlation.agg(with_interval).unstack()
+        other = pda.explain_central(
+            network, planes, *survey_size, pda_batch_size
+        )
+        for where, mask in pixels.items():
+            agree = attribution.agreement(maps[patient], other, mask)
+            correlations.append((name, where, agree))
+
+# %% tags=["hide-input"]
+correlations = pd.DataFrame(
+    correlations, columns=["compared with", "pixels", "correlation"]
+)
+grouped = correlations.groupby(["compared with", "pixels"], sort=False)
 Markdown(
-    f"Rank correlation of model 4's maps with those of another network, mean over {len(checked)} "
-    f"{whose.lower()} test patients ({100 * level:.0f} % interval):\n\n" + table.to_markdown()
+    "Rank correlation of model 4's maps with those of another network, mean "
+    f"over {len(checked)} {whose.lower()} test patients ({100 * level:.0f} % "
+    "interval):\n\n"
+    + grouped.correlation.agg(in_words).unstack().to_markdown()
 )
 
-# %% mystnb={"figure": {"name": "fig-random-weights", "caption": "Simulated test patients. Rank correlation of the prediction differences of model 4 with those of a network with random weights, of its own feature network under a random head, and of trained model 2; one dot per patient. Left: over the pixels of core and margin. Right: over the whole image, where the zeros outside the tumour agree by themselves."}, "image": {"alt": "Two panels with three columns of dots each, one column per comparison; the dots on the right lie far above those on the left."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-random-weights", "caption": "Simulated test patients. Rank correlation of the prediction differences of model 4 with those of a network with random weights, of its own feature network under a random head, and of trained model 2; one dot per patient. Left: over the pixels of core and margin. Right: over the whole image, where the zeros outside the tumour agree by themselves."}, "image": {"alt": "Two panels with three columns of dots each, one column per comparison; the dots on the right lie far above those on the left."}}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
-for ax, (where, part) in zip(axes, correlations.groupby("pixels", sort=False), strict=True):
+of_pixels = correlations.groupby("pixels", sort=False)
+names = [name.replace(", ", ",\n") for name in others]
+for ax, (where, part) in zip(axes, of_pixels, strict=True):
     for column, name in enumerate(others):
         values = part[part["compared with"] == name].correlation
-        ax.plot(column + np.linspace(-0.15, 0.15, len(values)), values, "o", color=f"C{column}", alpha=0.7, ms=5)
+        x = column + np.linspace(-0.15, 0.15, len(values))
+        ax.plot(x, values, "o", color=f"C{column}", alpha=0.7, ms=5)
     ax.axhline(0, color="0.5", ls=":")
     _ = ax.set(
-        xticks=range(3), xticklabels=[name.replace(", ", ",\n") for name in others], xlim=(-0.5, 2.5), title=where
+        xticks=range(3), xticklabels=names, xlim=(-0.5, 2.5), title=where
     )
 _ = axes[0].set(ylabel="rank correlation")
 
@@ -429,12 +519,19 @@ _ = axes[0].set(ylabel="rank correlation")
 #
 # On real patients nobody can answer this. Here we know what response was given to the tissue:
 
-# %%
+# %% tags=["hide-input"]
 strength = study.EFFECTS[settings.study.effect]
+name_of = {
+    name: tissue.SOURCES[name][0].split(" /")[0] for name in study.TRAITS
+}
 traits = ", ".join(
-    f"{tissue.SOURCES[name][0].split(' /')[0]} {strength * trait.loading:+.2f}" for name, trait in study.TRAITS.items()
+    f"{name_of[name]} {strength * trait.loading:+.2f}"
+    for name, trait in study.TRAITS.items()
 )
-Markdown(f"Correlation of the simulated traits with resistance to chemotherapy: {traits}.")
+Markdown(
+    "Correlation of the simulated traits with resistance to chemotherapy: "
+    f"{traits}."
+)
 
 # %% [markdown]
 # The network does not see traits but four maps, which all follow from ESD and EAC, more or less noisily. So we ask
@@ -445,43 +542,79 @@ Markdown(f"Correlation of the simulated traits with resistance to chemotherapy: 
 
 
 # %%
-def separation(mask, statistic):
-    """Return how well a statistic of each map separates the training patients: AUC, 0.5 or more, (4,)."""
-    values = statistic(np.where(mask[:, None], train_planes, np.nan), axis=(2, 3))
-    mean = pd.DataFrame(values, columns=list(CHANNELS)).groupby(train.patient).mean()
-    positive = ~patients.responder[mean.index].astype(bool)
-    return [max(auc, 1 - auc) for auc, _, _ in (auc_interval(positive, mean[name]) for name in CHANNELS)]
-
-
-masks = {"core": train.core, "margin": train.region & ~train.core}
-medians = np.array([[np.median(train_planes[:, c][mask]) for mask in masks.values()] for c in range(4)])
-moved = np.array([
-    np.abs(pda.region_differences(*central_predictor(patient), core_and_margin(patient), medians)) for patient in rows.index
-])  # (patients, 4, 2)  # fmt: skip
-equal = {"core": 1 - survey.margin_even, "margin": survey.margin_even}
-weights = {region: (survey.of_all * survey[region] / (equal[region] / 4)).unstack()[list(CHANNELS)] for region in masks}
-truth = pd.concat({
-    region: pd.DataFrame({
-        "AUC of mean": separation(mask, np.nanmean), "AUC of SD": separation(mask, np.nanstd),
-        "weight": weights[region].mean().to_numpy(), "moved": 100 * moved[:, :, column].mean(0),
-    }, index=list(CHANNELS)) for column, (region, mask) in enumerate(masks.items())
-})  # fmt: skip
+regions = {"core": train.core, "margin": train.region & ~train.core}
+separated = {
+    (region, what): attribution.separation(
+        train_planes, mask, train.patient, ~patients.responder, statistic
+    )
+    for region, mask in regions.items()
+    for what, statistic in [("mean", np.nanmean), ("SD", np.nanstd)]
+}
 
 # %%
-readable = truth.rename_axis(["region", "parameter"]).reset_index().assign(
-    weight=[with_interval(weights[region][name]) for region, name in truth.index],
-    moved=[with_interval(100 * moved[:, list(CHANNELS).index(name), list(masks).index(region)]) for region, name in truth.index],
-).rename(columns={"weight": "differences per pixel, 1 = even", "moved": "region at median: mean change / points"})  # fmt: skip
+medians = [
+    [np.median(train_planes[:, channel][mask]) for mask in regions.values()]
+    for channel in range(4)
+]
+moved = []  # (patients, 4, 2)
+for patient in rows.index:
+    planes = pda.central_plane(images, patient, model.scaling, model.region)
+    predict, plane = pda.central_predictor(model, planes)
+    moved.append(
+        pda.region_differences(
+            predict, plane, masks[patient], np.array(medians)
+        )
+    )
+moved = np.abs(moved)
+
+# %%
+equal = {"core": 1 - survey.margin_even, "margin": survey.margin_even}
+weights = {
+    region: (survey.of_all * survey[region] / (equal[region] / 4)).unstack()
+    for region in regions
+}
+truth = pd.concat(
+    {
+        region: pd.DataFrame(
+            {
+                "AUC of mean": separated[region, "mean"],
+                "AUC of SD": separated[region, "SD"],
+                "weight": weights[region][list(CHANNELS)].mean().to_numpy(),
+                "moved": 100 * moved[:, :, column].mean(0),
+            },
+            index=list(CHANNELS),
+        )
+        for column, region in enumerate(regions)
+    }
+)
 best = truth[["AUC of mean", "AUC of SD"]].max(axis=1)
+
+# %% tags=["hide-input"]
+by_region = 100 * moved.transpose(2, 1, 0).reshape(8, -1)  # rows as in truth
+readable = truth.rename_axis(["region", "parameter"]).reset_index()
+readable["weight"] = [
+    in_words(weights[where][name]) for where, name in truth.index
+]
+readable["moved"] = [in_words(values) for values in by_region]
+named = {
+    "weight": "differences per pixel, 1 = even",
+    "moved": "region at median: mean change / points",
+}
+told = {
+    "differences per pixel": spearmanr(best, truth.weight),
+    "change with the region at its median": spearmanr(best, truth.moved),
+}
 Markdown(
-    f"{whose} patients: AUC on {len(np.unique(train.patient))} training patients, network on {len(rows)} test patients "
-    f"({100 * level:.0f} % intervals):\n\n" + readable.to_markdown(index=False, floatfmt=".2f")
+    f"{whose} patients: AUC on {len(np.unique(train.patient))} training patients, "
+    f"network on {len(rows)} test patients ({100 * level:.0f} % intervals):\n\n"
+    + readable.rename(columns=named).to_markdown(index=False, floatfmt=".2f")
     + "\n\nRank correlation of the better AUC over these eight rows with "
-    + " and with ".join(f"the {what} {r.statistic:.2f} (p = {r.pvalue:.2f})" for what, r in (
-        ("differences per pixel", spearmanr(best, truth.weight)),
-        ("change with the region at its median", spearmanr(best, truth.moved)),
-    )) + "."
-)  # fmt: skip
+    + " and with ".join(
+        f"the {what} {found.statistic:.2f} (p = {found.pvalue:.2f})"
+        for what, found in told.items()
+    )
+    + "."
+)
 
 # %% [markdown]
 # Eight rows are few, and the maps are not independent of each other: what MBF says, EAC says in other units. So a
@@ -540,7 +673,7 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# predict, plane = central_predictor(chosen["non-responder"])
+# predict, plane = pda.central_predictor(model, central["non-responder"])
 # for patch in (4, 8, 16, plane.shape[-1]):
 #     values = pda.patch_differences(predict, plane, patch, max(patch // 2, 1), pda_batch_size)
 #     print(patch, np.abs(values).max((1, 2)))
@@ -561,9 +694,8 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# patient = chosen["non-responder"]
-# predict, plane = central_predictor(patient)
-# inside = core_and_margin(patient).any(0)
+# predict, plane = pda.central_predictor(model, central["non-responder"])
+# inside = pda.core_and_margin(images, central["non-responder"].image).any(0)
 # medians_here = [channel[inside].median() for channel in plane.cpu()]
 # def fill(channel, top, left):
 #     tissue = inside[top : top + pda_patch_px, left : left + pda_patch_px]

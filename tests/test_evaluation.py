@@ -185,4 +185,6 @@ def test_numbers_as_text():
     assert evaluation.with_interval((2.0, 1.04, 3.96), to="–") == "2.00 (1.04–3.96)"
     assert evaluation.with_interval((-1.0, -2.5, 0.5), "+.1f") == "-1.0 (-2.5 to +0.5)"
     assert evaluation.with_interval((np.nan,) * 3, missing="unknown") == "unknown"
+    mean, low, high = evaluation.bootstrap_mean(FIRST, 0.8)
+    assert evaluation.mean_in_words(FIRST, 0.8) == f"{mean:.2f} ({low:.2f} to {high:.2f})"
     assert [evaluation.p_text(p) for p in (0.0301, 0.0009, np.nan)] == ["0.030", "< 0.001", "undefined"]

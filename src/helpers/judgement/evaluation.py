@@ -241,6 +241,11 @@ def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str 
     return missing if np.isnan(value) else f"{value:{form}} ({low:{form}}{to}{high:{form}})"
 
 
+def mean_in_words(values: ArrayLike, level: float = 0.95) -> str:
+    """Return the mean of one value per patient with its bootstrap interval as text."""
+    return with_interval(bootstrap_mean(values, level))
+
+
 def p_text(p_value: float) -> str:
     """Return a p-value as text: three decimals, "< 0.001", or "undefined"."""
     if np.isnan(p_value):
