@@ -10,6 +10,7 @@ and in a kinder one, with the other planes computed once in every call.
 import resource
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import common  # first of all that brings torch: one thread
@@ -23,9 +24,10 @@ from helpers.judgement import pda
 from helpers.learning.fitting import resolve_device
 from helpers.learning.images import Scaling
 from helpers.learning.networks import PatientModel
-from helpers.learning.training import MODELS, untrained_model
-from helpers.settings import Settings, load_settings
+from helpers.learning.training import untrained_model
+from helpers.settings import Judgement, Settings, load_settings
 
+Predictor = Callable[[PatientModel, torch.Tensor, int], pda.Predict]
 REPEATS = 2
 FORWARD_BATCHES = (16, 32, 64, 128, 256)
 PERTURBATIONS = (8, 32, 64, 128)  # per call of captum
@@ -47,10 +49,10 @@ def median_patient(settings: Settings) -> np.ndarray:
     return np.stack(planes).astype(np.float32)
 
 
-def whole_patient(model: PatientModel, planes: torch.Tensor, index: int):
+def whole_patient(model: PatientModel, planes: torch.Tensor, index: int) -> pda.Predict:
     """Return the patient-level model as a function of one plane: every image is a patient, all planes computed."""
 
-    def predict(images):
+    def predict(images: torch.Tensor) -> torch.Tensor:
         patients = planes.repeat(len(images), 1, 1, 1, 1)  # (B, P, 4, n, n)
         patients[:, index] = images
         vectors = model.feature_network.vectors(patients.flatten(0, 1))
@@ -60,11 +62,11 @@ def whole_patient(model: PatientModel, planes: torch.Tensor, index: int):
     return predict
 
 
-def once_per_call(model: PatientModel, planes: torch.Tensor, index: int):
+def once_per_call(model: PatientModel, planes: torch.Tensor, index: int) -> pda.Predict:
     """Return the same function made kinder to captum: the other planes computed once in every call, not per image."""
     others = torch.cat([planes[:index], planes[index + 1 :]])
 
-    def predict(images):
+    def predict(images: torch.Tensor) -> torch.Tensor:
         vectors = model.feature_network.vectors(torch.cat([others, images]))
         means = (vectors[: len(others)].sum(0) + vectors[len(others) :]) / len(planes)
         return model.predictive_network(means).softmax(1)[:, 1]
@@ -72,34 +74,34 @@ def once_per_call(model: PatientModel, planes: torch.Tensor, index: int):
     return predict
 
 
-def occlude(predictor, model: PatientModel, planes: torch.Tensor, settings: Settings, per_call: int) -> torch.Tensor:
+def occlude(
+    predictor: Predictor, model: PatientModel, planes: torch.Tensor, choices: Judgement, per_call: int
+) -> torch.Tensor:
     """Return captum's attribution of every plane of a patient (P, C, n, n)."""
-    window, stride = ((1, edge, edge) for edge in (settings.judgement.pda_patch_px, settings.judgement.pda_stride_px))
+    return torch.cat([occlude_one(predictor, model, planes, at, choices, per_call) for at in range(len(planes))])
+
+
+def occlude_one(
+    predictor: Predictor, model: PatientModel, planes: torch.Tensor, index: int, choices: Judgement, per_call: int
+) -> torch.Tensor:
+    """Return captum's attribution of one plane (1, C, n, n)."""
+    window, stride = ((1, edge, edge) for edge in (choices.pda_patch_px, choices.pda_stride_px))
     with pda.full_precision():
-        return torch.cat([
-            Occlusion(predictor(model, planes, index)).attribute(
-                plane[None], window, stride, baselines=0, perturbations_per_eval=per_call
-            )
-            for index, plane in enumerate(planes)
-        ])  # fmt: skip
+        return Occlusion(predictor(model, planes, index)).attribute(
+            planes[index : index + 1], window, stride, baselines=0, perturbations_per_eval=per_call
+        )
 
 
-def occlude_middle(predictor, model: PatientModel, planes: torch.Tensor, settings: Settings, per_call: int) -> None:
-    """Let captum explain the central plane alone."""
-    middle = len(planes) // 2
-    occlude(lambda *_: predictor(model, planes, middle), model, planes[middle : middle + 1], settings, per_call)
-
-
-def signed_means(model: PatientModel, planes: torch.Tensor, index: int, settings: Settings) -> np.ndarray:
+def signed_means(model: PatientModel, planes: torch.Tensor, index: int, choices: Judgement) -> np.ndarray:
     """Return our signed differences averaged over the patches on each pixel, which is what captum returns."""
-    size = settings.judgement.pda_patch_px, settings.judgement.pda_stride_px
+    size = choices.pda_patch_px, choices.pda_stride_px
     values = pda.patch_differences(pda.plane_predictor(model, planes, index), planes[index], *size)
     starts = pda.patch_starts(planes.shape[-1], *size)
     covers = ((np.arange(planes.shape[-1])[:, None] - starts) // size[0] == 0).astype(float)  # (n, n_patches)
     return np.einsum("ht,ctl,wl->chw", covers, values, covers) / np.outer(covers.sum(1), covers.sum(1))
 
 
-def seconds(work, device: torch.device) -> float:
+def seconds(work: Callable[[], object], device: torch.device) -> float:
     """Return how long ``work()`` takes [s]."""
     synchronise = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
     synchronise()
@@ -120,39 +122,48 @@ def peak_mb(device: torch.device) -> float:
 def best_forward(model: PatientModel, plane: torch.Tensor) -> float:
     """Return the time of one image in a batched forward pass [s], at the best of ``FORWARD_BATCHES``."""
     batches = [plane.repeat(size, 1, 1, 1).contiguous(memory_format=torch.channels_last) for size in FORWARD_BATCHES]
+    forward = model.feature_network.vectors
     with pda.full_precision():
-        return min(seconds(partial(model.feature_network.vectors, batch), model.device) / len(batch)
-                   for batch in batches)  # fmt: skip
+        return min(seconds(partial(forward, batch), model.device) / len(batch) for batch in batches)
 
 
 def measure() -> dict:
     """All figures, with device and versions."""
     settings = load_settings("laptop")
-    device, size = (
-        resolve_device(settings.computing.device),
-        (settings.judgement.pda_patch_px, settings.judgement.pda_stride_px),
-    )
-    model = untrained_model(
-        settings, MODELS["ran_core_margin"], Scaling(np.zeros(4, np.float32), np.ones(4, np.float32)), device
-    )
+    device, choices = resolve_device(settings.computing.device), settings.judgement
+    size, scaling = (choices.pda_patch_px, choices.pda_stride_px), Scaling(np.zeros(4), np.ones(4))
+    model = untrained_model(settings, study.MODELS["ran_core_margin"], scaling, device)
     planes = torch.from_numpy(median_patient(settings)).to(device)
     memory = {"before": peak_mb(device)}
-    ours = partial(pda.explain_patient, model, planes, *size, settings.judgement.pda_batch_size)
+    ours = partial(pda.explain_patient, model, planes, *size, choices.pda_batch_size)
     ours()
     memory["ours"] = peak_mb(device)
     captum = {"whole patient": whole_patient, "others once per call": once_per_call}
-    searched = {name: {per_call: seconds(partial(occlude_middle, predictor, model, planes, settings, per_call), device)
-                       for per_call in PERTURBATIONS} for name, predictor in captum.items()}  # fmt: skip
+    searched = {
+        name: {
+            per_call: seconds(
+                partial(occlude_one, predictor, model, planes, len(planes) // 2, choices, per_call), device
+            )
+            for per_call in PERTURBATIONS
+        }
+        for name, predictor in captum.items()
+    }
     memory["with captum"] = peak_mb(device)
     best_call = {name: min(times, key=times.get) for name, times in searched.items()}
-    work = {name: partial(occlude, predictor, model, planes, settings, best_call[name])
-            for name, predictor in captum.items()}  # fmt: skip
-    rounds = [{"ours": min(seconds(ours, device) for _ in range(3)),
-               "forward": min(best_forward(model, planes[0]) for _ in range(3))}
-              | {name: seconds(one, device) for name, one in work.items()} for _ in range(REPEATS)]  # fmt: skip
+    work = {
+        name: partial(occlude, predictor, model, planes, choices, best_call[name]) for name, predictor in captum.items()
+    }
+    rounds = [
+        {
+            "ours": min(seconds(ours, device) for _ in range(3)),
+            "forward": min(best_forward(model, planes[0]) for _ in range(3)),
+        }
+        | {name: seconds(one, device) for name, one in work.items()}
+        for _ in range(REPEATS)
+    ]
     best = {name: min(now[name] for now in rounds) for name in rounds[0]}
     n_matter = sum(len(pda.patches_that_matter(plane, *size)[0]) for plane in planes)
-    signed, theirs = signed_means(model, planes, 0, settings), work["others once per call"]()[0].cpu().numpy()
+    signed, theirs = signed_means(model, planes, 0, choices), work["others once per call"]()[0].cpu().numpy()
     return common.circumstances("torch", "captum", "numpy") | {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "planes": len(planes),

@@ -42,9 +42,11 @@ def test_squares_against_a_plain_loop(planes):
     squares = attribution.fit_squares(images, inside, EDGE)
     pixels = [
         images[plane, 1, top : top + EDGE, left : left + EDGE].ravel()
-        for plane in range(len(images)) for top in range(25 - EDGE) for left in range(25 - EDGE)
+        for plane in range(len(images))
+        for top in range(25 - EDGE)
+        for left in range(25 - EDGE)
         if inside[plane, top : top + EDGE, left : left + EDGE].all()
-    ]  # fmt: skip
+    ]
     np.testing.assert_allclose(squares.mean[1], np.mean(pixels, 0), atol=1e-6)
     np.testing.assert_allclose(squares.covariance[1], ledoit_wolf(np.array(pixels, float))[0], atol=1e-6)
 
@@ -62,9 +64,7 @@ def conditional_by_hand(squares, image, inside, channel, top, left):
     patch = [top <= z < top + PATCH and left <= x < left + PATCH for z, x in positions]
     wanted, known = (np.array([h and p == is_patch for h, p in zip(here, patch, strict=True)]) for is_patch in (1, 0))
     values = np.array([image[channel, z, x] for (z, x), k in zip(positions, known, strict=True) if k])
-    normal = attribution.conditional_normal(
-        squares.mean[channel], squares.covariance[channel], known, values, wanted
-    )  # fmt: skip
+    normal = attribution.conditional_normal(squares.mean[channel], squares.covariance[channel], known, values, wanted)
     return np.array([inside[z, x] for (z, x), p in zip(positions, patch, strict=True) if p]), *normal
 
 
@@ -119,7 +119,7 @@ def test_separation_by_a_plain_loop():
     generator = np.random.default_rng(0)
     patient, planes = np.array(["B", "A", "A", "C", "D", "B"]), generator.uniform(0.1, 1, (6, 2, 5, 5))
     mask = generator.random((6, 5, 5)) < 0.5
-    positive = pd.Series({"D": True, "A": False, "B": True, "C": False})
+    positive = pd.Series({"C": False, "A": False, "B": True, "D": True})  # in an order of its own
     planes[np.isin(patient, ["D", "B"]), 1] -= 5.0  # positives are the darker ones here
     expected = []
     for channel in range(2):

@@ -57,8 +57,16 @@ def called(model, split, n_responders_found, n_responders, n_found, n_non_respon
     responder = [True] * n_responders + [False] * n_non_responders
     probability = [0.1] * n_responders_found + [0.8] * n_false + [0.9] * n_found + [0.2] * n_missed
     patient = [f"{split}{i}" for i in range(len(responder))]
-    return pd.DataFrame({"patient": patient, "model": model, "split": split, "responder": responder,
-                         "probability": probability, "seed": 1})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "patient": patient,
+            "model": model,
+            "split": split,
+            "responder": responder,
+            "probability": probability,
+            "seed": 1,
+        }
+    )
 
 
 def predictions_like_the_papers():
@@ -90,8 +98,17 @@ def test_table2_against_the_printed_table():
 def test_table2_reads_like_the_papers():
     printed = evaluation.readable(printed_table2())
     assert printed.loc[4].tolist() == [
-        "RAN", "core + margin", "86 ± 12", "90", "78", "0.16", "88 ± 9", "92.5", "70", "0.86 ± 0.10",
-    ]  # fmt: skip
+        "RAN",
+        "core + margin",
+        "86 ± 12",
+        "90",
+        "78",
+        "0.16",
+        "88 ± 9",
+        "92.5",
+        "70",
+        "0.86 ± 0.10",
+    ]
     ours = evaluation.readable(evaluation.table2(predictions_like_the_papers()))
     assert ours.columns.tolist() == printed.columns.tolist()
     assert ours.loc[1, "Test sen (%)"] == "70 (40–89)"

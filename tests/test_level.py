@@ -45,16 +45,18 @@ BY_QUANTILE = {
     "slope": (lambda level: ends(calibration.calibration_line(POSITIVE, FIRST, level).loc["slope"]), z),
     "net benefit": (lambda level: ends(calibration.net_benefit(POSITIVE, FIRST, [0.3], level).iloc[0]), z),
     "hazard ratio": (
-        lambda level: np.log(survival.compare(*FOLLOW_UP, LEUKEMIA.Rx, level).hazard_ratio_interval), z,
+        lambda level: np.log(survival.compare(*FOLLOW_UP, LEUKEMIA.Rx, level).hazard_ratio_interval),
+        z,
     ),
     "restricted mean": (
-        lambda level: survival.restricted_mean_difference(*FOLLOW_UP, LEUKEMIA.Rx, 18.0, level)[1:], z,
+        lambda level: survival.restricted_mean_difference(*FOLLOW_UP, LEUKEMIA.Rx, 18.0, level)[1:],
+        z,
     ),
     "Kaplan-Meier": (
         lambda level: np.log(-np.log(survival.kaplan_meier(*FOLLOW_UP, level).loc[10, ["high", "low"]].astype(float))),
         z,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BY_QUANTILE)
@@ -88,14 +90,17 @@ def test_groups_of_patients_have_the_level_they_were_asked_for():
         assert (row.low, row.high) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("interval", [
-    lambda level: auc.pairs_interval(0.8, 10, level),
-    lambda level: auc.auc_interval(POSITIVE, POSITIVE.astype(float), level)[1:],
-    lambda level: auc.auc_bootstrap(POSITIVE, FIRST, level, n_resamples=500),
-    lambda level: evaluation.bootstrap_mean(FIRST, level, n_resamples=500)[1:],
-    lambda level: [edge[25] for edge in roc.band(POSITIVE, FIRST, level)[1:]],
-    lambda level: roc.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "interval",
+    [
+        lambda level: auc.pairs_interval(0.8, 10, level),
+        lambda level: auc.auc_interval(POSITIVE, POSITIVE.astype(float), level)[1:],
+        lambda level: auc.auc_bootstrap(POSITIVE, FIRST, level, n_resamples=500),
+        lambda level: evaluation.bootstrap_mean(FIRST, level, n_resamples=500)[1:],
+        lambda level: [edge[25] for edge in roc.band(POSITIVE, FIRST, level)[1:]],
+        lambda level: roc.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
+    ],
+)
 def test_a_higher_level_gives_a_wider_interval(interval):
     widths = [np.ptp(interval(level)) for level in (0.5, 0.8, 0.99)]
     assert 0 < widths[0] < widths[1] < widths[2]
@@ -103,8 +108,10 @@ def test_a_higher_level_gives_a_wider_interval(interval):
 
 def test_band_on_the_page_has_the_level_it_was_asked_for():
     """Points of the polygon at a false positive rate of 1/2: where the band begins and ends."""
-    span = [np.ptp([y for x, y in roc.curve_data("", POSITIVE, FIRST, level)["band"] if abs(x - 0.5) < 0.1])
-            for level in (0.5, 0.99)]  # fmt: skip
+    span = [
+        np.ptp([y for x, y in roc.curve_data("", POSITIVE, FIRST, level)["band"] if abs(x - 0.5) < 0.1])
+        for level in (0.5, 0.99)
+    ]
     assert span[0] < span[1]
 
 

@@ -24,10 +24,15 @@ def small_network(channels=4, seed=0):
     """Return a random convolutional predict (B, C, H, W) -> (B,) probabilities."""
     torch.manual_seed(seed)
     network = torch.nn.Sequential(
-        torch.nn.Conv2d(channels, 6, 3, padding=1), torch.nn.Tanh(), torch.nn.Conv2d(6, 4, 3, stride=2),
-        torch.nn.Tanh(), torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(),
-        torch.nn.Linear(16, 1), torch.nn.Sigmoid(),
-    )  # fmt: skip
+        torch.nn.Conv2d(channels, 6, 3, padding=1),
+        torch.nn.Tanh(),
+        torch.nn.Conv2d(6, 4, 3, stride=2),
+        torch.nn.Tanh(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, 1),
+        torch.nn.Sigmoid(),
+    )
     return lambda images: network(images)[:, 0]
 
 
@@ -375,8 +380,12 @@ def cohort():
     """Images of three patients with 4, 5 and 2 planes, their names mixed, and a scaling."""
     images, _ = study(n_patients=3)
     patient = np.array(["A", "B", "B", "A", "B", "C", "A", "B", "C", "A", "B"])
-    images = ImageSet(*(np.concatenate([part, part])[:11] for part in (images.maps, images.core, images.region)),
-                      patient, np.arange(11), np.tile([-30.0, 30.0, 50.0, -10.0], (11, 1)))  # fmt: skip
+    images = ImageSet(
+        *(np.concatenate([part, part])[:11] for part in (images.maps, images.core, images.region)),
+        patient,
+        np.arange(11),
+        np.tile([-30.0, 30.0, 50.0, -10.0], (11, 1)),
+    )
     images.maps[:] = np.where(images.region[:, None], np.random.default_rng(0).normal(size=images.maps.shape), np.nan)
     return images, Scaling(np.full(4, -2.0), np.full(4, 2.0))
 

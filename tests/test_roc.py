@@ -58,6 +58,15 @@ def test_band_by_hand():
     assert high == pytest.approx([most] * 4, abs=1e-12)
 
 
+def test_band_of_unequal_classes_by_hand():
+    """Two positives above six negatives: the width across is that of six, the width upwards that of two."""
+    grid, low, high = roc.band([1] * 2 + [0] * 6, [1.0] * 2 + [0.0] * 6)
+    of_six, of_two = (evaluation.proportion_interval(n, n, 0.95**0.5)[1] for n in (6, 2))
+    assert grid == pytest.approx([0, 1 - of_six, of_six, 1], abs=1e-12)
+    assert low == pytest.approx([0, of_two, of_two, of_two], abs=1e-12)
+    assert high == pytest.approx([1] * 4, abs=1e-12)
+
+
 def test_band_holds_the_true_point_in_95_of_100_studies():
     generator, held = np.random.default_rng(0), []
     truth = norm.sf(0.8), norm.sf(0.8 - 1.2)  # rates of a threshold at 0.8, classes 1.2 SD apart
@@ -111,6 +120,13 @@ def test_page_holds_the_data_it_needs():
     assert curves[0]["curve"] == np.column_stack(roc.roc_curve(POSITIVE, FIRST)[:2]).tolist()
 
 
+def test_page_calls_a_non_responder_from_the_threshold_on():
+    """The counts of the page, where no browser runs it: >=, as ``confusion``."""
+    counting = re.search(r"const of = .*", roc.interactive(CURVES)).group()
+    assert "(s >= threshold) === call" in counting
+    assert "curve.positive[i] === truth" in counting
+
+
 def test_page_asks_nobody_for_anything():
     page = roc.interactive(CURVES)
     loads = {"src", "href", "action", "data", "srcset"}
@@ -151,32 +167,40 @@ def test_nothing_to_draw_is_named():
         roc.interactive({"a": ([1, 1], [0.1, 0.2])})
 
 
+STATES = [(0, 0.5), (1, 0.36), (0, 1.0)]  # model, threshold
+FLAGS = "--headless --no-sandbox --disable-gpu --proxy-server=127.0.0.1:9 --dump-dom".split()
+
+
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """Return a function that gives the page's text fields as Chromium shows them, without a network."""
+    """Return what Chromium makes of the page in each state, all at once, without a network."""
     if not CHROMIUM:
         pytest.skip("no Chromium here")
-    folder = tmp_path_factory.mktemp("chromium")
-    (folder / "page.html").write_text(f"<!doctype html><meta charset='utf-8'>{roc.interactive(CURVES)}")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--proxy-server=127.0.0.1:9",
-               f"--user-data-dir={folder / 'profile'}", "--dump-dom"]  # fmt: skip
-
-    def ask(state):
-        address = f"{(folder / 'page.html').as_uri()}#roc={state}"
-        dom = subprocess.run([*command, address], capture_output=True, text=True, timeout=120).stdout
-        texts = re.findall(r'id="roc-([a-z]+)"[^>]*>([^<]*)<', dom)
-        point = re.search(r'<circle id="roc-point"[^>]*>', dom).group()
-        cx, cy = (float(re.search(rf'{name}="([\d.]+)"', point).group(1)) for name in ("cx", "cy"))
-        return {name: html.unescape(text).replace("\u2060", "") for name, text in texts} | {"at": (cx, cy)}
-
-    return ask
+    page = tmp_path_factory.mktemp("chromium") / "page.html"
+    page.write_text(f"<!doctype html><meta charset='utf-8'>{roc.interactive(CURVES)}")
+    browsers = {}
+    for model, threshold in STATES:
+        address, own = f"{page.as_uri()}#roc={threshold},{model}", f"--user-data-dir={page.parent / str(len(browsers))}"
+        command = [CHROMIUM, *FLAGS, own, address]
+        browsers[model, threshold] = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    return {state: browser.communicate(timeout=120)[0] for state, browser in browsers.items()}
 
 
-@pytest.mark.parametrize(("model", "threshold"), [(0, 0.5), (1, 0.36), (0, 1.0)])
+def told_by(dom):
+    """Return the text fields of a page, by their names, and where its point stands."""
+    texts = re.findall(r'id="roc-([a-z]+)"[^>]*>([^<]*)<', dom)
+    point = re.search(r'<circle id="roc-point"[^>]*>', dom).group()
+    cx, cy = (float(re.search(rf'{name}="([\d.]+)"', point).group(1)) for name in ("cx", "cy"))
+    return {name: html.unescape(text).replace("\u2060", "") for name, text in texts} | {"at": (cx, cy)}
+
+
+@pytest.mark.parametrize(("model", "threshold"), STATES)
 def test_moved_threshold_in_chromium_against_the_confusion_matrix(shown, model, threshold):
     positive, score = list(CURVES.values())[model]
     tp, fn, tn, fp = evaluation.confusion(positive, score, threshold)
-    told = shown(f"{threshold},{model}")
+    told = told_by(shown[model, threshold])
     assert [told[name] for name in ("tp", "fn", "tn", "fp")] == [str(count) for count in (tp, fn, tn, fp)]
     rates = {"sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp), "ppv": (tp, tp + fp), "npv": (tn, tn + fn)}
     for name, (k, n) in rates.items():
