@@ -28,9 +28,13 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 level: float = 0.95  # confidence level of all intervals
-results_file: str = "results/experiment.json"  # what `python -m helpers.experiment` wrote
+results_file: str = (
+    "results/experiment.json"  # what `python -m helpers.experiment` wrote
+)
 rerun_cohorts: int = 0  # cohorts of an experiment made anew, here and now, instead of reading that file
 rerun_new: int = 60  # new patients to judge that experiment on
 
@@ -72,11 +76,20 @@ networks = stages.models(settings, artifacts).predictions
 rows = {patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
         for model, group in pd.concat([networks, regressions]).groupby("model", sort=False)}  # fmt: skip
 table = pd.DataFrame.from_dict(rows, orient="index")
-shown = {name: heading for name, heading in evaluation.HEADINGS.items() if name in table}
-readable = {heading: [evaluation.cell(row, name) for _, row in table.iterrows()] for name, heading in shown.items()}
+shown = {
+    name: heading
+    for name, heading in evaluation.HEADINGS.items()
+    if name in table
+}
+readable = {
+    heading: [evaluation.cell(row, name) for _, row in table.iterrows()]
+    for name, heading in shown.items()
+}
 Markdown(
     "Table 2 of the simulated cohort, with two rows more.\n\n"
-    + pd.DataFrame(readable, index=table.index).to_markdown(disable_numparse=True)
+    + pd.DataFrame(readable, index=table.index).to_markdown(
+        disable_numparse=True
+    )
 )
 
 # %% [markdown]
@@ -90,25 +103,53 @@ Markdown(
 
 # %%
 others = baseline.table(scored, cohort, level)
-of_networks = networks.pivot(index="patient", columns="model", values="probability")
-both = pd.concat([baseline.table(of_networks[list(MODELS)].rename(columns=patients.TITLES), cohort, level), others])
+of_networks = networks.pivot(
+    index="patient", columns="model", values="probability"
+)
+both = pd.concat(
+    [
+        baseline.table(
+            of_networks[list(MODELS)].rename(columns=patients.TITLES),
+            cohort,
+            level,
+        ),
+        others,
+    ]
+)
 text = {split: [f"{row[f'{split}_auc']:.2f} ({row[f'{split}_low']:.2f}–{row[f'{split}_high']:.2f})"
                 for _, row in both.iterrows()] for split in ("validation", "test")}  # fmt: skip
-Markdown("AUC, simulated cohort.\n\n" + pd.DataFrame(text, index=both.index).to_markdown())
+Markdown(
+    "AUC, simulated cohort.\n\n"
+    + pd.DataFrame(text, index=both.index).to_markdown()
+)
 
 # %% mystnb={"figure": {"name": "fig-patients-alone", "caption": "Simulated cohort, test patients: AUC and interval of the networks, of the regressions, of what should carry no information, and of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network, regression, oracle and for tumour size, outline and unphysical fits alone"}}
 fig, ax = plt.subplots(figsize=(8, 4.6))
 place = np.arange(len(both))
-errors = [both["test_auc"] - both["test_low"], both["test_high"] - both["test_auc"]]
+errors = [
+    both["test_auc"] - both["test_low"],
+    both["test_high"] - both["test_auc"],
+]
 ax.errorbar(both["test_auc"], place, xerr=errors, fmt="ko", capsize=3)
 ax.axvline(0.5, ls=":", color="C3")
-ax.set(yticks=place, yticklabels=both.index, xlabel="AUC, test patients", xlim=(0, 1.02))
+ax.set(
+    yticks=place,
+    yticklabels=both.index,
+    xlabel="AUC, test patients",
+    xlim=(0, 1.02),
+)
 ax.invert_yaxis()
 
 # %%
-n_trained, n_stopping = ((cohort["split"] == name).sum() for name in ("train", "validation"))
+n_trained, n_stopping = (
+    (cohort["split"] == name).sum() for name in ("train", "validation")
+)
 best = others.loc[list(baseline.TITLES.values()), "test_auc"].max()
-ahead = [spec.title for slug, spec in MODELS.items() if both.loc[spec.title, "test_auc"] > best]
+ahead = [
+    spec.title
+    for slug, spec in MODELS.items()
+    if both.loc[spec.title, "test_auc"] > best
+]
 Markdown(
     f"Fitted to {n_trained} patients, the better of the two regressions reaches a test AUC of {best:.2f}; the networks "
     f"had {n_stopping} more to tell them when to stop. Networks above it: {'; '.join(ahead) or 'none'}. But these are {(cohort['split'] == 'test').sum()} patients, "
@@ -126,7 +167,9 @@ Markdown(
 # %%
 if rerun_cohorts:
     bench = experiment.bench_of(settings, artifacts, rerun_cohorts, rerun_new)
-    source = experiment.conduct(bench, experiment.PARTS, bench.folder / "experiment.json")
+    source = experiment.conduct(
+        bench, experiment.PARTS, bench.folder / "experiment.json"
+    )
 else:
     source = project_path(results_file)
 provenance, runs = patients.read(source)
@@ -148,19 +191,31 @@ Markdown(
 def all_runs(part):
     """Table of one part's runs, a row per cohort: AUC on its test patients / on the new patients."""
     rows = patients.of(judged, part)
-    cell = [f"{test:.2f} / {new:.2f}" for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)]
-    wide = rows.assign(cell=cell, title=rows["model"].map(patients.TITLES)).pivot(
-        index="cohort", columns="title", values="cell"
-    )
-    return wide[[title for title in patients.TITLES.values() if title in wide]].to_markdown()
+    cell = [
+        f"{test:.2f} / {new:.2f}"
+        for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)
+    ]
+    wide = rows.assign(
+        cell=cell, title=rows["model"].map(patients.TITLES)
+    ).pivot(index="cohort", columns="title", values="cell")
+    return wide[
+        [title for title in patients.TITLES.values() if title in wide]
+    ].to_markdown()
 
 
 Markdown(all_runs("signal"))
 
 # %% mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, left, and on the same new patients, right. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
-models = [model for model in patients.TITLES if model in set(patients.of(judged, "signal")["model"])]
+models = [
+    model
+    for model in patients.TITLES
+    if model in set(patients.of(judged, "signal")["model"])
+]
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, sharex=True)
-sizes = {split: len(patients.of(runs, "signal")[split].iloc[0]) for split in ("test", "new")}
+sizes = {
+    split: len(patients.of(runs, "signal")[split].iloc[0])
+    for split in ("test", "new")
+}
 for ax, split in zip(axes, sizes, strict=True):
     for place, model in enumerate(models):
         aucs = patients.of(judged, "signal", model)[f"{split}_auc"]
@@ -168,11 +223,19 @@ for ax, split in zip(axes, sizes, strict=True):
         ax.plot([aucs.mean()], [place], "k|", ms=18)
     ax.axvline(0.5, ls=":", color="C3")
     ax.set(title=f"{sizes[split]} {split} patients", xlabel="AUC")
-axes[0].set(yticks=range(len(models)), yticklabels=[patients.TITLES[model] for model in models])
+axes[0].set(
+    yticks=range(len(models)),
+    yticklabels=[patients.TITLES[model] for model in models],
+)
 axes[0].invert_yaxis()
 
 # %%
-own, new = (judged.loc[judged["part"] == "signal"].groupby("model")[f"{split}_auc"].std() for split in ("test", "new"))
+own, new = (
+    judged.loc[judged["part"] == "signal"]
+    .groupby("model")[f"{split}_auc"]
+    .std()
+    for split in ("test", "new")
+)
 nets = patients.of(judged, "signal")
 nets = nets[nets["model"].isin(list(MODELS))]
 first = {split: nets.loc[nets.groupby("cohort")[f"{split}_auc"].idxmax(), "model"].map(patients.TITLES)
@@ -216,11 +279,19 @@ told = "This takes the known tissue of a simulated cohort."
 if "margin_eac_db" in cohort:
     core_features = {
         "whole core": baseline.map_features(images, "core"),
-        "without the border": baseline.map_features(baseline.shrink_core(images, settings.maps.window_mm), "core"),
+        "without the border": baseline.map_features(
+            baseline.shrink_core(images, settings.maps.window_mm), "core"
+        ),
     }
-    seen = {name: baseline.seen_of_margin(table, cohort) for name, table in core_features.items()}
-    told = "Correlation with the margin's EAC beyond the core's, cross-validated, simulated cohort: " + "; ".join(
-        f"{name} {correlation:.2f}" for name, correlation in seen.items()
+    seen = {
+        name: baseline.seen_of_margin(table, cohort)
+        for name, table in core_features.items()
+    }
+    told = (
+        "Correlation with the margin's EAC beyond the core's, cross-validated, simulated cohort: "
+        + "; ".join(
+            f"{name} {correlation:.2f}" for name, correlation in seen.items()
+        )
     )
 Markdown(told + ".")
 
@@ -240,12 +311,18 @@ Markdown(all_runs("no signal"))
 # %%
 none = patients.of(judged, "no signal")
 grouped = none.groupby("model", sort=False)[["test_auc", "new_auc"]]
-means, errors = (table.rename(index=patients.TITLES) for table in (grouped.mean(), grouped.sem()))
+means, errors = (
+    table.rename(index=patients.TITLES)
+    for table in (grouped.mean(), grouped.sem())
+)
 shown = {f"mean AUC, {split} (standard error)": [
     f"{mean:.3f} ({error:.3f})" for mean, error in zip(means[f"{split}_auc"], errors[f"{split}_auc"], strict=True)
 ] for split in ("test", "new")}  # fmt: skip
 lowest, highest = none["test_auc"].min(), none["test_auc"].max()
-n_clear = {split: ((none[f"{split}_low"] > 0.5) | (none[f"{split}_high"] < 0.5)).sum() for split in ("test", "new")}
+n_clear = {
+    split: ((none[f"{split}_low"] > 0.5) | (none[f"{split}_high"] < 0.5)).sum()
+    for split in ("test", "new")
+}
 Markdown(
     pd.DataFrame(shown, index=means.index).to_markdown()
     + f"\n\nThe largest distance of a mean from 0.5 is {(means - 0.5).abs().max().max():.3f}. Single test sets without any "
@@ -262,14 +339,29 @@ Markdown(
 # %%
 of_seeds = patients.predictions_of(patients.of(runs, "seeds"))
 seeds = patients.over_seeds(of_seeds, level)
-spread = patients.mean_and_sd(seeds, ["accuracy", "specificity", "sensitivity", "auc"])
+spread = patients.mean_and_sd(
+    seeds, ["accuracy", "specificity", "sensitivity", "auc"]
+)
 single = seeds.xs(1, level="seed").rename(index=patients.TITLES)
 spread.insert(0, "AUC, seed 1", single["auc"].round(2))
-told = "Test patients of the simulated cohort.\n\n" + spread.rename(columns={"auc": "AUC"}).to_markdown()
-if all(provenance["settings"][name] == value for name, value in settings.flat().items() if not name.startswith(("search_", "pda_", "level", "processes", "models_per_gpu"))):
-    again = of_seeds[of_seeds["seed"] == settings.training.seed].pivot(index="patient", columns="model", values="probability")
+told = (
+    "Test patients of the simulated cohort.\n\n"
+    + spread.rename(columns={"auc": "AUC"}).to_markdown()
+)
+if all(
+    provenance["settings"][name] == value
+    for name, value in settings.flat().items()
+    if not name.startswith(
+        ("search_", "pda_", "level", "processes", "models_per_gpu")
+    )
+):
+    again = of_seeds[of_seeds["seed"] == settings.training.seed].pivot(
+        index="patient", columns="model", values="probability"
+    )
     of_table2 = of_networks.loc[cohort.index[cohort["split"] == "test"]]
-    off = np.abs(again[list(MODELS)].to_numpy() - of_table2[list(MODELS)].to_numpy()).max()
+    off = np.abs(
+        again[list(MODELS)].to_numpy() - of_table2[list(MODELS)].to_numpy()
+    ).max()
     told += (
         f"\n\nSeed {settings.training.seed} was trained for Table 2 as well: the largest difference between both in a patient's "
         f"probability is {off:.4f}. On another kind of processor sums are taken in another order, and training makes that visible."
@@ -286,25 +378,52 @@ Markdown(told)
 
 # %% mystnb={"figure": {"name": "fig-patients-curve", "caption": "Simulated patients: mean AUC on the new patients against the number of patients learned from, with intervals. Dashed: the oracle. Dotted: the size of the study."}, "image": {"alt": "Curves of the area under the curve rising with the number of learning patients on a logarithmic axis, for two networks and a regression, below the dashed line of the oracle"}}
 curve = patients.curve(runs, level)
-oracle = patients.mean_auc(patients.of(runs, "signal", "oracle_core_margin")[:1])[0]
+oracle = patients.mean_auc(
+    patients.of(runs, "signal", "oracle_core_margin")[:1]
+)[0]
 fig, ax = plt.subplots(figsize=(8, 4.6))
 for number, (model, rows) in enumerate(curve.groupby("model")):
     x = rows["size"] * 1.03 ** (number - 1)  # side by side
     errors = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
-    ax.errorbar(x, rows["auc"], yerr=errors, fmt="o-", capsize=3, label=patients.TITLES[model])
+    ax.errorbar(
+        x,
+        rows["auc"],
+        yerr=errors,
+        fmt="o-",
+        capsize=3,
+        label=patients.TITLES[model],
+    )
 ax.axhline(oracle, ls="--", color="0.3", label="oracle")
 study_size = patients.of(runs, "signal")["size"].iloc[0]
 ax.axvline(study_size, ls=":", color="0.5")
 sizes = sorted(curve["size"].unique())
-ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="patients learned from", ylabel="AUC, new patients")
+ax.set(
+    xscale="log",
+    xticks=sizes,
+    xticklabels=sizes,
+    xlabel="patients learned from",
+    ylabel="AUC, new patients",
+)
 ax.minorticks_off()
 _ = ax.legend()
 
 # %%
-wide = curve.pivot(index="size", columns="model", values="auc").rename(columns=patients.TITLES)
-text = curve.assign(cell=[f"{r.auc:.3f} ({r.low:.3f}–{r.high:.3f}), {r.draws}" for r in curve.itertuples()])
-text = text.pivot(index="size", columns="model", values="cell").rename(columns=patients.TITLES)
-Markdown("AUC on the new simulated patients (interval), number of draws:\n\n" + text.to_markdown())
+wide = curve.pivot(index="size", columns="model", values="auc").rename(
+    columns=patients.TITLES
+)
+text = curve.assign(
+    cell=[
+        f"{r.auc:.3f} ({r.low:.3f}–{r.high:.3f}), {r.draws}"
+        for r in curve.itertuples()
+    ]
+)
+text = text.pivot(index="size", columns="model", values="cell").rename(
+    columns=patients.TITLES
+)
+Markdown(
+    "AUC on the new simulated patients (interval), number of draws:\n\n"
+    + text.to_markdown()
+)
 
 # %%
 simple = patients.TITLES["regression_core_margin"]
@@ -315,13 +434,18 @@ def enough(title):
     """Sentence: from which size on a network is at least as good as the regression at the study's size."""
     reached = wide.index[wide[title] >= target]
     where = (
-        f"from {reached.min()} patients on" if len(reached) else f"at none of the sizes tried, up to {wide.index.max()}"
+        f"from {reached.min()} patients on"
+        if len(reached)
+        else f"at none of the sizes tried, up to {wide.index.max()}"
     )
     return f"{title}: {where}"
 
 
 networks_tried = [title for title in wide if title != simple]
-ahead = {size: [title for title in networks_tried if row[title] > row[simple]] for size, row in wide.iterrows()}
+ahead = {
+    size: [title for title in networks_tried if row[title] > row[simple]]
+    for size, row in wide.iterrows()
+}
 Markdown(
     f"The regression reaches {target:.3f} with {study_size} patients. A network reaches as much: "
     f"{'; '.join(enough(title) for title in networks_tried)}. Networks ahead of the regression at equal size: "
@@ -348,8 +472,14 @@ tried = patients.attempts(runs, level).dropna(subset="auc")
 
 def with_interval(name, sign=""):
     """Column of text: value (low to high)."""
-    columns = zip(*(tried[column] for column in (name, f"{name}_low", f"{name}_high")), strict=True)
-    return [f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})" for value, low, high in columns]
+    columns = zip(
+        *(tried[column] for column in (name, f"{name}_low", f"{name}_high")),
+        strict=True,
+    )
+    return [
+        f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+        for value, low, high in columns
+    ]
 
 
 Markdown(pd.DataFrame({
@@ -360,10 +490,18 @@ Markdown(pd.DataFrame({
 # %% mystnb={"figure": {"name": "fig-patients-attempts", "caption": "Simulated patients: difference in AUC on the new patients between each attempt and the regression on the same learning patients, with intervals. Right of zero, the attempt is better."}, "image": {"alt": "Horizontal error bars of the difference in area under the curve between each attempt and the regression, with a vertical line at zero"}}
 fig, ax = plt.subplots(figsize=(9, 4.2))
 place = np.arange(len(tried))
-value, low, high = (tried[f"behind_regression{end}"] for end in ("", "_low", "_high"))
-ax.errorbar(value, place, xerr=[value - low, high - value], fmt="ko", capsize=3)
+value, low, high = (
+    tried[f"behind_regression{end}"] for end in ("", "_low", "_high")
+)
+ax.errorbar(
+    value, place, xerr=[value - low, high - value], fmt="ko", capsize=3
+)
 ax.axvline(0, ls=":", color="C3")
-ax.set(yticks=place, yticklabels=tried["model"] + ": " + tried["attempt"], xlabel="AUC minus that of the regression")
+ax.set(
+    yticks=place,
+    yticklabels=tried["model"] + ": " + tried["attempt"],
+    xlabel="AUC minus that of the regression",
+)
 ax.invert_yaxis()
 
 # %%
@@ -374,7 +512,9 @@ columns = {
 }  # fmt: skip
 Markdown(
     "Ensembles over seeds, networks of the cohort of the other chapters, AUC on the new patients:\n\n"
-    + pd.DataFrame(columns, index=[patients.TITLES[model] for model in ensembles.index]).to_markdown()
+    + pd.DataFrame(
+        columns, index=[patients.TITLES[model] for model in ensembles.index]
+    ).to_markdown()
 )
 
 # %% [markdown]

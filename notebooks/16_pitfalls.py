@@ -27,30 +27,44 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 level: float = 0.95  # confidence level of all intervals
 repeats: int = 20  # shuffled cohorts per experiment
 n_scans: int = 30  # further simulated patients who are scanned for the sections on attenuation and holes
 
-# %%
+# %% tags=["hide-input"]
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from helpers import figures, stages
 from helpers.data import study
-from helpers.judgement import chance, evaluation
+from helpers.data.phantom import ReferencePhantom
+from helpers.judgement import auc
 from helpers.learning.images import fit_scaling, scale
 from helpers.settings import load_settings
 from IPython.display import Markdown
-from trust import baseline, pitfalls, scanners
+from scipy.stats import norm
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    cross_val_predict,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from trust import baseline, pitfalls
 
+# %% tags=["hide-input"]
 figures.use_book_style()
 settings = load_settings(profile, level=level)
 patients = stages.cohort(settings, artifacts)
 images = stages.images(settings, artifacts)
-planes = baseline.plane_features(images)  # one row per plane
-features = planes.groupby(images.patient).mean()  # one row per patient
 
 # %% [markdown]
 # The tables are the hand-made features of [](14_patients). Before each experiment the responses of the simulated cohort
@@ -59,12 +73,9 @@ features = planes.groupby(images.patient).mean()  # one row per patient
 
 
 # %%
-def pair(table, **names):
-    """Markdown table of mean and interval over repetitions."""
-    rows = pitfalls.mean_interval(table, level)
-    cell = [f"{r.mean:.3f} ({r.low:.3f}–{r.high:.3f})" for r in rows.itertuples(index=False)]
-    return pd.DataFrame({names.get("heading", "mean AUC"): cell}, index=rows.index).to_markdown()
-
+mid_band_mhz = baseline.centre_mhz(settings.maps)
+planes = baseline.plane_features(images, mid_band_mhz=mid_band_mhz)
+features = planes.groupby(images.patient).mean()  # one row per patient
 
 # %% [markdown]
 # ## Planes of one patient on both sides
@@ -73,15 +84,55 @@ def pair(table, **names):
 # the training set. A nearest-neighbour rule finds them and repeats their label. Nothing about response is
 # learned; the patient is recognised.
 
-# %%
-leak = pitfalls.repeated(lambda rng: pitfalls.split_of_planes(planes, images.patient, rng), repeats)
-Markdown("Simulated cohort, responses shuffled.\n\n" + pair(leak))
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "Simulated cohort without signal: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
+# %%
+def split_of_planes(table, patient, rng):
+    """AUC over planes: planes split at random, and patients split."""
+    names, of_plane = np.unique(patient, return_inverse=True)
+    positive = pitfalls.shuffled(pd.Index(names), rng).to_numpy()[of_plane]
+    neighbours = KNeighborsClassifier(5, weights="distance")
+    model, x = make_pipeline(StandardScaler(), neighbours), table.to_numpy()
+    shuffle = {"shuffle": True, "random_state": int(rng.integers(2**31))}
+    told = {"method": "predict_proba"}
+    # mistaken: sisters of a test plane are among the training planes
+    folds = StratifiedKFold(5, **shuffle)
+    by_plane = cross_val_predict(model, x, positive, cv=folds, **told)
+    # honest: all planes of a patient are on one side
+    folds = StratifiedGroupKFold(5, **shuffle)
+    by_patient = cross_val_predict(
+        model, x, positive, groups=of_plane, cv=folds, **told
+    )
+    return {
+        "planes split": pitfalls.auc(positive, by_plane[:, 1]),
+        "patients split": pitfalls.auc(positive, by_patient[:, 1]),
+    }
+
+
+# %% tags=["hide-input"]
+leak = pitfalls.repeated(
+    lambda rng: split_of_planes(planes, images.patient, rng), repeats
+)
+Markdown(
+    "Simulated cohort, responses shuffled.\n\n" + pitfalls.told(leak, level)
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "Simulated cohort without signal: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
 fig, ax = plt.subplots(figsize=(5, 3.6))
-ax.plot([0, 1], leak[["planes split", "patients split"]].T, "o-", color="0.6", mfc="C0", mec="C0")
+ax.plot(
+    [0, 1],
+    leak[["planes split", "patients split"]].T,
+    "o-",
+    color="0.6",
+    mfc="C0",
+    mec="C0",
+)
 ax.axhline(0.5, ls=":", color="C3")
-_ = ax.set(xticks=[0, 1], xticklabels=["planes split", "patients split"], xlim=(-0.4, 1.4), ylabel="AUC")
+_ = ax.set(
+    xticks=[0, 1],
+    xticklabels=["planes split", "patients split"],
+    xlim=(-0.4, 1.4),
+    ylabel="AUC",
+)
 
 # %% [markdown]
 # ## Fitted on all patients
@@ -90,9 +141,39 @@ _ = ax.set(xticks=[0, 1], xticklabels=["planes split", "patients split"], xlim=(
 # differ most between the classes, on all patients, and then cross-validating the rest: a leak in earnest
 # {cite:p}`ambroise2002`. The more columns, the worse; we add a thousand columns of random numbers.
 
+
 # %%
-fitted = pitfalls.repeated(lambda rng: pitfalls.fitted_on_all(features, rng), repeats)
-Markdown("Simulated cohort, responses shuffled, cross-validated by patient.\n\n" + pair(fitted))
+def fitted_on_all(table, rng, n_kept=10, n_random=1000):
+    """AUC over folds: scaled, or features chosen, on all or on training."""
+    positive = pitfalls.shuffled(table.index, rng).to_numpy()
+    noise = rng.standard_normal((len(table), n_random))
+    values = np.hstack([table.to_numpy(), noise])
+    model = LogisticRegression(max_iter=2000)
+    # mistaken: fitted once, before the folds, on test patients too
+    scaled = StandardScaler().fit_transform(values)
+    chosen = SelectKBest(k=n_kept).fit_transform(scaled, positive)
+    # honest: fitted anew to the training patients of each fold
+    scaling = make_pipeline(StandardScaler(), model)
+    choosing = make_pipeline(StandardScaler(), SelectKBest(k=n_kept), model)
+    folds = pitfalls.folds_of(positive, rng)
+    ways = {
+        "scaled on all": (model, scaled),
+        "scaled on training": (scaling, values),
+        "chosen on all": (model, chosen),
+        "chosen on training": (choosing, values),
+    }
+    return {
+        name: pitfalls.over_folds(*way, positive, folds)
+        for name, way in ways.items()
+    }
+
+
+# %% tags=["hide-input"]
+fitted = pitfalls.repeated(lambda rng: fitted_on_all(features, rng), repeats)
+Markdown(
+    "Simulated cohort, responses shuffled, cross-validated by patient.\n\n"
+    + pitfalls.told(fitted, level)
+)
 
 # %% [markdown]
 # Scaling does next to nothing here, since it never sees a response. It is done inside the training patients all the same: it
@@ -105,18 +186,54 @@ Markdown("Simulated cohort, responses shuffled, cross-validated by patient.\n\n"
 # threshold is another free choice: the one that suits these test patients best is never the one that would have
 # been fixed beforehand.
 
+
 # %%
-epoch = pitfalls.repeated(lambda rng: pitfalls.choice_of_epoch(features, rng), repeats)
-Markdown("Test AUC, simulated cohort, responses shuffled.\n\n" + pair(epoch))
+def choice_of_epoch(rng, epochs=30):
+    """Test AUC of a small network at an epoch that somebody chose."""
+    aucs = pitfalls.aucs_by_epoch(features, rng, epochs)
+    return {
+        # mistaken: the test patients chose the epoch, and judge it
+        "best on test": aucs["test"].max(),
+        "last": aucs["test"][-1],
+        # honest: other patients chose it
+        "best on validation": aucs["test"][aucs["validation"].argmax()],
+    }
+
+
+epoch = pitfalls.repeated(choice_of_epoch, repeats)
+Markdown(
+    "Test AUC, simulated cohort, responses shuffled.\n\n"
+    + pitfalls.told(epoch, level)
+)
 
 # %%
 test = patients["split"] == "test"
 n_positive = int((~patients.loc[test, "responder"]).sum())
 n_negative = int(test.sum()) - n_positive
-threshold = pitfalls.repeated(lambda rng: pitfalls.choice_of_threshold(n_positive, n_negative, rng), 50 * repeats)
+
+
+def choice_of_threshold(rng):
+    """Accuracy and balanced accuracy of scores without signal."""
+    positive = np.arange(n_positive + n_negative) < n_positive
+    score = rng.standard_normal(len(positive))
+    # honest: fixed, at the median of the population they are drawn from
+    fixed = pitfalls.accuracies(positive, score >= 0)
+    # mistaken: the one of all thresholds that suits these test patients
+    called = score >= np.append(score, np.inf)[:, None]
+    chosen = [each.max() for each in pitfalls.accuracies(positive, called)]
+    return {
+        "accuracy, fixed": fixed[0],
+        "accuracy, chosen on test": chosen[0],
+        "balanced, fixed": fixed[1],
+        "balanced, chosen on test": chosen[1],
+    }
+
+
+# %% tags=["hide-input"]
+threshold = pitfalls.repeated(choice_of_threshold, 50 * repeats)
 Markdown(
     f"Scores without any signal, {n_positive} non-responders against {n_negative} responders.\n\n"
-    + pair(threshold, heading="mean")
+    + pitfalls.told(threshold, level, "mean")
 )
 
 # %% [markdown]
@@ -127,16 +244,35 @@ Markdown(
 # it is worth what it always was.
 
 # %%
-found = [pitfalls.configurations(features, np.random.default_rng([1, number])) for number in range(repeats)]
-n_configurations = len(found[0]["test"])
-best = pitfalls.best_of(found, [n for n in (1, 3, 10, 30, 100) if n <= n_configurations])
+rows = []
+for number in range(repeats):
+    rng = np.random.default_rng([1, number])
+    aucs = pitfalls.aucs_by_configuration(features, rng, n=100)
+    for tried in (1, 3, 10, 30, 100):
+        winner = aucs["validation"][:tried].argmax()
+        # mistaken: what chose the winner judges it; honest: the test does
+        mistaken, honest = (
+            aucs[part][winner] for part in ("validation", "test")
+        )
+        rows.append((number, tried, mistaken, honest))
+best = pd.DataFrame(rows, columns=["study", "tried", "validation", "test"])
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-best", "caption": "Simulated cohort without signal: AUC of the winning configuration on the validation patients that chose it, and on test patients, against the number of configurations tried. Mean over shuffled cohorts and its interval; dotted: chance."}, "image": {"alt": "Two curves over the number of configurations tried on a logarithmic axis: validation area under the curve climbs well above one half, test area stays at one half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-best", "caption": "Simulated cohort without signal: AUC of the winning configuration on the validation patients that chose it, and on test patients, against the number of configurations tried. Mean over shuffled cohorts and its interval; dotted: chance."}, "image": {"alt": "Two curves over the number of configurations tried on a logarithmic axis: validation area under the curve climbs well above one half, test area stays at one half"}}
 fig, ax = plt.subplots(figsize=(6.5, 3.8))
 for name, colour in {"validation": "C3", "test": "C0"}.items():
-    rows = pitfalls.mean_interval(best.pivot(index="study", columns="tried", values=name), level)
+    rows = pitfalls.mean_interval(
+        best.pivot(index="study", columns="tried", values=name), level
+    )
     errors = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-    ax.errorbar(rows.index, rows["mean"], yerr=errors, fmt="o-", capsize=3, color=colour, label=name)
+    ax.errorbar(
+        rows.index,
+        rows["mean"],
+        yerr=errors,
+        fmt="o-",
+        capsize=3,
+        color=colour,
+        label=name,
+    )
 ax.axhline(0.5, ls=":", color="0.4")
 ax.set(xscale="log", xlabel="configurations tried", ylabel="AUC of the winner")
 ax.set(xticks=best["tried"].unique(), xticklabels=best["tried"].unique())
@@ -149,25 +285,36 @@ _ = ax.legend()
 # Two models whose true AUCs are 0.78 and 0.83, on the same patients: which one comes out on top? Their scores are drawn from
 # normal distributions, correlated by 0.6 as those of models that see the same tumours, so the truth is known.
 
-# %%
+# %% tags=["hide-input"]
 truth = {"worse": 0.78, "better": 0.83}
 groups = {"50 patients": (10, 40), "300 patients": (71, 229)}
-drawn = {name: pitfalls.two_models(*truth.values(), *counts) for name, counts in groups.items()}
+drawn = {
+    name: pitfalls.two_models(*truth.values(), *counts)
+    for name, counts in groups.items()
+}
 rows = {
     name: {
         "non-responders": groups[name][0],
-        "95 of 100 AUCs of the better": "{:.2f}–{:.2f}".format(*np.percentile(aucs[:, 1], [2.5, 97.5])),
+        "95 of 100 AUCs of the better": "{:.2f}–{:.2f}".format(
+            *np.percentile(aucs[:, 1], [2.5, 97.5])
+        ),
         "the worse one wins or ties": f"{np.mean(aucs[:, 0] >= aucs[:, 1]):.0%}",
     }
     for name, aucs in drawn.items()
 }
 Markdown(pd.DataFrame.from_dict(rows, orient="index").to_markdown())
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-fifty", "caption": "Simulated studies of two models with true AUCs 0.78 and 0.83 (dashed): what 50 and what 300 test patients say of each."}, "image": {"alt": "Two panels of overlapping histograms of the area under the curve of two models; with 50 patients the histograms overlap widely, with 300 much less"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-fifty", "caption": "Simulated studies of two models with true AUCs 0.78 and 0.83 (dashed): what 50 and what 300 test patients say of each."}, "image": {"alt": "Two panels of overlapping histograms of the area under the curve of two models; with 50 patients the histograms overlap widely, with 300 much less"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.4), sharex=True)
 for ax, (name, aucs) in zip(axes, drawn.items(), strict=True):
     for column, (which, value) in enumerate(truth.items()):
-        ax.hist(aucs[:, column], bins=np.arange(0.45, 1.01, 0.02), alpha=0.6, color=f"C{column}", label=which)
+        ax.hist(
+            aucs[:, column],
+            bins=np.arange(0.45, 1.01, 0.02),
+            alpha=0.6,
+            color=f"C{column}",
+            label=which,
+        )
         ax.axvline(value, ls="--", color=f"C{column}")
     ax.set(title=name, xlabel="AUC found")
 axes[0].set_ylabel("studies")
@@ -185,20 +332,29 @@ _ = axes[0].legend()
 # - all hand-made features, **texture** included
 
 # %%
-area = baseline.mask_features(images)
-scaling = fit_scaling(images, (patients.loc[images.patient, "split"] == "train").to_numpy(), "core_margin", 1.0)
-scaled = scale(images, scaling)
-picture = np.concatenate([scaled.mean((2, 3)), scaled.std((2, 3))], axis=1)
+area = baseline.mask_features(images)  # honest: it is called what it is
+train = patients.loc[images.patient, "split"].to_numpy() == "train"
+scaling = fit_scaling(images, train, "core_margin", clip_percentile=1.0)
+scaled = scale(images, scaling)  # mistaken: tissue and its outline in one
+picture = np.hstack([scaled.mean((2, 3)), scaled.std((2, 3))])
+simple = [name for name in features if name.endswith((" mean", " SD"))]
 tables = {
     "outline": area,
     "whole picture": pd.DataFrame(picture).groupby(images.patient).mean(),
-    "inside, means and SDs": features[[name for name in features if name.endswith((" mean", " SD"))]],
+    "inside, means and SDs": features[simple],
     "inside, with texture": features,
 }
-size = pitfalls.repeated(
-    lambda rng: pitfalls.read_off(tables, pitfalls.label_of_size(area["core area"], rng), rng), repeats
-)
-Markdown("Simulated cohort, response tied to size alone.\n\n" + pair(size))
+
+
+def size_for_tissue(rng):
+    """AUC of each table, where larger tumours are the non-responders."""
+    label = pitfalls.label_of_size(area["core area"], rng)
+    return pitfalls.read_off(tables, label, rng)
+
+
+size = pitfalls.repeated(size_for_tissue, repeats)
+told = "Simulated cohort, response tied to size alone.\n\n"
+Markdown(told + pitfalls.told(size, level))
 
 # %% [markdown]
 # Texture need not be free of size either: a small region has few pairs of pixels. So the outline alone belongs beside
@@ -212,30 +368,46 @@ Markdown("Simulated cohort, response tied to size alone.\n\n" + pair(size))
 # share of holes**.
 
 # %%
-coarse = settings.replace(overlap=min(settings.maps.overlap, 0.75), n_lines=min(settings.scan.n_lines, 128), n_reference_frames=2
+coarse = settings.replace(
+    overlap=min(settings.maps.overlap, 0.75),
+    n_lines=min(settings.scan.n_lines, 128),
+    n_reference_frames=2,
 )
-further = study.draw_patients(max(n_scans, 8), seed=settings.study.cohort_seed + 1, effect="none")
-small = scanners.small_scatterers(further, 55.0, 110.0)
-holes = pd.DataFrame(
-    {name: scanners.core_medians(one, coarse) for name, one in scanners.central_scans(small, coarse).items()}
-).T
-alone = evaluation.auc_interval(~small["responder"], holes["unphysical"], level)
+seed = settings.study.cohort_seed
+further = study.draw_patients(max(n_scans, 8), seed + 1, effect="none")
+small = pitfalls.small_scatterers(further, 55.0, 110.0)
+holes = {}
+for name, patient in small.iterrows():
+    acquired = pitfalls.central_scan(patient, coarse)
+    holes[name] = pitfalls.core_medians(acquired, coarse.maps)
+holes = pd.DataFrame(holes).T
+# mistaken, if it goes by the name of tissue: nothing but holes is read
+alone = auc.auc_interval(
+    ~small["responder"], holes["unphysical"], level
+)
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter; the share falls from above ten per cent to near zero as diameter grows"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter; the share falls from above ten per cent to near zero as diameter grows"}}
 fig, ax = plt.subplots(figsize=(6, 3.4))
 for responder, name in ((False, "non-responders"), (True, "responders")):
     of_class = small["responder"] == responder
-    ax.plot(small.loc[of_class, "core_esd_um"], holes.loc[of_class, "unphysical"], "o", label=name)
+    ax.plot(
+        small.loc[of_class, "core_esd_um"],
+        holes.loc[of_class, "unphysical"],
+        "o",
+        label=name,
+    )
 ax.set(xlabel="true core ESD / µm", ylabel="share of holes")
 _ = ax.legend()
 
-# %%
+# %% tags=["hide-input"]
 usual = stages.maps(settings, artifacts).summary
 Markdown(
-    f"Among these patients the share of holes alone has an AUC of {alone[0]:.2f} ({alone[1]:.2f}–{alone[2]:.2f}). A "
-    f"network that sees holes as zeros can learn them instead of the tissue, and on a scanner with other noise they "
-    f"are elsewhere. The book fills them with the region's median. In its own cohort, whose scatterers are as large as "
-    f"published ones, {100 * baseline.unphysical_share(usual).mean():.4f} % of the windows are holes."
+    f"Among these patients the share of holes alone has an AUC of {alone[0]:.2f} "
+    f"({alone[1]:.2f}–{alone[2]:.2f}). A network that sees holes as zeros can learn them "
+    "instead of the tissue, and on a scanner with other noise they are elsewhere. "
+    "The book fills them with the region's median. "
+    "In its own cohort, whose scatterers are as large as published ones, "
+    f"{100 * baseline.unphysical_share(usual).mean():.4f} % of the windows are holes."
 )
 
 # %% [markdown]
@@ -244,14 +416,34 @@ Markdown(
 # The textbook interval of a proportion (Wald), put around an AUC as if that were a share of 50 patients. An interval of
 # 95 % should hold the truth in 95 of 100 studies.
 
+
 # %%
-aucs = [0.7, 0.8, 0.86, 0.9]
-coverage = pd.DataFrame({
-    "Wald, as if a proportion of 50": [chance.coverage_as_proportion(auc, level=level) for auc in aucs],
-    "DeLong on the logit scale": [chance.coverage(auc, 10, 40, level=level) for auc in aucs],
-}, index=pd.Index(aucs, name="true AUC"))  # fmt: skip
-Markdown("Share of simulated studies (10 against 40) whose interval holds the true AUC:\n\n"
-         + coverage.to_markdown(floatfmt=".3f"))  # fmt: skip
+def held(auc, n_positive=10, n_negative=40, n_studies=4000):
+    """Share of studies whose interval holds the true AUC, two ways."""
+    rng, z = np.random.default_rng(0), norm.ppf((1 + level) / 2)
+    positive = rng.standard_normal((n_studies, n_positive))
+    positive += np.sqrt(2) * norm.ppf(auc)
+    negative = rng.standard_normal((n_studies, n_negative))
+    won = auc.wins(positive, negative)
+    found, variance = auc.delong(won)
+    # mistaken: an AUC is no share of 50 patients
+    wald = z * np.sqrt(found * (1 - found) / (n_positive + n_negative))
+    # honest: its variance is that of the pairs that were won
+    low, high = auc.interval_of(found, variance, n_positive, level)
+    return {
+        "Wald, as if a proportion of 50": np.mean(np.abs(found - auc) <= wald),
+        "DeLong on the logit scale": np.mean((low <= auc) & (auc <= high)),
+    }
+
+
+# %% tags=["hide-input"]
+coverage = pd.DataFrame(
+    {auc: held(auc) for auc in (0.7, 0.8, 0.86, 0.9)}
+).T.rename_axis("true AUC")
+Markdown(
+    "Share of simulated studies (10 against 40) whose interval holds the true AUC:\n\n"
+    + coverage.to_markdown(floatfmt=".3f")
+)
 
 # %% [markdown]
 # ## Accuracy where most patients respond
@@ -259,11 +451,26 @@ Markdown("Share of simulated studies (10 against 40) whose interval holds the tr
 # Call some of the test patients non-responders at random, knowing nothing. Accuracy rises the fewer one calls, up to the
 # share of responders; balanced accuracy and AUC stay where they belong.
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-accuracy", "caption": "Expected accuracy of calling simulated test patients non-responders at random, against how many are called. Accuracy rewards calling nobody; balanced accuracy does not."}, "image": {"alt": "A falling line of accuracy and a flat line of balanced accuracy at one half, against the number of patients called non-responders"}}
-calls = pitfalls.accuracy_by_calls(n_positive, n_negative).set_index("called")
+# %%
+n = n_positive + n_negative
+called = np.arange(n + 1)
+share = called / n  # of the patients, whoever they are
+calls = pd.DataFrame(
+    {
+        # mistaken: right about most responders by calling few
+        "accuracy": (share * n_positive + (1 - share) * n_negative) / n,
+        # honest: sensitivity is the share called, specificity the rest
+        "balanced accuracy": np.full(n + 1, 0.5),
+    },
+    index=pd.Index(called, name="called"),
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-accuracy", "caption": "Expected accuracy of calling simulated test patients non-responders at random, against how many are called. Accuracy rewards calling nobody; balanced accuracy does not."}, "image": {"alt": "A falling line of accuracy and a flat line of balanced accuracy at one half, against the number of patients called non-responders"}}
 fig, ax = plt.subplots(figsize=(6, 3.2))
 calls.plot(ax=ax)
-_ = ax.set(xlabel="patients called non-responders", ylabel="expected", ylim=(0, 1))
+_ = ax.set(
+    xlabel="patients called non-responders", ylabel="expected", ylim=(0, 1)
+)
 
 # %% [markdown]
 # ## Attenuation assumed wrong
@@ -272,29 +479,60 @@ _ = ax.set(xlabel="patients called non-responders", ylabel="expected", ylim=(0, 
 # attenuation right on average, and with one that is off everywhere.
 
 # %%
-scans = scanners.central_scans(further, coarse)
-errors = [-0.3, -0.1, 0.0, 0.1]
-mapped = scanners.wrong_attenuation(scans, coarse, errors)
-shift = mapped.groupby("error_db_cm_mhz")[list(scanners.MAPS)].mean()
-shift = (shift - shift.loc[0.0]).rename(columns=scanners.MAPS).rename_axis("error / dB/cm/MHz")
-spread = [f"{study.TRAITS[name].sd:g}" for name in ("core_esd_um", "core_eac_db")]
+scans = {
+    name: pitfalls.central_scan(patient, coarse)
+    for name, patient in further.iterrows()
+}
+errors = [-0.3, -0.1, 0.0, 0.1]  # dB/cm/MHz; honest: none on average
+rows = []
+for name, acquired in scans.items():
+    for error in errors:
+        assumed = pitfalls.assume(coarse.maps, error)  # mistaken: elsewhere
+        found = pitfalls.core_medians(acquired, assumed)
+        rows.append({"patient": name, "error_db_cm_mhz": error} | found)
+mapped = pd.DataFrame(rows)
+
+# %% tags=["hide-input"]
+shift = mapped.groupby("error_db_cm_mhz")[list(pitfalls.MAPS)].mean()
+shift = (
+    (shift - shift.loc[0.0])
+    .rename(columns=pitfalls.MAPS)
+    .rename_axis("error / dB/cm/MHz")
+)
+spread = [
+    f"{study.TRAITS[name].sd:g}" for name in ("core_esd_um", "core_eac_db")
+]
 Markdown(
-    f"Mean shift of the core's median, {len(scans)} simulated patients. For comparison, patients differ by "
-    f"{spread[0]} µm in ESD and {spread[1]} dB in EAC (SD).\n\n" + shift.round(2).to_markdown()
+    f"Mean shift of the core's median, {len(scans)} simulated patients. "
+    "For comparison, patients differ by "
+    f"{spread[0]} µm in ESD and {spread[1]} dB in EAC (SD).\n\n"
+    + shift.round(2).to_markdown()
 )
 
 # %% [markdown]
 # A shift that is the same for all would do no harm to a model that is trained and used with it. But it grows with **depth**,
 # as the path does.
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-depth", "caption": "Simulated patients: by how much the core's median ESD is off when the attenuation is assumed wrong, against the depth of the tumour's centre, with straight lines."}, "image": {"alt": "Scatter plot of the error of scatterer diameter against tumour depth for three errors of the assumed attenuation; the error grows with depth along straight lines"}}
-by_patient = mapped.pivot(index="patient", columns="error_db_cm_mhz").loc[further.index]
+# %%
+by_patient = mapped.pivot(index="patient", columns="error_db_cm_mhz")
 depth_mm = further["centre_depth_mm"]
-off = {name: by_patient[name].sub(by_patient[name][0.0], axis=0) for name in ("esd_um", "eac_db")}
-lines = {(name, error): np.polyfit(depth_mm, off[name][error], 1) for name in off for error in errors}
+off, lines = {}, {}  # error of each patient, and a straight line over depth
+for name in ("esd_um", "eac_db"):
+    of_map = by_patient[name].loc[further.index]
+    off[name] = of_map.sub(of_map[0.0], axis=0)
+    for error in errors:
+        lines[name, error] = np.polyfit(depth_mm, off[name][error], 1)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-depth", "caption": "Simulated patients: by how much the core's median ESD is off when the attenuation is assumed wrong, against the depth of the tumour's centre, with straight lines."}, "image": {"alt": "Scatter plot of the error of scatterer diameter against tumour depth for three errors of the assumed attenuation; the error grows with depth along straight lines"}}
 fig, ax = plt.subplots(figsize=(8.5, 3.6))
 for number, error in enumerate(error for error in errors if error):
-    ax.plot(depth_mm, off["esd_um"][error], "o", color=f"C{number}", label=f"{error:+.1f} dB/cm/MHz")
+    ax.plot(
+        depth_mm,
+        off["esd_um"][error],
+        "o",
+        color=f"C{number}",
+        label=f"{error:+.1f} dB/cm/MHz",
+    )
     ends = np.array([depth_mm.min(), depth_mm.max()])
     ax.plot(ends, np.polyval(lines["esd_um", error], ends), color=f"C{number}")
 ax.set(xlabel="depth of the centre / mm", ylabel="error of ESD / µm")
@@ -305,16 +543,22 @@ _ = fig.legend(title="attenuation off by", loc="outside right center")
 # their true value plus the line's error at their depth.
 
 # %%
-many = study.draw_patients(2000, seed=settings.study.cohort_seed + 2, effect="none")
-deeper = many["centre_depth_mm"] > many["centre_depth_mm"].median()
+many = study.draw_patients(2000, seed + 2, effect="none")
+depth_mm = many["centre_depth_mm"]
+deeper = depth_mm > depth_mm.median()
 rows = {}
 for (name, error), line in lines.items():
-    measured = many[f"core_{name}"] + np.polyval(line, many["centre_depth_mm"])
-    three = evaluation.auc_interval(deeper, measured, level)
-    rows.setdefault(f"{error:+.1f}", {})[f"{name[:3].upper()} alone"] = "{:.2f} ({:.2f}–{:.2f})".format(*three)
+    measured = many[f"core_{name}"] + np.polyval(line, depth_mm)
+    three = auc.auc_interval(deeper, measured, level)
+    row = rows.setdefault(f"{error:+.1f}", {})
+    row[f"{name[:3].upper()} alone"] = "{:.2f} ({:.2f}–{:.2f})".format(*three)
+
+# %% tags=["hide-input"]
 Markdown(
     "AUC of the core for depth, 2,000 simulated patients without any difference in tissue:\n\n"
-    + pd.DataFrame.from_dict(rows, orient="index").rename_axis("error / dB/cm/MHz").to_markdown()
+    + pd.DataFrame.from_dict(rows, orient="index")
+    .rename_axis("error / dB/cm/MHz")
+    .to_markdown()
 )
 
 # %% [markdown]
@@ -323,9 +567,32 @@ Markdown(
 # The phantom is the ruler. What if something is believed of it that is not so?
 
 # %%
-wrong = scanners.wrong_phantom(next(iter(scans.values())), coarse)
-columns = {**scanners.MAPS, "unphysical": "holes"}
-Markdown("Core medians of one simulated plane.\n\n" + wrong.rename(columns=columns).round(2).to_markdown())
+acquired = next(iter(scans.values()))
+true = acquired.reference
+attenuation = true.attenuation_db_cm_mhz
+phantoms = {
+    "as it is": true,
+    "attenuation believed 0.1 dB/cm/MHz too low": ReferencePhantom(
+        true.planes, attenuation - 0.1, true.backscatter
+    ),
+    "beads believed half as many": ReferencePhantom(
+        true.planes, attenuation, lambda hz: true.backscatter(hz) / 2
+    ),
+}
+wrong = {
+    name: pitfalls.core_medians(
+        replace(acquired, reference=phantom), coarse.maps
+    )
+    for name, phantom in phantoms.items()
+}
+
+# %% tags=["hide-input"]
+wrong = pd.DataFrame.from_dict(wrong, orient="index")
+columns = {**pitfalls.MAPS, "unphysical": "holes"}
+Markdown(
+    "Core medians of one simulated plane.\n\n"
+    + wrong.rename(columns=columns).round(2).to_markdown()
+)
 
 # %% [markdown]
 # Half the beads is half the backscatter: 3 dB in EAC, nothing in ESD, and nothing in MBF, which is relative to whatever
@@ -338,34 +605,67 @@ Markdown("Core medians of one simulated plane.\n\n" + wrong.rename(columns=colum
 # measurement; and the latter with the phantom measurement of the study's scanner.
 
 # %%
-ways = {
-    "the study's": ({}, True),
-    "noise −50 dB instead of −100 dB": ({"noise_db": -50.0}, True),
-    "2.5–6.5 MHz, own phantom": ({"band_mhz": (2.5, 6.5)}, True),
-    "2.5–6.5 MHz, the study's phantom": ({"band_mhz": (2.5, 6.5)}, False),
+low = {"band_mhz": (2.5, 6.5)}
+ways = {  # what differs for the patient, and for the phantom
+    "the study's": ({}, {}),
+    "noise −50 dB instead of −100 dB": ({"noise_db": -50.0},) * 2,
+    "2.5–6.5 MHz, own phantom": (low, low),
+    "2.5–6.5 MHz, the study's phantom": (low, {}),  # mistaken
 }
-seen = {name: scanners.other_scanner(patients[test], coarse, *way) for name, way in ways.items()}
+seen = {}
+for name, way in ways.items():
+    scanned = (
+        (patient, pitfalls.central_scan(row, coarse, *way))
+        for patient, row in patients[test].iterrows()
+    )
+    seen[name] = pitfalls.images_and_medians(scanned, coarse)
 model = baseline.fit_regression(features, patients)
-score = pd.DataFrame({
-    name: model.predict_proba(baseline.map_features(images_)[features.columns])[:, 1]
-    for name, (images_, _) in seen.items()
-}, index=patients.index[test].sort_values())  # fmt: skip
+score = {}
+for name, (pictures, _) in seen.items():
+    table = baseline.map_features(pictures, mid_band_mhz=mid_band_mhz)
+    score[name] = model.predict_proba(table[features.columns])[:, 1]
+score = pd.DataFrame(score, index=patients.index[test].sort_values())
 
-# %%
+# %% tags=["hide-input"]
 lost = ~patients.loc[score.index, "responder"]
-medians = pd.DataFrame({name: table[list(scanners.MAPS)].mean() for name, (_, table) in seen.items()}).T
-medians = medians.rename(columns=scanners.MAPS).round(1)
-medians["AUC"] = ["{:.2f} ({:.2f}–{:.2f})".format(*evaluation.auc_interval(lost, score[name], level)) for name in score]
-medians["called non-responders"] = [f"{np.mean(score[name] >= 0.5):.0%}" for name in score]
-Markdown(f"{len(score)} simulated test patients, one plane each.\n\n" + medians.to_markdown())
+medians = pd.DataFrame(
+    {
+        name: table[list(pitfalls.MAPS)].mean()
+        for name, (_, table) in seen.items()
+    }
+).T
+medians = medians.rename(columns=pitfalls.MAPS).round(1)
+medians["AUC"] = [
+    "{:.2f} ({:.2f}–{:.2f})".format(
+        *auc.auc_interval(lost, score[name], level)
+    )
+    for name in score
+]
+medians["called non-responders"] = [
+    f"{np.mean(score[name] >= 0.5):.0%}" for name in score
+]
+Markdown(
+    f"{len(score)} simulated test patients, one plane each.\n\n"
+    + medians.to_markdown()
+)
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
 fig, ax = plt.subplots(figsize=(9, 3.8))
 for name, row in score.iterrows():
-    ax.plot(row.to_numpy(), color="C3" if lost[name] else "C0", alpha=0.5, lw=1)
+    ax.plot(
+        row.to_numpy(), color="C3" if lost[name] else "C0", alpha=0.5, lw=1
+    )
 ax.axhline(0.5, ls=":", color="0.4")
-labels = [name.replace(", ", ",\n").replace(" instead", "\ninstead") for name in score]
-_ = ax.set(xticks=range(score.shape[1]), xticklabels=labels, ylabel="probability of a non-responder", ylim=(0, 1))
+labels = [
+    name.replace(", ", ",\n").replace(" instead", "\ninstead")
+    for name in score
+]
+_ = ax.set(
+    xticks=range(score.shape[1]),
+    xticklabels=labels,
+    ylabel="probability of a non-responder",
+    ylim=(0, 1),
+)
 
 # %% [markdown]
 # Another centre frequency does no harm as long as the phantom went through the same scanner: that is what a phantom is
@@ -375,34 +675,45 @@ _ = ax.set(xticks=range(score.shape[1]), xticklabels=labels, ylabel="probability
 #
 # ## All together
 
-# %%
-together = pd.DataFrame(
-    [
-        ("planes of one patient on both sides", leak, "planes split", "patients split"),
-        ("features chosen on all patients", fitted, "chosen on all", "chosen on training"),
-        ("scaled on all patients", fitted, "scaled on all", "scaled on training"),
-        ("epoch chosen on the test set", epoch, "best on test", "best on validation"),
-        (
-            "threshold chosen on the test set (balanced accuracy)",
-            threshold,
-            "balanced, chosen on test",
-            "balanced, fixed",
-        ),
-        ("size, called tissue", size, "whole picture", "inside, means and SDs"),
-    ],
-    columns=["mistake", "table", "inflated", "honest"],
-)
+# %% tags=["hide-input"]
+together = pd.DataFrame([
+    ("planes of one patient on both sides", leak, "planes split", "patients split"),
+    ("features chosen on all patients", fitted, "chosen on all", "chosen on training"),
+    ("scaled on all patients", fitted, "scaled on all", "scaled on training"),
+    ("epoch chosen on the test set", epoch, "best on test", "best on validation"),
+    ("threshold chosen on the test set (balanced accuracy)", threshold,
+     "balanced, chosen on test", "balanced, fixed"),
+    ("size, called tissue", size, "whole picture", "inside, means and SDs"),
+], columns=["mistake", "table", "inflated", "honest"])  # fmt: skip
 last = best[best["tried"] == best["tried"].max()]
-together.loc[len(together)] = [f"best of {last['tried'].iloc[0]} configurations", last, "validation", "test"]
+together.loc[len(together)] = [
+    f"best of {last['tried'].iloc[0]} configurations",
+    last,
+    "validation",
+    "test",
+]
 
-# %% mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "Simulated cohort, no signal in the tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "Simulated cohort, no signal in the tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
 fig, ax = plt.subplots(figsize=(9, 4))
 for place, row in enumerate(together.itertuples()):
     for column, colour in ((row.inflated, "C3"), (row.honest, "C0")):
-        mean, low, high = pitfalls.mean_interval(row.table[[column]], level).iloc[0]
-        ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", capsize=3, color=colour)
+        mean, low, high = pitfalls.mean_interval(
+            row.table[[column]], level
+        ).iloc[0]
+        ax.errorbar(
+            mean,
+            place,
+            xerr=[[mean - low], [high - mean]],
+            fmt="o",
+            capsize=3,
+            color=colour,
+        )
 ax.axvline(0.5, ls=":", color="0.4")
-ax.set(yticks=range(len(together)), yticklabels=together["mistake"], xlabel="AUC, or balanced accuracy")
+ax.set(
+    yticks=range(len(together)),
+    yticklabels=together["mistake"],
+    xlabel="AUC, or balanced accuracy",
+)
 ax.invert_yaxis()
 
 # %% [markdown]
@@ -418,7 +729,7 @@ ax.invert_yaxis()
 # :class: dropdown
 # ```python
 # alone = pitfalls.repeated(
-#     lambda rng: pitfalls.split_of_planes(features, features.index.to_numpy(), rng), repeats
+#     lambda rng: split_of_planes(features, features.index.to_numpy(), rng), repeats
 # )
 # pitfalls.mean_interval(alone)
 # ```
@@ -435,7 +746,7 @@ ax.invert_yaxis()
 # :class: dropdown
 # ```python
 # for n_random in (0, 100, 1000, 10_000):
-#     table = pitfalls.repeated(lambda rng: pitfalls.fitted_on_all(features, rng, n_random=n_random), 5)
+#     table = pitfalls.repeated(lambda rng: fitted_on_all(features, rng, n_random=n_random), 5)
 #     print(n_random, table["chosen on all"].mean())
 # ```
 # The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With this many patients about a

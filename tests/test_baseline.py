@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers.data import study
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.auc import auc_interval
 from helpers.learning.images import ImageSet
 from trust import baseline
 

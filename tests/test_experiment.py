@@ -12,7 +12,7 @@ import torch
 from scipy.stats import norm, t
 
 from helpers import stages
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement.auc import auc_interval
 from helpers.learning.images import ImageSet
 from helpers.learning.training import MODELS
 from helpers.settings import load_settings

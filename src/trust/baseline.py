@@ -16,6 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from helpers.data import study
 from helpers.judgement.auc import auc_interval
 from helpers.learning.images import ImageSet
+from helpers.maps.parametric import BAND_MHZ
+from helpers.settings import Maps
 
 # Width of a grey level of each map's texture, about half of what the map varies inside a tumour (SD).
 STEPS = {"MBF": 1.5, "SS": 0.3, "SI": 2.5, "ESD": 6.0, "EAC": 1.75}  # dB, dB/MHz, dB, um, dB
@@ -23,7 +25,7 @@ LEVELS = 16  # grey levels, the middle one at the median of the region
 DISTANCES_MM = (1.0, 2.0, 3.0)
 ANGLES = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 TEXTURE = ("contrast", "correlation", "energy", "homogeneity")
-MID_BAND_MHZ = 5.5
+MID_BAND_MHZ = sum(BAND_MHZ) / 2
 STRENGTHS = np.logspace(-4, 1, 11)  # candidates for C, the inverse of the regularisation
 TITLES = {"core": "regression, core", "core_margin": "regression, core + margin"}
 
@@ -52,8 +54,17 @@ def plane_features(images: ImageSet, region: str = "core_margin", mid_band_mhz: 
     return pd.DataFrame(rows)
 
 
+def centre_mhz(choices: Maps) -> float:
+    """Return the middle of the maps' band; of the paper's where the band is the phantom's own, which images forget."""
+    low, high = choices.band or BAND_MHZ
+    return (low + high) / 2
+
+
 def five_maps(maps: np.ndarray, mid_band_mhz: float = MID_BAND_MHZ) -> np.ndarray:
-    """Return MBF, SS, SI, ESD, EAC (N, 5, n, n) of images (N, 4, n, n): SI = MBF - SS f_c gives the slope back."""
+    """Return MBF, SS, SI, ESD, EAC (N, 5, n, n) of images (N, 4, n, n).
+
+    Images hold no channel for SS; SI = MBF - SS f_c, at the middle f_c of the maps' band, gives it back.
+    """
     mbf, si = maps[:, 0], maps[:, 1]
     return np.stack([mbf, (mbf - si) / mid_band_mhz, si, maps[:, 2], maps[:, 3]], axis=1)
 
@@ -65,8 +76,8 @@ def region_features(maps: np.ndarray, mask: np.ndarray, pixel_mm: float, region:
         valid = mask & np.isfinite(values)
         found = [values[valid].mean(), values[valid].std()] if valid.any() else [np.nan] * 2
         found += texture(values, valid, STEPS[name], pixel_mm)
-        features |= {f"{region} {name} {what}": value
-                     for what, value in zip(("mean", "SD", *TEXTURE), found, strict=True)}  # fmt: skip
+        named = zip(("mean", "SD", *TEXTURE), found, strict=True)
+        features |= {f"{region} {name} {what}": value for what, value in named}
     return features
 
 
@@ -106,11 +117,9 @@ def mask_features(images: ImageSet) -> pd.DataFrame:
     rows = []
     for core, region, extent in zip(images.core, images.region, images.extent_mm, strict=True):
         shape = regionprops(core.astype(np.uint8))[0]
-        rows.append({
-            "core area": core.sum() * pixel_mm2, "region area": region.sum() * pixel_mm2,
-            "eccentricity": shape.eccentricity, "solidity": shape.solidity, "filled": shape.extent,
-            "depth": extent[2:].mean(), "lateral": extent[:2].mean(),
-        })  # fmt: skip
+        row = {"core area": core.sum() * pixel_mm2, "region area": region.sum() * pixel_mm2}
+        row |= {"eccentricity": shape.eccentricity, "solidity": shape.solidity, "filled": shape.extent}
+        rows.append(row | {"depth": extent[2:].mean(), "lateral": extent[:2].mean()})
     planes = pd.DataFrame(rows).groupby(images.patient)
     return planes.mean().assign(largest=planes["core area"].max(), planes=planes.size())
 
@@ -169,7 +178,11 @@ def probability(features: pd.DataFrame, patients: pd.DataFrame, seed: int = 0) -
 
 
 def scores(
-    images: ImageSet, patients: pd.DataFrame, summary: pd.DataFrame, effect: str = "base", mid_band_mhz=MID_BAND_MHZ
+    images: ImageSet,
+    patients: pd.DataFrame,
+    summary: pd.DataFrame,
+    effect: str = "base",
+    mid_band_mhz: float = MID_BAND_MHZ,
 ) -> pd.DataFrame:
     """Return a score of non-response per patient and predictor: regressions, oracles, size, outline and holes.
 

@@ -1,13 +1,12 @@
-"""How many patients? What the runs of ``helpers.experiment`` say, computed anew from their predictions.
+"""How many patients? What the runs of ``trust.experiment`` say, computed anew from their predictions.
 
 Runs on several cohorts, judged on the same new patients, are a study of several readers and many cases: an AUC
 varies with the patients a model learned from and with those it is judged on. Intervals here hold both.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,8 @@ from scipy.stats import norm, t
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval, delong, wins
 from helpers.judgement.evaluation import proportions
-from trust.experiment import LARGE_INPUT, ORACLES, REGRESSIONS
+from trust.design import LARGE_INPUT, ORACLES, REGRESSIONS
+from trust.runs import read_file
 
 TITLES = {slug: spec.title for slug, spec in MODELS.items()} | {
     name: f"{name.split('_')[0]}, {'core' if name.endswith('_core') else 'core + margin'}"
@@ -24,36 +24,45 @@ TITLES = {slug: spec.title for slug, spec in MODELS.items()} | {
 }
 ATTEMPTS = {"dropout": "more dropout", "pretrained": "pre-trained on tissue"}  # parts of the experiment
 KEYS = ["part", "model", "cohort", "seed", "size", "seconds"]
+SCORES = ["test", "new", "test_non_responder", "new_non_responder"]
+TOLD = ["commit", "device", "versions"]  # of each run; an older file tells them once, for all of its runs
 
 
 class Experiment(NamedTuple):
     """All runs of an experiment, one row each, and how they came about."""
 
-    provenance: dict
-    runs: pd.DataFrame  # KEYS and, as arrays: test, new (scores), test_non_responder, new_non_responder (bool)
+    provenance: dict[str, Any]
+    runs: pd.DataFrame  # KEYS, TOLD and, as arrays: test, new (scores), test_non_responder, new_non_responder (bool)
 
 
 def read(path: str | Path) -> Experiment:
-    """Read the file of ``python -m helpers.experiment``; raises ``ValueError`` naming what is missing."""
-    found = json.loads(Path(path).read_text())
-    wanted = [*KEYS, "test", "new", "test_non_responder", "new_non_responder"]
-    runs = pd.DataFrame(found.get("runs", []))
-    missing = [name for name in wanted if name not in runs] + [name for name in ["provenance"] if name not in found]
-    if missing:
-        raise ValueError(f"{path}: {missing} are missing; expected a file of python -m helpers.experiment")
+    """Read the file of ``python -m trust.experiment``; raises ``ValueError`` naming what is missing."""
+    head, found = read_file(path, "trust.experiment", runs=(*KEYS, *SCORES))
+    runs = pd.DataFrame([{name: head.get(name) for name in TOLD} | run for run in found["runs"]])
     for split in ("test", "new"):
         truth = f"{split}_non_responder"
         runs[split] = [np.array(scores, float) for scores in runs[split]]
         runs[truth] = [np.array([flag == "1" for flag in flags], bool) for flags in runs[truth]]
-    return Experiment(found["provenance"], runs[wanted])
+    return Experiment(head, runs[KEYS + TOLD + SCORES])
+
+
+def made_with(runs: pd.DataFrame) -> str:
+    """Return what the runs were made on and with, as text: devices, torch, commits, each as often as it differs."""
+    torch = sorted({versions["torch"] for versions in runs["versions"]})
+    commits = list(runs["commit"].unique())
+    minutes = runs["seconds"].sum() / 60
+    return (
+        f"{' and '.join(runs['device'].unique())} ({minutes:.0f} processor minutes of training; "
+        f"torch {', '.join(torch)}, {'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)})"
+    )
 
 
 def judged(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return the AUC of each run with its interval, on its test patients where it has some, and on the new ones."""
     table = runs[KEYS].copy()
     for split in ("test", "new"):
-        three = [auc_interval(truth, scores, level) if len(scores) else (np.nan,) * 3
-                 for truth, scores in zip(runs[f"{split}_non_responder"], runs[split], strict=True)]  # fmt: skip
+        pairs = zip(runs[f"{split}_non_responder"], runs[split], strict=True)
+        three = [auc_interval(*pair, level) if len(pair[1]) else (np.nan,) * 3 for pair in pairs]
         table[[f"{split}_auc", f"{split}_low", f"{split}_high"]] = np.array(three).reshape(-1, 3)
     return table
 
@@ -67,7 +76,10 @@ def of(runs: pd.DataFrame, part: str, model: str | None = None, size: int | None
 
 
 def mean_auc(
-    runs: pd.DataFrame, against: pd.DataFrame | None = None, level: float = 0.95, spread: tuple | None = None
+    runs: pd.DataFrame,
+    against: pd.DataFrame | None = None,
+    level: float = 0.95,
+    spread: tuple[float, int] | None = None,
 ) -> tuple[float, float, float]:
     """Return (mean, low, high) of the runs' AUC on the new patients, or of its difference from other runs.
 
@@ -89,8 +101,8 @@ def mean_auc(
     return float(mean), float(low), float(high)
 
 
-def wins_of(run) -> np.ndarray:
-    """Return the wins of a run's non-responders over its responders among the new patients."""
+def wins_of(run: Any) -> np.ndarray:
+    """Return the wins of a run's non-responders over its responders among the new patients; a run as a named tuple."""
     return wins(run.new[run.new_non_responder], run.new[~run.new_non_responder])
 
 
@@ -103,8 +115,8 @@ def recovered(runs: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for model in (*MODELS, *REGRESSIONS):
         oracle = ORACLES[model.endswith("_core_margin")]
-        row = {f"{where}_{what}": aucs.loc[model, (f"{where}_auc", what)]
-               for where in ("test", "new") for what in ("mean", "std")}  # fmt: skip
+        names = [(where, what) for where in ("test", "new") for what in ("mean", "std")]
+        row = {f"{where}_{what}": aucs.loc[model, (f"{where}_auc", what)] for where, what in names}
         row |= {f"{where}_oracle": aucs.loc[oracle, (f"{where}_auc", "mean")] for where in ("test", "new")}
         rows[model] = row | {"share": (row["new_mean"] - 0.5) / (row["new_oracle"] - 0.5)}
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -156,7 +168,9 @@ def attempts(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def attempt_row(name: str, title: str, found: pd.DataFrame, plain: pd.DataFrame, regression: pd.DataFrame, level):
+def attempt_row(
+    name: str, title: str, found: pd.DataFrame, plain: pd.DataFrame, regression: pd.DataFrame, level: float
+) -> dict[str, Any]:
     """Return one row of ``attempts``; NaN where an attempt was not made."""
     row = {"attempt": name, "model": title}
     for column, against in (("auc", None), ("gain", plain), ("behind_regression", regression)):
@@ -179,11 +193,12 @@ def seed_ensembles(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
 def predictions_of(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs' test patients in the form of ``StudyResults.predictions``; patients are named by their place."""
-    parts = [
-        pd.DataFrame({"patient": np.arange(len(run.test)), "model": run.model, "seed": run.seed, "split": "test",
-                      "responder": ~run.test_non_responder, "probability": run.test})
-        for run in runs.itertuples()
-    ]  # fmt: skip
+    parts = []
+    for run in runs.itertuples():
+        scores = {"split": "test", "responder": ~run.test_non_responder, "probability": run.test}
+        parts.append(
+            pd.DataFrame({"patient": np.arange(len(run.test)), "model": run.model, "seed": run.seed, **scores})
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -203,8 +218,39 @@ def over_seeds(predictions: pd.DataFrame, level: float = 0.95, threshold: float 
 
 def mean_and_sd(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Return columns of ``over_seeds`` as text: mean, SD and range over seeds, per model."""
-    grouped = table.groupby("model", sort=False)
-    return pd.DataFrame({
-        name: [f"{rows[name].mean():.2f} ± {rows[name].std():.2f} ({rows[name].min():.2f}–{rows[name].max():.2f})"
-               for _, rows in grouped] for name in names
-    }, index=[TITLES[model] for model, _ in grouped])  # fmt: skip
+    rows = {
+        TITLES[model]: {name: mean_sd_range(group[name]) for name in names}
+        for model, group in table.groupby("model", sort=False)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def mean_sd_range(values: pd.Series) -> str:
+    """Return mean ± SD (range) as text."""
+    return f"{values.mean():.2f} ± {values.std():.2f} ({values.min():.2f}–{values.max():.2f})"
+
+
+# Tables of chapter 14, as text.
+
+
+def all_runs(judged: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Return a part's AUCs on test / on new patients as text, a row per cohort, a column per model."""
+    rows = of(judged, part)
+    cell = [f"{test:.2f} / {new:.2f}" for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)]
+    rows = rows.assign(cell=cell, title=rows["model"].map(TITLES))
+    wide = rows.pivot(index="cohort", columns="title", values="cell")
+    return wide[[title for title in TITLES.values() if title in wide]]
+
+
+def with_interval(table: pd.DataFrame, name: str, form: str = ".3f", to: str = "–") -> list[str]:
+    """Return one column of a table and its interval as text: value (low–high)."""
+    columns = (table[column] for column in (name, f"{name}_low", f"{name}_high"))
+    return [f"{value:{form}} ({low:{form}}{to}{high:{form}})" for value, low, high in zip(*columns, strict=True)]
+
+
+def enough(wide: pd.DataFrame, title: str, target: float) -> str:
+    """Return from which size on (index of ``wide``) a model's AUC reaches the target, as text."""
+    reached = wide.index[wide[title] >= target]
+    if len(reached):
+        return f"{title}: from {reached.min()} patients on"
+    return f"{title}: at none of the sizes tried, up to {wide.index.max()}"

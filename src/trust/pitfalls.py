@@ -1,28 +1,39 @@
-"""What can go wrong: the inflated figure and the honest one, on patients whose response is a shuffled list.
+"""What can go wrong: what chapter 16's mistakes and their honest counterparts share; the mistakes stand there.
 
 Responses are shuffled among real feature tables of the simulated cohort, so that nothing predicts them and every
-honest AUC is 0.5. Each experiment is repeated: a single one proves nothing.
+honest AUC is 0.5. Each experiment is repeated: a single one proves nothing. Patients are scanned anew for what a
+wrong attenuation, another phantom or another scanner does to maps, and to models that read them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
-from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from helpers.data.acquisition import Acquisition
+from helpers.data.simulation import simulated, system_of
+from helpers.data.study import NON_RESPONDERS
 from helpers.judgement.auc import wins
+from helpers.learning.images import ImageSet, collect
+from helpers.maps.planes import MappedPlane, map_plane
+from helpers.settings import Maps, Settings
 
-NON_RESPONDERS = 0.238  # share in the paper's cohort
+MAPS = {"mbf": "MBF / dB", "esd_um": "ESD / µm", "eac_db": "EAC / dB"}
+Splits = list[tuple[np.ndarray, np.ndarray]]  # places of training and of test patients, fold by fold
 
 
-def repeated(once: Callable[[np.random.Generator], dict], repeats: int, seed: int = 0) -> pd.DataFrame:
+# Repetitions
+
+
+def repeated(once: Callable[[np.random.Generator], Mapping[str, float]], repeats: int, seed: int = 0) -> pd.DataFrame:
     """Return what ``once`` finds with ``repeats`` generators of their own, a row each."""
     return pd.DataFrame([once(np.random.default_rng([seed, number])) for number in range(repeats)])
 
@@ -31,6 +42,13 @@ def mean_interval(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return mean, low and high of each column over repetitions, by Student's t."""
     error = table.sem() * t.ppf((1 + level) / 2, len(table) - 1)
     return pd.DataFrame({"mean": table.mean(), "low": table.mean() - error, "high": table.mean() + error})
+
+
+def told(table: pd.DataFrame, level: float = 0.95, heading: str = "mean AUC") -> str:
+    """Return mean and interval of each column over repetitions as a table in Markdown."""
+    rows = mean_interval(table, level)
+    cell = [f"{r.mean:.3f} ({r.low:.3f}–{r.high:.3f})" for r in rows.itertuples(index=False)]
+    return pd.DataFrame({heading: cell}, index=rows.index).to_markdown()
 
 
 def shuffled(patients: pd.Index, rng: np.random.Generator) -> pd.Series:
@@ -45,53 +63,43 @@ def auc(positive: np.ndarray, score: np.ndarray) -> float:
     return float(wins(score[positive], score[~positive]).mean())
 
 
-def split_of_planes(planes: pd.DataFrame, patient: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    """AUC of nearest neighbours on planes (N, n_features): planes split at random, and patients split.
-
-    Planes of one tumour look alike. A random split puts some on either side, and her neighbours give a plane's
-    label away although it follows from nothing.
-    """
-    names, of_plane = np.unique(patient, return_inverse=True)
-    positive = shuffled(pd.Index(names), rng).to_numpy()[of_plane]
-    model = make_pipeline(StandardScaler(), KNeighborsClassifier(5, weights="distance"))
-    state = int(rng.integers(2**31))
-    ways = {
-        "planes split": (StratifiedKFold(5, shuffle=True, random_state=state), None),
-        "patients split": (StratifiedGroupKFold(5, shuffle=True, random_state=state), of_plane),
-    }
-    return {name: auc(positive, cross_val_predict(model, planes.to_numpy(), positive, groups=groups, cv=folds,
-                                                  method="predict_proba")[:, 1])
-            for name, (folds, groups) in ways.items()}  # fmt: skip
+def accuracies(positive: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return accuracy and balanced accuracy (...) of calls (..., n) for classes (n,)."""
+    sensitivity, specificity = called[..., positive].mean(-1), (~called[..., ~positive]).mean(-1)
+    return (called == positive).mean(-1), (sensitivity + specificity) / 2
 
 
-def fitted_on_all(
-    features: pd.DataFrame, rng: np.random.Generator, n_kept: int = 10, n_random: int = 1000
-) -> dict[str, float]:
-    """AUC of a regression when scaling, or the choice of the ten best features, has seen the test patients too.
+# Folds and parts of patients
 
-    ``n_random`` columns of random numbers join the features, as many as texture analyses like to have. Folds are
-    judged one by one and averaged. Choice: largest F of the two classes (Ambroise and McLachlan 2002).
-    """
-    positive, model = shuffled(features.index, rng).to_numpy(), LogisticRegression(max_iter=2000)
-    values = np.hstack([features.to_numpy(), rng.standard_normal((len(features), n_random))])
-    scaled = StandardScaler().fit_transform(values)
-    chosen = SelectKBest(k=n_kept).fit_transform(scaled, positive)
-    ways = {
-        "scaled on all": (scaled, model),
-        "scaled on training": (values, make_pipeline(StandardScaler(), model)),
-        "chosen on all": (chosen, model),
-        "chosen on training": (values, make_pipeline(StandardScaler(), SelectKBest(k=n_kept), model)),
-    }
-    n_folds = int(min(5, positive.sum()))
-    folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31))).split(values, positive))
-    return {name: np.mean([auc(positive[test], way.fit(x[train], positive[train]).predict_proba(x[test])[:, 1])
-                           for train, test in folds])
-            for name, (x, way) in ways.items()}  # fmt: skip
+
+def folds_of(positive: np.ndarray, rng: np.random.Generator) -> Splits:
+    """Return five folds by class, fewer if a class is smaller."""
+    folds = StratifiedKFold(int(min(5, positive.sum())), shuffle=True, random_state=int(rng.integers(2**31)))
+    return list(folds.split(positive, positive))
+
+
+def over_folds(model: Any, x: np.ndarray, positive: np.ndarray, folds: Splits) -> float:
+    """Return the mean over folds of the test patients' AUC, the model fitted to each fold's training patients."""
+    return np.mean(
+        [
+            auc(positive[test], model.fit(x[train], positive[train]).predict_proba(x[test])[:, 1])
+            for train, test in folds
+        ]
+    )
+
+
+def read_off(tables: Mapping[str, pd.DataFrame], positive: pd.Series, rng: np.random.Generator) -> dict[str, float]:
+    """Return the AUC of a ridge regression over folds on each table of features, the folds the same for all."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000))
+    truth = positive.to_numpy()
+    folds = folds_of(truth, rng)
+    filled = {name: table.loc[positive.index].fillna(table.mean()).to_numpy() for name, table in tables.items()}
+    return {name: over_folds(model, x, truth, folds) for name, x in filled.items()}
 
 
 def three_parts(positive: pd.Series, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return places of training, validation and test patients, 55 : 17 : 28 as in the study, drawn by class."""
-    parts = {"train": [], "validation": [], "test": []}
+    parts: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
     for of_class in (True, False):
         places = rng.permutation(np.flatnonzero(positive == of_class))
         n_validation, n_test = (max(1, round(share * len(places))) for share in (31 / 181, 50 / 181))
@@ -101,47 +109,31 @@ def three_parts(positive: pd.Series, rng: np.random.Generator) -> dict[str, np.n
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 
-def choice_of_epoch(features: pd.DataFrame, rng: np.random.Generator, epochs: int = 30) -> dict[str, float]:
-    """Test AUC of a small network at the epoch that validation patients chose, at the last, and at its best."""
+def shuffled_study(
+    features: pd.DataFrame, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Return features scaled with training patients, shuffled responses, and the places of the three parts."""
     positive = shuffled(features.index, rng)
     parts, values = three_parts(positive, rng), features.to_numpy()
-    truth, state = positive.to_numpy(), int(rng.integers(2**31))
+    return StandardScaler().fit(values[parts["train"]]).transform(values), positive.to_numpy(), parts
+
+
+def aucs_by_epoch(features: pd.DataFrame, rng: np.random.Generator, epochs: int = 30) -> dict[str, np.ndarray]:
+    """Return the AUC of validation and of test patients (epochs,) after each epoch of a small network."""
+    x, truth, parts = shuffled_study(features, rng)
+    state = int(rng.integers(2**31))
     model = MLPClassifier((16,), batch_size=8, learning_rate_init=0.01, random_state=state)
-    x = StandardScaler().fit(values[parts["train"]]).transform(values)
-    curves = {"validation": [], "test": []}
-    for _ in range(epochs):
+    curves = {"validation": np.empty(epochs), "test": np.empty(epochs)}
+    for epoch in range(epochs):
         model.partial_fit(x[parts["train"]], truth[parts["train"]], classes=[False, True])
         for name, curve in curves.items():
-            curve.append(auc(truth[parts[name]], model.predict_proba(x[parts[name]])[:, 1]))
-    test = curves["test"]
-    return {
-        "best on test": max(test),
-        "last": test[-1],
-        "best on validation": test[int(np.argmax(curves["validation"]))],
-    }
+            curve[epoch] = auc(truth[parts[name]], model.predict_proba(x[parts[name]])[:, 1])
+    return curves
 
 
-def choice_of_threshold(n_positive: int, n_negative: int, rng: np.random.Generator) -> dict[str, float]:
-    """Accuracy and balanced accuracy of scores without signal, by a threshold fixed beforehand or chosen on test."""
-    positive = np.arange(n_positive + n_negative) < n_positive
-    score = rng.standard_normal(len(positive))
-    called = score >= np.append(score, np.inf)[:, None]  # (n_thresholds, n_patients)
-    sensitivity, specificity = called[:, positive].mean(1), (~called[:, ~positive]).mean(1)
-    accuracy = (called == positive).mean(1)
-    fixed = score >= 0  # the median of the population they are drawn from
-    return {
-        "accuracy, fixed": np.mean(fixed == positive),
-        "accuracy, chosen on test": accuracy.max(),
-        "balanced, fixed": (fixed[positive].mean() + (~fixed[~positive]).mean()) / 2,
-        "balanced, chosen on test": ((sensitivity + specificity) / 2).max(),
-    }
-
-
-def configurations(features: pd.DataFrame, rng: np.random.Generator, n: int = 100) -> dict[str, np.ndarray]:
-    """AUC on validation and on test patients (n,) of ``n`` regressions that differ in features and penalty."""
-    positive = shuffled(features.index, rng)
-    parts, truth, values = three_parts(positive, rng), positive.to_numpy(), features.to_numpy()
-    x = StandardScaler().fit(values[parts["train"]]).transform(values)
+def aucs_by_configuration(features: pd.DataFrame, rng: np.random.Generator, n: int = 100) -> dict[str, np.ndarray]:
+    """Return the AUC of validation and of test patients (n,) of regressions that differ in features and penalty."""
+    x, truth, parts = shuffled_study(features, rng)
     found = {"validation": np.empty(n), "test": np.empty(n)}
     for number in range(n):
         some = rng.choice(x.shape[1], min(10, x.shape[1]), replace=False)
@@ -153,20 +145,18 @@ def configurations(features: pd.DataFrame, rng: np.random.Generator, n: int = 10
     return found
 
 
-def best_of(found: list[dict[str, np.ndarray]], tried: list[int]) -> pd.DataFrame:
-    """Return, for each number of configurations tried, the winner's AUC on validation and on test, by study."""
-    rows = []
-    for number, study in enumerate(found):
-        for n in tried:
-            winner = int(np.argmax(study["validation"][:n]))
-            rows.append((number, n, study["validation"][winner], study["test"][winner]))
-    return pd.DataFrame(rows, columns=["study", "tried", "validation", "test"])
+# Populations of a known truth
 
 
 def two_models(
-    worse: float, better: float, n_positive: int, n_negative: int, correlation: float = 0.6, n_studies: int = 2000,
+    worse: float,
+    better: float,
+    n_positive: int,
+    n_negative: int,
+    correlation: float = 0.6,
+    n_studies: int = 2000,
     seed: int = 0,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """AUCs (n_studies, 2) found for two models of known AUC on the same patients, scores normal and correlated."""
     rng = np.random.default_rng(seed)
     mixing = np.linalg.cholesky([[1, correlation], [correlation, 1]]).T
@@ -188,26 +178,53 @@ def label_of_size(size: pd.Series, rng: np.random.Generator, shift_sd: float = 0
     return latent >= np.quantile(latent, 1 - share)
 
 
-def read_off(tables: dict[str, pd.DataFrame], positive: pd.Series, rng: np.random.Generator) -> dict[str, float]:
-    """Cross-validated AUC of a ridge regression on each table of features, the patients' folds the same for all."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000))
-    n_folds = int(min(5, positive.sum()))
-    folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
-                 .split(positive, positive))  # fmt: skip
-    truth, found = positive.to_numpy(), {}
-    for name, table in tables.items():
-        x = table.loc[positive.index].fillna(table.mean()).to_numpy()
-        found[name] = np.mean([auc(truth[test], model.fit(x[train], truth[train]).predict_proba(x[test])[:, 1])
-                               for train, test in folds])  # fmt: skip
-    return found
+def small_scatterers(patients: pd.DataFrame, low_um: float, high_um: float) -> pd.DataFrame:
+    """The patients with core scatterers from ``low_um`` to ``high_um``, evenly; the smaller half are non-responders."""
+    size_um = np.linspace(low_um, high_um, len(patients))
+    order = np.random.default_rng(0).permutation(len(patients))
+    return patients.assign(core_esd_um=size_um[order], responder=size_um[order] > np.median(size_um))
 
 
-def accuracy_by_calls(n_positive: int, n_negative: int) -> pd.DataFrame:
-    """Expected accuracy and balanced accuracy of calling k of all patients non-responders at random."""
-    n = n_positive + n_negative
-    share = np.arange(n + 1) / n
-    return pd.DataFrame({
-        "called": np.arange(n + 1),
-        "accuracy": (share * n_positive + (1 - share) * n_negative) / n,
-        "balanced accuracy": np.full(n + 1, 0.5),
-    })  # fmt: skip
+# Scanners
+
+
+def central_scan(
+    patient: pd.Series,
+    settings: Settings,
+    changes: Mapping[str, Any] | None = None,
+    phantom_changes: Mapping[str, Any] | None = None,
+) -> Acquisition:
+    """The central plane of a patient, scanned as in the study, but for ``changes`` of the scanner (fields of ``System``).
+
+    The phantom is scanned with ``phantom_changes``. The speckle is the study's: only the scanner differs.
+    """
+    chosen = settings.scan
+    study = system_of(patient, chosen.n_lines, chosen.depth_cm)
+    systems = (replace(study, **(given or {})) for given in (changes, phantom_changes))
+    size = chosen.n_lines, chosen.depth_cm, chosen.n_reference_frames, settings.study.cohort_seed
+    return simulated(patient, int(patient["n_planes"]) // 2, *size, *systems)
+
+
+def core_medians(acquired: Acquisition, choices: Maps) -> dict[str, float]:
+    """Medians of MBF, ESD and EAC in the core, and the share of its windows without a physical fit."""
+    return medians_of(map_plane(acquired, choices))
+
+
+def medians_of(mapped: MappedPlane) -> dict[str, float]:
+    """As ``core_medians``, of a plane that is mapped; a median is over what could be estimated."""
+    found = {name: float(np.nanmedian(getattr(mapped.maps, name)[mapped.core])) for name in MAPS}
+    return found | {"unphysical": float(np.isnan(mapped.maps.esd_um[mapped.core]).mean())}
+
+
+def assume(choices: Maps, error_db_cm_mhz: float) -> Maps:
+    """Choices whose assumed attenuation is off by this much everywhere, dB/cm/MHz."""
+    names = "tumour_attenuation_db_cm_mhz", "background_attenuation_db_cm_mhz"
+    return Maps(**(choices.model_dump() | {name: getattr(choices, name) + error_db_cm_mhz for name in names}))
+
+
+def images_and_medians(scans: Iterable[tuple[str, Acquisition]], settings: Settings) -> tuple[ImageSet, pd.DataFrame]:
+    """Images and core medians of one scan a patient."""
+    mapped = {name: map_plane(acquired, settings.maps) for name, acquired in scans}
+    size = settings.images.image_px, settings.images.field_of_view_mm
+    images = collect(((name, 0, plane) for name, plane in mapped.items()), *size)
+    return images, pd.DataFrame({name: medians_of(plane) for name, plane in mapped.items()}).T

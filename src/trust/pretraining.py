@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers.artifacts import write_whole
 from helpers.data.study import MODELS, TRAITS
 from helpers.learning import training
 from helpers.learning.fitting import Plan, Samples, build_optimizer, reproducible, resolve_device, train_epoch
@@ -16,7 +15,7 @@ from helpers.settings import Settings
 
 
 def learn_tissue(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, path: str | Path) -> Path:
-    """Train a feature network to read the tissue traits off single planes; keep backbone and vector in a file.
+    """Train a feature network to read the tissue traits off single planes; write backbone and vector to a file.
 
     The simulation knows the traits of its patients. No response is looked at, so that nothing is
     assumed of how response shows in tissue.
@@ -30,7 +29,8 @@ def learn_tissue(images: ImageSet, patients: pd.DataFrame, slug: str, settings: 
         targets = torch.from_numpy(standard_traits(patients.loc[images.patient])).to(device)
         fit_traits(network, inputs, targets, settings, spec.number)
     weights = {name: value.cpu() for name, value in network.state_dict().items() if not name.startswith("head.")}
-    return write_whole(path, lambda temporary: torch.save(weights, temporary), seal=True)
+    torch.save(weights, path)
+    return Path(path)
 
 
 def standard_traits(patients: pd.DataFrame) -> np.ndarray:

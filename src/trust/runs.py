@@ -5,11 +5,11 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,16 +19,19 @@ from helpers.settings import Settings, load_settings, parse_changes
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
 DIGITS = 4  # of probabilities and losses
+RUN_COLUMNS = ("model", "seed", "seconds", "device", "torch", "probability", "curves")
+
+Record = dict[str, Any]  # one line of a table
 
 
 @dataclass(frozen=True)
 class SavedResults:
-    """The tables of all models and seeds, as ``helpers.training.StudyResults`` has them, and how they came about."""
+    """The tables of all models and seeds, as ``helpers.learning.training.StudyResults`` has them, and how they came about."""
 
     predictions: pd.DataFrame  # patient, model, split, responder, probability of a NON-responder, seed
     curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc, seed
     runs: pd.DataFrame  # model, seed, seconds, device, torch
-    provenance: dict
+    provenance: dict[str, Any]
 
 
 def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> SavedResults:
@@ -40,8 +43,11 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
     runs = {stages.models_folder(one, artifacts): one for one in (settings.replace(seed=seed) for seed in seeds)}
     train_runs(stages.images(settings, artifacts), stages.cohort(settings, artifacts), runs)
     collected = {one.training.seed: collect(folder) for folder, one in runs.items()}
-    cards = [json.loads((folder / slug / "model.json").read_text()) | {"seed": one.training.seed}
-             for folder, one in runs.items() for slug in MODELS]  # fmt: skip
+    cards = [
+        json.loads((folder / slug / "model.json").read_text()) | {"seed": one.training.seed}
+        for folder, one in runs.items()
+        for slug in MODELS
+    ]
     return SavedResults(
         predictions=pd.concat([of_seed.predictions for of_seed in collected.values()], ignore_index=True),
         curves=pd.concat([of_seed.curves.assign(seed=seed) for seed, of_seed in collected.items()], ignore_index=True),
@@ -50,12 +56,11 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
     )
 
 
-def provenance(settings: Settings) -> dict:
+def provenance(settings: Settings) -> dict[str, Any]:
     """Return when, where, with which code and parameters the results were collected."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        **circumstances(),
-        "versions": {name: version(name) for name in PACKAGES},
+        **circumstances(PACKAGES),
         "settings": settings.flat(),
     }
 
@@ -65,38 +70,60 @@ def write(results: SavedResults, path: str | Path) -> Path:
     keys = ["model", "seed"]
     patients = results.predictions.drop_duplicates("patient")[["patient", "split", "responder"]]
     names = list(patients["patient"])
-    probability = {key: rows.set_index("patient")["probability"].loc[names].round(DIGITS).tolist()
-                   for key, rows in results.predictions.groupby(keys)}  # fmt: skip
+    probability = {
+        key: rows.set_index("patient")["probability"].loc[names].round(DIGITS).tolist()
+        for key, rows in results.predictions.groupby(keys)
+    }
     curves = {key: rows.drop(columns=keys).round(DIGITS).to_dict("list") for key, rows in results.curves.groupby(keys)}
-    runs = [run | {"probability": probability[run["model"], run["seed"]], "curves": curves[run["model"], run["seed"]]}
-            for run in results.runs.to_dict("records")]  # fmt: skip
-    text = (
-        f'{{"provenance": {json.dumps(results.provenance, indent=1)},\n'
-        f'"patients": [\n{lines(patients.to_dict("records"))}\n],\n"runs": [\n{lines(runs)}\n]}}\n'
-    )
-    return write_whole(path, lambda temporary: temporary.write_text(text))
-
-
-def lines(records: Iterable[dict]) -> str:
-    """Return records as JSON, a line each; a figure that is not a number becomes null."""
-    return ",\n".join(json.dumps(record).replace("NaN", "null") for record in records)
+    runs = [
+        run | {"probability": probability[run["model"], run["seed"]], "curves": curves[run["model"], run["seed"]]}
+        for run in results.runs.to_dict("records")
+    ]
+    return write_file(path, results.provenance, patients=patients.to_dict("records"), runs=runs)
 
 
 def read(path: str | Path) -> SavedResults:
     """Read what ``write`` wrote. Raises ``ValueError`` naming the file and the part that is missing."""
-    found = json.loads(Path(path).read_text())
-    missing = [name for name in ("provenance", "patients", "runs") if name not in found]
-    if missing:
-        raise ValueError(f"{path}: {missing} are missing; expected a file of python -m trust.runs")
-    patients, tables = pd.DataFrame(found["patients"]), {"predictions": [], "curves": []}
+    head, found = read_file(path, "trust.runs", patients=("patient", "split", "responder"), runs=RUN_COLUMNS)
+    patients, predictions, curves = pd.DataFrame(found["patients"]), [], []
     for run in found["runs"]:
         key = {name: run[name] for name in ("model", "seed")}
-        predictions = patients.assign(probability=run["probability"], **key)
-        tables["predictions"].append(predictions[["patient", "model", "split", "responder", "probability", "seed"]])
-        tables["curves"].append(pd.DataFrame(run["curves"]).assign(**key))
-    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+        of_run = patients.assign(probability=run["probability"], **key)
+        predictions.append(of_run[["patient", "model", "split", "responder", "probability", "seed"]])
+        curves.append(pd.DataFrame(run["curves"]).assign(**key))
     runs = pd.DataFrame(found["runs"]).drop(columns=["probability", "curves"])
-    return SavedResults(**tables, runs=runs, provenance=found["provenance"])
+    tables = (pd.concat(parts, ignore_index=True) for parts in (predictions, curves))
+    return SavedResults(*tables, runs=runs, provenance=head)
+
+
+# The format of every file of runs: a head that tells how it came about, then tables, a line per record.
+
+
+def write_file(path: str | Path, head: Mapping[str, Any], **tables: Iterable[Record]) -> Path:
+    """Write a head and tables as one JSON file; a figure that is not a number becomes null."""
+    parts = [f'"provenance": {json.dumps(head, indent=1)}']
+    for name, records in tables.items():
+        lines = ",\n".join(json.dumps(record).replace("NaN", "null") for record in records)
+        parts.append(f'"{name}": [\n{lines}\n]')
+    return write_whole(path, lambda temporary: temporary.write_text("{" + ",\n".join(parts) + "}\n"))
+
+
+def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[dict[str, Any], dict[str, list[Record]]]:
+    """Return the head and the tables of a file of runs; ``wanted`` names what each record of a table must hold.
+
+    Raises ``ValueError`` naming the file, what is missing, and the ``module`` whose command writes such a file.
+    """
+    try:
+        found = json.loads(Path(path).read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: no JSON ({error}); expected a file of python -m {module}") from None
+    missing = [name for name in ("provenance", *wanted) if name not in found]
+    for table, columns in wanted.items():
+        of_all = set.intersection(*map(set, found.get(table) or [columns]))
+        missing += [f"{table}: {name}" for name in columns if name not in of_all]
+    if missing:
+        raise ValueError(f"{path}: {missing} are missing; expected a file of python -m {module}")
+    return found["provenance"], {name: found[name] for name in wanted}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -261,14 +261,31 @@ def digitise(echo: np.ndarray, system: System, rng: np.random.Generator) -> np.n
     return np.clip(np.rint(counts), -32768, 32767).astype(np.int16)
 
 
-def simulated(patient: pd.Series, index: int, n_lines: int, depth_cm: float, n_frames: int, seed: int) -> Acquisition:
-    """Simulate one plane and the phantom under the same settings; the same arguments always give the same echoes."""
+def system_of(patient: pd.Series, n_lines: int, depth_cm: float) -> System:
+    """The study's scanner as it is set for one patient, its focus at the centre of her tumour."""
     focus_mm = FOCUS_STEP_MM * round(patient["centre_depth_mm"] / FOCUS_STEP_MM)
-    system = System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=focus_mm)
+    return System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=focus_mm)
+
+
+def simulated(
+    patient: pd.Series,
+    index: int,
+    n_lines: int,
+    depth_cm: float,
+    n_frames: int,
+    seed: int,
+    system: System | None = None,
+    phantom_system: System | None = None,
+) -> Acquisition:
+    """Simulate one plane and the phantom under the same settings; the same arguments always give the same echoes.
+
+    ``system`` takes the place of the study's scanner, ``phantom_system`` of the one that scans the phantom.
+    """
+    system = system or system_of(patient, n_lines, depth_cm)
     tissue, outline_mm = patient_plane(patient, index, system.depth_mm)
     rng = np.random.default_rng([int(patient["tissue_seed"]), index, 1])
     plane = simulate_plane(tissue, system, rng, f"simulated {patient.name}, plane {index}")
-    return Acquisition(plane, phantom_frames(system, n_frames, seed), outline_mm, tissue)
+    return Acquisition(plane, phantom_frames(phantom_system or system, n_frames, seed), outline_mm, tissue)
 
 
 @lru_cache(maxsize=8)
