@@ -33,12 +33,12 @@ artifacts: str = (
 )
 level: float = 0.95  # confidence level of all intervals
 results_file: str = (
-    "results/experiment.json"  # what `python -m helpers.experiment` wrote
+    "results/experiment.json"  # what `python -m trust.experiment` wrote
 )
 rerun_cohorts: int = 0  # cohorts of an experiment made anew, here and now, instead of reading that file
 rerun_new: int = 60  # new patients to judge that experiment on
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from helpers.settings import load_settings
 from IPython.display import Markdown
-from trust import baseline, experiment, patients
+from trust import baseline, design, experiment, patients
 
 figures.use_book_style()
 settings = load_settings(profile, level=level)
@@ -70,20 +70,25 @@ images = stages.images(settings, artifacts)
 
 # %%
 summary = stages.maps(settings, artifacts).summary
-scored = baseline.scores(images, cohort, summary, settings.study.effect)
+mid_band_mhz = baseline.centre_mhz(settings.maps)
+scored = baseline.scores(
+    images, cohort, summary, settings.study.effect, mid_band_mhz
+)
 regressions = baseline.predictions(scored, cohort)
 networks = stages.models(settings, artifacts).predictions
-rows = {patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
-        for model, group in pd.concat([networks, regressions]).groupby("model", sort=False)}  # fmt: skip
-table = pd.DataFrame.from_dict(rows, orient="index")
-shown = {
-    name: heading
-    for name, heading in evaluation.HEADINGS.items()
-    if name in table
+
+# %% tags=["hide-input"]
+rows = {
+    patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
+    for model, group in pd.concat([networks, regressions]).groupby(
+        "model", sort=False
+    )
 }
+table = pd.DataFrame.from_dict(rows, orient="index")
 readable = {
     heading: [evaluation.cell(row, name) for _, row in table.iterrows()]
-    for name, heading in shown.items()
+    for name, heading in evaluation.HEADINGS.items()
+    if name in table
 }
 Markdown(
     "Table 2 of the simulated cohort, with two rows more.\n\n"
@@ -106,24 +111,23 @@ others = baseline.table(scored, cohort, level)
 of_networks = networks.pivot(
     index="patient", columns="model", values="probability"
 )
-both = pd.concat(
-    [
-        baseline.table(
-            of_networks[list(MODELS)].rename(columns=patients.TITLES),
-            cohort,
-            level,
-        ),
-        others,
+named = of_networks[list(MODELS)].rename(columns=patients.TITLES)
+both = pd.concat([baseline.table(named, cohort, level), others])
+
+# %% tags=["hide-input"]
+text = {
+    split: [
+        f"{auc:.2f} ({low:.2f}–{high:.2f})"
+        for auc, low, high in both.filter(regex=f"^{split}_").to_numpy()
     ]
-)
-text = {split: [f"{row[f'{split}_auc']:.2f} ({row[f'{split}_low']:.2f}–{row[f'{split}_high']:.2f})"
-                for _, row in both.iterrows()] for split in ("validation", "test")}  # fmt: skip
+    for split in ("validation", "test")
+}
 Markdown(
     "AUC, simulated cohort.\n\n"
     + pd.DataFrame(text, index=both.index).to_markdown()
 )
 
-# %% mystnb={"figure": {"name": "fig-patients-alone", "caption": "Simulated cohort, test patients: AUC and interval of the networks, of the regressions, of what should carry no information, and of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network, regression, oracle and for tumour size, outline and unphysical fits alone"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "Simulated cohort, test patients: AUC and interval of the networks, of the regressions, of what should carry no information, and of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network, regression, oracle and for tumour size, outline and unphysical fits alone"}}
 fig, ax = plt.subplots(figsize=(8, 4.6))
 place = np.arange(len(both))
 errors = [
@@ -140,20 +144,21 @@ ax.set(
 )
 ax.invert_yaxis()
 
-# %%
-n_trained, n_stopping = (
-    (cohort["split"] == name).sum() for name in ("train", "validation")
+# %% tags=["hide-input"]
+n_trained, n_stopping, n_judged = (
+    (cohort["split"] == name).sum() for name in ("train", "validation", "test")
 )
 best = others.loc[list(baseline.TITLES.values()), "test_auc"].max()
 ahead = [
     spec.title
-    for slug, spec in MODELS.items()
+    for spec in MODELS.values()
     if both.loc[spec.title, "test_auc"] > best
 ]
 Markdown(
-    f"Fitted to {n_trained} patients, the better of the two regressions reaches a test AUC of {best:.2f}; the networks "
-    f"had {n_stopping} more to tell them when to stop. Networks above it: {'; '.join(ahead) or 'none'}. But these are {(cohort['split'] == 'test').sum()} patients, "
-    f"and the intervals overlap widely."
+    f"Fitted to {n_trained} patients, the better of the two regressions reaches "
+    f"a test AUC of {best:.2f}; the networks had {n_stopping} more to tell them when to stop. "
+    f"Networks above it: {'; '.join(ahead) or 'none'}. "
+    f"But these are {n_judged} patients, and the intervals overlap widely."
 )
 
 # %% [markdown]
@@ -166,46 +171,31 @@ Markdown(
 
 # %%
 if rerun_cohorts:
-    bench = experiment.bench_of(settings, artifacts, rerun_cohorts, rerun_new)
-    source = experiment.conduct(
-        bench, experiment.PARTS, bench.folder / "experiment.json"
-    )
+    bench = design.bench_of(settings, artifacts, rerun_cohorts, rerun_new)
+    source = bench.folder / "experiment.json"
+    experiment.conduct(bench, design.PARTS, source)
 else:
     source = project_path(results_file)
 provenance, runs = patients.read(source)
 judged = patients.judged(runs, level)
-minutes = judged["seconds"].sum() / 60
+
+# %% tags=["hide-input"]
 Markdown(
-    f"{len(runs)} runs, made on {provenance['finished'][:10]} by `{provenance['command']}` on {provenance['device']} "
-    f"({minutes:.0f} processor minutes of training; torch {provenance['versions']['torch']}, commit "
-    f"{provenance['commit']}). Cohort seeds: {', '.join(map(str, provenance['cohort_seeds']))}; image size "
-    f"{provenance['settings']['image_px']} px; {provenance['n_new']} new patients. Every AUC below is computed "
-    f"here from the predictions of these runs."
+    f"{len(runs)} runs, made on {provenance['finished'][:10]} by `{provenance['command']}` on "
+    f"{patients.made_with(runs)}. "
+    f"Cohort seeds: {', '.join(map(str, provenance['cohort_seeds']))}; "
+    f"image size {provenance['settings']['image_px']} px; {provenance['n_new']} new patients. "
+    "Every AUC below is computed here from the predictions of these runs."
 )
 
 # %% [markdown]
 # All runs, none left out: AUC on the test patients, then on the new ones.
 
 
-# %%
-def all_runs(part):
-    """Table of one part's runs, a row per cohort: AUC on its test patients / on the new patients."""
-    rows = patients.of(judged, part)
-    cell = [
-        f"{test:.2f} / {new:.2f}"
-        for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)
-    ]
-    wide = rows.assign(
-        cell=cell, title=rows["model"].map(patients.TITLES)
-    ).pivot(index="cohort", columns="title", values="cell")
-    return wide[
-        [title for title in patients.TITLES.values() if title in wide]
-    ].to_markdown()
+# %% tags=["hide-input"]
+Markdown(patients.all_runs(judged, "signal").to_markdown())
 
-
-Markdown(all_runs("signal"))
-
-# %% mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, left, and on the same new patients, right. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, left, and on the same new patients, right. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
 models = [
     model
     for model in patients.TITLES
@@ -230,22 +220,24 @@ axes[0].set(
 axes[0].invert_yaxis()
 
 # %%
-own, new = (
-    judged.loc[judged["part"] == "signal"]
-    .groupby("model")[f"{split}_auc"]
-    .std()
-    for split in ("test", "new")
-)
-nets = patients.of(judged, "signal")
-nets = nets[nets["model"].isin(list(MODELS))]
-first = {split: nets.loc[nets.groupby("cohort")[f"{split}_auc"].idxmax(), "model"].map(patients.TITLES)
-         for split in ("test", "new")}  # fmt: skip
+signal = patients.of(judged, "signal")
+scatter = signal.groupby("model")[["test_auc", "new_auc"]].std()
+nets = signal[signal["model"].isin(list(MODELS))]
+first = {}  # the best of the four networks, cohort by cohort
+for split in ("test", "new"):
+    best = nets.groupby("cohort")[f"{split}_auc"].idxmax()
+    first[split] = ", ".join(nets.loc[best, "model"].map(patients.TITLES))
+
+# %% tags=["hide-input"]
+own, new = scatter["test_auc"], scatter["new_auc"]
 Markdown(
-    f"From cohort to cohort the AUC of one network scatters by {own[list(MODELS)].mean():.3f} (SD) on its own test "
-    f"patients, and by {new[list(MODELS)].mean():.3f} on the new ones. The oracle, which learns nothing, scatters by "
-    f"{own['oracle_core_margin']:.3f} on the test patients: that much is the draw of the patients alone.\n\n"
-    f"The best of the four networks, cohort by cohort, was on the test patients {', '.join(first['test'])}; on the new "
-    f"ones {', '.join(first['new'])}."
+    "From cohort to cohort the AUC of one network scatters by "
+    f"{own[list(MODELS)].mean():.3f} (SD) on its own test patients, and by "
+    f"{new[list(MODELS)].mean():.3f} on the new ones. The oracle, which learns nothing, scatters "
+    f"by {own['oracle_core_margin']:.3f} on the test patients: "
+    "that much is the draw of the patients alone.\n\n"
+    "The best of the four networks, cohort by cohort, was on the test patients "
+    f"{first['test']}; on the new ones {first['new']}."
 )
 
 # %% [markdown]
@@ -257,7 +249,10 @@ Markdown(
 
 # %%
 shares = patients.recovered(runs)
-aim = np.where(shares.index.str.endswith("_core_margin"), 0.5, 0.33)
+with_margin = shares.index.str.endswith("_core_margin")
+aim = np.where(with_margin, 0.5, 0.33)
+
+# %% tags=["hide-input"]
 table = pd.DataFrame({
     "AUC, test (SD)": [f"{r.test_mean:.3f} ({r.test_std:.3f})" for r in shares.itertuples()],
     "AUC, new (SD)": [f"{r.new_mean:.3f} ({r.new_std:.3f})" for r in shares.itertuples()],
@@ -275,20 +270,24 @@ Markdown("Simulated cohorts.\n\n" + table.to_markdown())
 # width is cut off the border?
 
 # %%
+cores = {
+    "whole core": images,
+    "without the border": baseline.shrink_core(
+        images, settings.maps.window_mm
+    ),
+}
+seen = {}
+if "margin_eac_db" in cohort:  # the known tissue of a simulated cohort
+    for name, chosen in cores.items():
+        of_core = baseline.map_features(chosen, "core", mid_band_mhz)
+        seen[name] = baseline.seen_of_margin(of_core, cohort)
+
+# %% tags=["hide-input"]
 told = "This takes the known tissue of a simulated cohort."
-if "margin_eac_db" in cohort:
-    core_features = {
-        "whole core": baseline.map_features(images, "core"),
-        "without the border": baseline.map_features(
-            baseline.shrink_core(images, settings.maps.window_mm), "core"
-        ),
-    }
-    seen = {
-        name: baseline.seen_of_margin(table, cohort)
-        for name, table in core_features.items()
-    }
+if seen:
     told = (
-        "Correlation with the margin's EAC beyond the core's, cross-validated, simulated cohort: "
+        "Correlation with the margin's EAC beyond the core's, cross-validated, "
+        "simulated cohort: "
         + "; ".join(
             f"{name} {correlation:.2f}" for name, correlation in seen.items()
         )
@@ -305,29 +304,37 @@ Markdown(told + ".")
 # tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without signal, and it
 # needs no new echoes. Whoever trains and judges honestly must end near 0.5.
 
-# %%
-Markdown(all_runs("no signal"))
+# %% tags=["hide-input"]
+Markdown(patients.all_runs(judged, "no signal").to_markdown())
 
 # %%
 none = patients.of(judged, "no signal")
 grouped = none.groupby("model", sort=False)[["test_auc", "new_auc"]]
-means, errors = (
-    table.rename(index=patients.TITLES)
-    for table in (grouped.mean(), grouped.sem())
-)
-shown = {f"mean AUC, {split} (standard error)": [
-    f"{mean:.3f} ({error:.3f})" for mean, error in zip(means[f"{split}_auc"], errors[f"{split}_auc"], strict=True)
-] for split in ("test", "new")}  # fmt: skip
+means, errors = grouped.mean(), grouped.sem()
 lowest, highest = none["test_auc"].min(), none["test_auc"].max()
-n_clear = {
-    split: ((none[f"{split}_low"] > 0.5) | (none[f"{split}_high"] < 0.5)).sum()
+n_clear = {}  # intervals that leave out 0.5
+for split in ("test", "new"):
+    low, high = none[f"{split}_low"], none[f"{split}_high"]
+    n_clear[split] = ((low > 0.5) | (high < 0.5)).sum()
+
+# %% tags=["hide-input"]
+shown = {
+    f"mean AUC, {split} (standard error)": [
+        f"{mean:.3f} ({error:.3f})"
+        for mean, error in zip(
+            means[f"{split}_auc"], errors[f"{split}_auc"], strict=True
+        )
+    ]
     for split in ("test", "new")
 }
 Markdown(
-    pd.DataFrame(shown, index=means.index).to_markdown()
-    + f"\n\nThe largest distance of a mean from 0.5 is {(means - 0.5).abs().max().max():.3f}. Single test sets without any "
-    f"signal gave AUCs from {lowest:.2f} to {highest:.2f}. Of {len(none)} intervals, {n_clear['test']} on test patients and "
-    f"{n_clear['new']} on new ones leave out 0.5."
+    pd.DataFrame(shown, index=means.index)
+    .rename(index=patients.TITLES)
+    .to_markdown()
+    + "\n\nThe largest distance of a mean from 0.5 is "
+    f"{(means - 0.5).abs().max().max():.3f}. Single test sets without any signal gave AUCs "
+    f"from {lowest:.2f} to {highest:.2f}. Of {len(none)} intervals, {n_clear['test']} on test "
+    f"patients and {n_clear['new']} on new ones leave out 0.5."
 )
 
 # %% [markdown]
@@ -339,32 +346,26 @@ Markdown(
 # %%
 of_seeds = patients.predictions_of(patients.of(runs, "seeds"))
 seeds = patients.over_seeds(of_seeds, level)
-spread = patients.mean_and_sd(
-    seeds, ["accuracy", "specificity", "sensitivity", "auc"]
-)
+names = ["accuracy", "specificity", "sensitivity", "auc"]
+spread = patients.mean_and_sd(seeds, names)
 single = seeds.xs(1, level="seed").rename(index=patients.TITLES)
 spread.insert(0, "AUC, seed 1", single["auc"].round(2))
-told = (
-    "Test patients of the simulated cohort.\n\n"
-    + spread.rename(columns={"auc": "AUC"}).to_markdown()
-)
-if all(
-    provenance["settings"][name] == value
-    for name, value in settings.flat().items()
-    if not name.startswith(
-        ("search_", "pda_", "level", "processes", "models_per_gpu")
-    )
-):
-    again = of_seeds[of_seeds["seed"] == settings.training.seed].pivot(
-        index="patient", columns="model", values="probability"
-    )
+
+# %% tags=["hide-input"]
+told = "Test patients of the simulated cohort.\n\n"
+told += spread.rename(columns={"auc": "AUC"}).to_markdown()
+if patients.same_study(provenance["settings"], settings):
+    seed = settings.training.seed
+    again = of_seeds[of_seeds["seed"] == seed]
+    again = again.pivot(index="patient", columns="model", values="probability")
     of_table2 = of_networks.loc[cohort.index[cohort["split"] == "test"]]
     off = np.abs(
         again[list(MODELS)].to_numpy() - of_table2[list(MODELS)].to_numpy()
     ).max()
     told += (
-        f"\n\nSeed {settings.training.seed} was trained for Table 2 as well: the largest difference between both in a patient's "
-        f"probability is {off:.4f}. On another kind of processor sums are taken in another order, and training makes that visible."
+        f"\n\nSeed {seed} was trained for Table 2 as well: the largest difference between both "
+        f"in a patient's probability is {off:.4f}. On another kind of processor sums are taken "
+        "in another order, and training makes that visible."
     )
 Markdown(told)
 
@@ -376,11 +377,13 @@ Markdown(told)
 # judged on the new patients. The interval holds two errors, as in studies of several readers
 # {cite:p}`obuchowski1995`: the draw of those a model learned from, and the draw of those it is judged on.
 
-# %% mystnb={"figure": {"name": "fig-patients-curve", "caption": "Simulated patients: mean AUC on the new patients against the number of patients learned from, with intervals. Dashed: the oracle. Dotted: the size of the study."}, "image": {"alt": "Curves of the area under the curve rising with the number of learning patients on a logarithmic axis, for two networks and a regression, below the dashed line of the oracle"}}
+# %%
 curve = patients.curve(runs, level)
-oracle = patients.mean_auc(
-    patients.of(runs, "signal", "oracle_core_margin")[:1]
-)[0]
+best_possible = patients.of(runs, "signal", "oracle_core_margin")[:1]
+oracle = patients.mean_auc(best_possible)[0]
+study_size = patients.of(runs, "signal")["size"].iloc[0]
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-curve", "caption": "Simulated patients: mean AUC on the new patients against the number of patients learned from, with intervals. Dashed: the oracle. Dotted: the size of the study."}, "image": {"alt": "Curves of the area under the curve rising with the number of learning patients on a logarithmic axis, for two networks and a regression, below the dashed line of the oracle"}}
 fig, ax = plt.subplots(figsize=(8, 4.6))
 for number, (model, rows) in enumerate(curve.groupby("model")):
     x = rows["size"] * 1.03 ** (number - 1)  # side by side
@@ -394,7 +397,6 @@ for number, (model, rows) in enumerate(curve.groupby("model")):
         label=patients.TITLES[model],
     )
 ax.axhline(oracle, ls="--", color="0.3", label="oracle")
-study_size = patients.of(runs, "signal")["size"].iloc[0]
 ax.axvline(study_size, ls=":", color="0.5")
 sizes = sorted(curve["size"].unique())
 ax.set(
@@ -407,49 +409,39 @@ ax.set(
 ax.minorticks_off()
 _ = ax.legend()
 
-# %%
+# %% tags=["hide-input"]
 wide = curve.pivot(index="size", columns="model", values="auc").rename(
     columns=patients.TITLES
 )
-text = curve.assign(
-    cell=[
-        f"{r.auc:.3f} ({r.low:.3f}–{r.high:.3f}), {r.draws}"
-        for r in curve.itertuples()
-    ]
-)
-text = text.pivot(index="size", columns="model", values="cell").rename(
-    columns=patients.TITLES
+cell = [
+    f"{r.auc:.3f} ({r.low:.3f}–{r.high:.3f}), {r.draws}"
+    for r in curve.itertuples()
+]
+text = curve.assign(cell=cell).pivot(
+    index="size", columns="model", values="cell"
 )
 Markdown(
     "AUC on the new simulated patients (interval), number of draws:\n\n"
-    + text.to_markdown()
+    + text.rename(columns=patients.TITLES).to_markdown()
 )
 
 # %%
 simple = patients.TITLES["regression_core_margin"]
 target = wide.loc[study_size, simple]
-
-
-def enough(title):
-    """Sentence: from which size on a network is at least as good as the regression at the study's size."""
-    reached = wide.index[wide[title] >= target]
-    where = (
-        f"from {reached.min()} patients on"
-        if len(reached)
-        else f"at none of the sizes tried, up to {wide.index.max()}"
-    )
-    return f"{title}: {where}"
-
-
-networks_tried = [title for title in wide if title != simple]
+tried = [title for title in wide if title != simple]
+reached = [patients.enough(wide, title, target) for title in tried]
 ahead = {
-    size: [title for title in networks_tried if row[title] > row[simple]]
+    size: [title for title in tried if row[title] > row[simple]]
     for size, row in wide.iterrows()
 }
+
+# %% tags=["hide-input"]
+leads = "; ".join(
+    f"{size}: " + (", ".join(names) or "none") for size, names in ahead.items()
+)
 Markdown(
     f"The regression reaches {target:.3f} with {study_size} patients. A network reaches as much: "
-    f"{'; '.join(enough(title) for title in networks_tried)}. Networks ahead of the regression at equal size: "
-    f"{'; '.join(f'{size}: ' + (', '.join(names) or 'none') for size, names in ahead.items())}."
+    f"{'; '.join(reached)}. Networks ahead of the regression at equal size: {leads}."
 )
 
 # %% [markdown]
@@ -469,25 +461,19 @@ Markdown(
 # %%
 tried = patients.attempts(runs, level).dropna(subset="auc")
 
+# %% tags=["hide-input"]
+columns = {
+    "model": tried["model"],
+    "attempt": tried["attempt"],
+    "AUC": patients.with_interval(tried, "auc", to=" to "),
+    "gain": patients.with_interval(tried, "gain", "+.3f", " to "),
+    "against regression": patients.with_interval(
+        tried, "behind_regression", "+.3f", " to "
+    ),
+}
+Markdown(pd.DataFrame(columns).to_markdown(index=False))
 
-def with_interval(name, sign=""):
-    """Column of text: value (low to high)."""
-    columns = zip(
-        *(tried[column] for column in (name, f"{name}_low", f"{name}_high")),
-        strict=True,
-    )
-    return [
-        f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
-        for value, low, high in columns
-    ]
-
-
-Markdown(pd.DataFrame({
-    "model": tried["model"], "attempt": tried["attempt"], "AUC": with_interval("auc"),
-    "gain": with_interval("gain", "+"), "against regression": with_interval("behind_regression", "+"),
-}).to_markdown(index=False))  # fmt: skip
-
-# %% mystnb={"figure": {"name": "fig-patients-attempts", "caption": "Simulated patients: difference in AUC on the new patients between each attempt and the regression on the same learning patients, with intervals. Right of zero, the attempt is better."}, "image": {"alt": "Horizontal error bars of the difference in area under the curve between each attempt and the regression, with a vertical line at zero"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-attempts", "caption": "Simulated patients: difference in AUC on the new patients between each attempt and the regression on the same learning patients, with intervals. Right of zero, the attempt is better."}, "image": {"alt": "Horizontal error bars of the difference in area under the curve between each attempt and the regression, with a vertical line at zero"}}
 fig, ax = plt.subplots(figsize=(9, 4.2))
 place = np.arange(len(tried))
 value, low, high = (
@@ -506,15 +492,20 @@ ax.invert_yaxis()
 
 # %%
 ensembles = patients.seed_ensembles(runs, level)
+
+# %% tags=["hide-input"]
+single = ensembles.rename(columns={"single_mean": "single"})
 columns = {
-    "one seed: mean (range)": [f"{r.single_mean:.3f} ({r.single_low:.3f}–{r.single_high:.3f})" for r in ensembles.itertuples()],
-    "mean probability of the seeds": [f"{r.ensemble:.3f} ({r.ensemble_low:.3f}–{r.ensemble_high:.3f})" for r in ensembles.itertuples()],
-}  # fmt: skip
+    "one seed: mean (range)": patients.with_interval(single, "single"),
+    "mean probability of the seeds": patients.with_interval(
+        ensembles, "ensemble"
+    ),
+}
+titles = [patients.TITLES[model] for model in ensembles.index]
 Markdown(
-    "Ensembles over seeds, networks of the cohort of the other chapters, AUC on the new patients:\n\n"
-    + pd.DataFrame(
-        columns, index=[patients.TITLES[model] for model in ensembles.index]
-    ).to_markdown()
+    "Ensembles over seeds, networks of the cohort of the other chapters, "
+    "AUC on the new patients:\n\n"
+    + pd.DataFrame(columns, index=titles).to_markdown()
 )
 
 # %% [markdown]

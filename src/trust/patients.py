@@ -4,7 +4,7 @@ Runs on several cohorts, judged on the same new patients, are a study of several
 varies with the patients a model learned from and with those it is judged on. Intervals here hold both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from scipy.stats import norm, t
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval, delong, wins
 from helpers.judgement.evaluation import proportions
+from helpers.settings import SECTION_OF, Settings
 from trust.design import LARGE_INPUT, ORACLES, REGRESSIONS
 from trust.runs import read_file
 
@@ -228,6 +229,12 @@ def mean_and_sd(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
 def mean_sd_range(values: pd.Series) -> str:
     """Return mean ± SD (range) as text."""
     return f"{values.mean():.2f} ± {values.std():.2f} ({values.min():.2f}–{values.max():.2f})"
+
+
+def same_study(told: Mapping[str, Any], settings: Settings) -> bool:
+    """Tell whether all flat parameters that touch a model's predictions are those of these settings."""
+    own = {name for name, title in SECTION_OF.items() if title not in ("search", "judgement", "computing")} | {"device"}
+    return all(told[name] == value for name, value in settings.flat().items() if name in own)
 
 
 # Tables of chapter 14, as text.

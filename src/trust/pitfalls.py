@@ -194,9 +194,9 @@ def central_scan(
     changes: Mapping[str, Any] | None = None,
     phantom_changes: Mapping[str, Any] | None = None,
 ) -> Acquisition:
-    """The central plane of a patient, scanned as in the study, but for ``changes`` of the scanner (fields of ``System``).
+    """The central plane of a patient, scanned as in the study, but for ``changes`` of the scanner.
 
-    The phantom is scanned with ``phantom_changes``. The speckle is the study's: only the scanner differs.
+    The phantom is scanned with ``phantom_changes``; both are fields of ``System``. The speckle is the study's.
     """
     chosen = settings.scan
     study = system_of(patient, chosen.n_lines, chosen.depth_cm)

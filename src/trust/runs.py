@@ -26,7 +26,7 @@ Record = dict[str, Any]  # one line of a table
 
 @dataclass(frozen=True)
 class SavedResults:
-    """The tables of all models and seeds, as ``helpers.learning.training.StudyResults`` has them, and how they came about."""
+    """The tables of all models and seeds, as ``StudyResults`` has them, and how they came about."""
 
     predictions: pd.DataFrame  # patient, model, split, responder, probability of a NON-responder, seed
     curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc, seed
