@@ -28,10 +28,12 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 level: float = 0.95  # confidence level of all intervals
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 from helpers import stages
 from helpers.artifacts import project_path
@@ -48,10 +50,20 @@ predictions = stages.models(settings, artifacts).predictions
 
 # %%
 known = reporting.facts(patients, predictions, settings)
-pages = {path.stem[3:]: f"{path.stem}.ipynb" for path in project_path("notebooks").glob("[0-9][0-9]_*.py")}
-pages |= {name: f"../{name}.md" for name in ("index", "data", "glossary", "provenance")}
-Markdown(pd.Series(known, name="value").rename(lambda name: name.replace("_", " ")).rename_axis("fact")
-         .to_markdown(disable_numparse=True))  # fmt: skip
+
+# %% tags=["hide-input"]
+pages = {
+    path.stem[3:]: f"{path.stem}.ipynb"
+    for path in project_path("notebooks").glob("[0-9][0-9]_*.py")
+}
+pages |= {
+    name: f"../{name}.md"
+    for name in ("index", "data", "glossary", "provenance")
+}
+facts = pd.Series(known, name="value").rename(
+    lambda name: name.replace("_", " ")
+)
+Markdown(facts.rename_axis("fact").to_markdown(disable_numparse=True))
 
 # %% [markdown]
 # ## TRIPOD+AI
@@ -77,12 +89,14 @@ Markdown(claim.to_markdown(index=False, disable_numparse=True))
 
 # %%
 both = pd.concat([tripod.assign(list="TRIPOD+AI"), claim.assign(list="CLAIM")])
-opening = both.answer.str.startswith(
-    ("None", "Not ", "Nothing", "No protocol", "One source only", known["simulated_only"])
-)
+no = ("None", "Not ", "Nothing", "No protocol", "One source only")
+opening = both.answer.str.startswith((*no, known["simulated_only"]))
+
+# %% tags=["hide-input"]
+table = both.loc[opening, ["list", "item", "asks", "answer"]]
 Markdown(
     f"Of {len(both)} items, {int(opening.sum())} are answered by a no, or do not apply:\n\n"
-    + both.loc[opening, ["list", "item", "asks", "answer"]].to_markdown(index=False, disable_numparse=True)
+    + table.to_markdown(index=False, disable_numparse=True)
 )
 
 # %% [markdown]
@@ -115,7 +129,7 @@ Markdown(
 # :class: dropdown
 #
 # Numbers, performance and the word "simulated" change. Dates, setting, eligibility, ethics, raters and de-identification are asked
-# of whoever recorded the cohort; they stand in `src/helpers/tripod_ai.csv` and `src/helpers/claim.csv` as `{simulated_only}`.
+# of whoever recorded the cohort; they stand in `src/trust/tripod_ai.csv` and `src/trust/claim.csv` as `{simulated_only}`.
 # ````
 #
 # ## Take-aways

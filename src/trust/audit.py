@@ -4,7 +4,9 @@
 'reproduced'
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +19,45 @@ from helpers.judgement.printed import printed_table2 as printed_table2
 
 VALIDATION = 21, 9  # responders and non-responders among validation patients, found likewise
 COLUMNS = ["place", "figure", "printed", "recomputed", "verdict"]
+COMPARISONS = 5  # log-rank tests that the paper prints
 REPRODUCED, CUT, SHORT = "reproduced", "reproduced if cut off, not rounded", "printed too short"
 
 
-def unit_of(text):
+def printed(place, row, column="all", what="value"):
+    """Return one printed figure as its text, so that its digits count; ``what`` is "value" or "plus_minus"."""
+    found = PRINTED[(PRINTED.place == place) & (PRINTED.row == row) & (PRINTED.column == column)]
+    if len(found) != 1:
+        raise ValueError(f"printed.csv: {len(found)} lines for {place!r}, {row!r}, {column!r}, expected 1")
+    return found[what].item()
+
+
+def printed_table1():
+    """Return the paper's Table 1 as text: one row a characteristic, columns all, training, test."""
+    table = PRINTED[PRINTED.place == "Table 1"]
+    text = np.where(table.plus_minus == "", table.value + " %", table.value + " ± " + table.plus_minus)
+    return table.assign(text=text).pivot(index="row", columns="column", values="text").loc[
+        table.row.unique(), ["all", "training", "test"]
+    ]  # fmt: skip
+
+
+def printed_table2():
+    """Return the paper's Table 2 in the columns of ``evaluation.table2``: proportions of 1, 95 % half-widths."""
+    table, columns = PRINTED[PRINTED.place == "Table 2"], {}
+    for name, rows in table.groupby("column", sort=False):
+        scale = 1 if name.endswith(("auc", "loss")) else 100
+        words = name in {"features", "input"}
+        columns[name] = [row.value if words else float(row.value) / scale for row in rows.itertuples()]
+        if rows.plus_minus.all():
+            columns[f"{name}_half_width"] = [float(width) / scale for width in rows.plus_minus]
+    return pd.DataFrame(columns, index=pd.Index(table.row.unique().astype(int), name="model"))
+
+
+def unit_of(text: str) -> float:
     """Return the unit of the last printed digit: 0.1 for "64.4", 1 for "80"."""
     return 10.0 ** -len(text.partition(".")[2])
 
 
-def verdict(value, text, unit=None):
+def verdict(value: float, text: str, unit: float | None = None) -> str:
     """Say whether ``value`` gives the printed text, and if not, by how much it is off."""
     off, unit = value - float(text), unit or unit_of(text)
     if abs(off) <= unit / 2 + 1e-9:
@@ -33,27 +65,36 @@ def verdict(value, text, unit=None):
     return CUT if 0 < off < unit - 1e-9 else f"not reproduced: off by {off:+.2g}"
 
 
-def finding(place, figure, text, value, digits=1, unit=None):
+def finding(
+    place: str, figure: str, text: str, value: float, digits: int = 1, unit: float | None = None
+) -> dict[str, str]:
     """Return one line of the audit."""
     return dict(zip(COLUMNS, (place, figure, text, f"{value:.{digits}f}", verdict(value, text, unit)), strict=True))
 
 
-def findings(rows):
+def findings(rows: Iterable[Any]) -> pd.DataFrame:
     """Return lines of the audit as a table."""
     return pd.DataFrame(list(rows), columns=COLUMNS)
+
+
+def shown(table: pd.DataFrame, told: str = "") -> str:
+    """Return lines of the audit in Markdown, below what is told of them."""
+    return f"{told}\n\n" * bool(told) + table.to_markdown(index=False, disable_numparse=True)
 
 
 # --- whole numbers behind percentages
 
 
-def counts(text, total, cut=False):
+def counts(text: str, total: int, cut: bool = False) -> list[int]:
     """Return every k for which k of ``total`` patients is the printed percentage; ``cut`` allows cut-off digits."""
     allowed, share, unit = {REPRODUCED, CUT} if cut else {REPRODUCED}, float(text), unit_of(text)
     near = range(max(0, int(total * (share - unit) / 100)), min(total, int(total * (share + unit) / 100) + 1) + 1)
     return [k for k in near if verdict(100 * k / total, text) in allowed]
 
 
-def confusions(accuracy, specificity, sensitivity, n_responders, n_non_responders, cut=False):
+def confusions(
+    accuracy: str, specificity: str, sensitivity: str, n_responders: int, n_non_responders: int, cut: bool = False
+) -> list[tuple[int, int]]:
     """Return every (responders found, non-responders found) that gives the three printed percentages."""
     right = set(counts(accuracy, n_responders + n_non_responders, cut))
     return [
@@ -64,13 +105,13 @@ def confusions(accuracy, specificity, sensitivity, n_responders, n_non_responder
     ]
 
 
-def printed_rates(split):
+def printed_rates(split: str) -> list[list[str]]:
     """Return (accuracy, specificity, sensitivity) of the four models as printed for "validation" or "test"."""
     rates = ("accuracy", "specificity", "sensitivity")
     return [[printed("Table 2", str(model), f"{split}_{rate}") for rate in rates] for model in (1, 2, 3, 4)]
 
 
-def splits_behind(split, n_patients, cut=False):
+def splits_behind(split: str, n_patients: int, cut: bool = False) -> list[tuple[int, int]]:
     """Return every (n_responders, n_non_responders) of ``n_patients`` that gives all four models' printed rates."""
     printed_four = printed_rates(split)
     return [
@@ -80,12 +121,19 @@ def splits_behind(split, n_patients, cut=False):
     ]
 
 
-def wald(share, n):
+def wald(share: float, n: int) -> float:
     """Return the half-width 1.96 sqrt(p (1 - p) / n) of the textbook's 95 % interval of a proportion."""
     return norm.ppf(0.975) * np.sqrt(share * (1 - share) / n)
 
 
-def rates_and_widths(split, n_responders, n_non_responders, cut=False):
+def widths_that_fit(split: str, n_patients: int) -> int:
+    """Return how many of the four models' printed half-widths of the accuracy are Wald's of so many patients."""
+    names = [(str(model), f"{split}_accuracy") for model in (1, 2, 3, 4)]
+    pairs = [(printed("Table 2", *name), printed("Table 2", *name, "plus_minus")) for name in names]
+    return sum(verdict(100 * wald(float(rate) / 100, n_patients), width) == REPRODUCED for rate, width in pairs)
+
+
+def rates_and_widths(split: str, n_responders: int, n_non_responders: int, cut: bool = False) -> pd.DataFrame:
     """Return the audit of one half of Table 2: each rate from whole numbers, each half-width by Wald."""
     rows, n = [], n_responders + n_non_responders
     for model, rates in enumerate(printed_rates(split), start=1):
@@ -102,7 +150,7 @@ def rates_and_widths(split, n_responders, n_non_responders, cut=False):
 # --- Table 1
 
 
-def patients():
+def patients() -> pd.DataFrame:
     """Return the audit of how many patients there are, and how many respond."""
     n = {key: int(printed("Methods", "patients", key)) for key in ("all", "training", "test", "validation")}
     lost = {"all": int(printed("Methods", "non-responders")), "test": N_NON_RESPONDERS}
@@ -124,7 +172,7 @@ def patients():
     return findings(rows)
 
 
-def pooled_means():
+def pooled_means() -> pd.DataFrame:
     """Return the audit of Table 1's means and SDs: "all" from training and test patients."""
     n = np.array([int(printed("Methods", "patients", group)) for group in ("training", "test")])
     rows = []
@@ -138,7 +186,7 @@ def pooled_means():
     return findings(rows)
 
 
-def denominators(texts, limit, whole=True, cut=False):
+def denominators(texts: Sequence[str], limit: int, whole: bool = True, cut: bool = False) -> list[int]:
     """Return every number of patients up to ``limit`` that can give all of the percentages.
 
     ``whole``: the categories exclude one another and leave nobody out, so that their counts add up.
@@ -151,7 +199,7 @@ def denominators(texts, limit, whole=True, cut=False):
     return possible
 
 
-def table1_denominators(cut=False):
+def table1_denominators(cut: bool = False) -> pd.DataFrame:
     """Return, per variable of Table 1, the possible numbers of patients of each column.
 
     ``adds_up``: pairs (training, test) whose counts also give every percentage of "all".
@@ -167,7 +215,7 @@ def table1_denominators(cut=False):
     return pd.DataFrame(rows).T
 
 
-def adds_up(texts, n_training, n_test, cut=False):
+def adds_up(texts: Mapping[str, Sequence[str]], n_training: int, n_test: int, cut: bool = False) -> bool:
     """Return whether counts of training and test patients can sum to every percentage of "all"."""
     return all(
         {i + j for i in counts(one, n_training, cut) for j in counts(other, n_test, cut)}
@@ -176,17 +224,42 @@ def adds_up(texts, n_training, n_test, cut=False):
     )
 
 
+def sums(strict: pd.DataFrame, lenient: pd.DataFrame) -> pd.DataFrame:
+    """Return the audit of whether counts of training and test patients make up all, by variable of Table 1.
+
+    ``strict`` and ``lenient`` are ``table1_denominators`` of rounded and of cut-off percentages.
+    """
+    rows = []
+    for variable in strict.index:
+        pairs = strict.adds_up[variable] or lenient.adds_up[variable]
+        told = REPRODUCED if strict.adds_up[variable] else CUT if pairs else "not reproduced: the columns do not add up"
+        pair = ", ".join(f"{a} + {b}" for a, b in pairs[-1:]) or "no pair"
+        rows.append(("Table 1", f"{variable}: counts of training + test = all", "3 columns", pair, told))
+    return findings(rows)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Return a list of numbers as text, the largest five of a long one."""
+    return "none" if not numbers else ", ".join(map(str, numbers[-5:])) + (" (and smaller)" if len(numbers) > 5 else "")
+
+
+def both_listed(rounded: Sequence[int], either: Sequence[int]) -> str:
+    """Return the numbers that fit rounded percentages, then those that fit only if digits were cut off."""
+    more = sorted(set(either) - set(rounded))
+    return listed(rounded) + (f" + {listed(more)}" if more else "")
+
+
 # --- the AUC, and what accuracy has to beat
 
 
-def hanley_mcneil(auc, n_positive, n_negative):
+def hanley_mcneil(auc: float, n_positive: int, n_negative: int) -> float:
     """Return the standard error of an AUC by Hanley and McNeil 1982, equations 1 and 2."""
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (n_positive - 1) * (q1 - auc**2) + (n_negative - 1) * (q2 - auc**2)
     return np.sqrt(variance / (n_positive * n_negative))
 
 
-def auc_widths():
+def auc_widths() -> pd.DataFrame:
     """Return the audit of the printed half-widths of the AUC: as a proportion's, and as an AUC's."""
     rows, n = [], N_RESPONDERS + N_NON_RESPONDERS
     for model in (1, 2, 3, 4):
@@ -200,7 +273,7 @@ def auc_widths():
     return findings(rows)
 
 
-def bounds():
+def bounds() -> pd.DataFrame:
     """Return the audit of what can only be bounded: the AUC by its operating point, the loss by its wrong calls.
 
     A curve through (1 - specificity, sensitivity) has an area from sensitivity * specificity to 1 - (1 - sensitivity)
@@ -222,7 +295,7 @@ def bounds():
     return findings(rows)
 
 
-def against_no_information():
+def against_no_information() -> pd.DataFrame:
     """Return the test accuracy of each model, with the exact p-value of being above the no-information rate."""
     n = N_RESPONDERS + N_NON_RESPONDERS
     rate = no_information_rate(np.arange(n) < N_NON_RESPONDERS)
@@ -231,3 +304,34 @@ def against_no_information():
         "right": right, "accuracy": {m: k / n for m, k in right.items()}, "no_information": rate,
         "p": {m: binomtest(k, n, rate, alternative="greater").pvalue for m, k in right.items()},
     }).rename_axis("model")  # fmt: skip
+
+
+def accuracies_against_nothing() -> pd.DataFrame:
+    """Return the audit of each model's test accuracy against that of always answering "responder"."""
+    rows = []
+    for model, row in against_no_information().iterrows():
+        side = "higher" if row.accuracy > row.no_information else "lower"
+        told = f"{side}, p {'<' if row.p < 0.05 else '≥'} 0.05" if row.accuracy != row.no_information else "equal"
+        found = f"{100 * row.no_information:.0f} %, p = {row.p:.2f}"
+        figure = "accuracy against always answering 'responder'"
+        rows.append((f"Table 2, model {model}, test", figure, f"{100 * row.accuracy:.0f} %", found, told))
+    return findings(rows)
+
+
+# --- survival
+
+
+def log_rank_p_values() -> dict[str, float]:
+    """Return the log-rank p-values of Figure 5 by their groups."""
+    return {row: float(printed("Figure 5", row, "log-rank p")) for row in ("truth", "model 4", "model 3")}
+
+
+def corrected(p_values: Mapping[str, float]) -> pd.DataFrame:
+    """Return the audit of p-values multiplied by the number of comparisons (Bonferroni)."""
+    rows = []
+    for row, p in p_values.items():
+        stays = "stays below 0.05" if COMPARISONS * p < 0.05 else "does not stay below 0.05"
+        told = stays if p < 0.05 else "above 0.05 either way"
+        text, found = printed("Figure 5", row, "log-rank p"), f"{min(1, COMPARISONS * p):.2f}"
+        rows.append(("Figure 5", f"log-rank p, {row}, times five comparisons", text, found, told))
+    return findings(rows)

@@ -29,23 +29,16 @@ def items(checklist: str) -> pd.DataFrame:
 
 def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return what the answers refer to: numbers of patients, non-responders, recurrences, test AUCs."""
-    simulated = settings.study.simulated
     parts = {name: patients[patients["split"] == name] for name in ("train", "validation", "test")}
     lost = {name: int((~part["responder"].astype(bool)).sum()) for name, part in parts.items()}
-    return (
-        {f"n_{name}": len(part) for name, part in parts.items()}
-        | {f"lost_{name}": count for name, count in lost.items()}
-        | {f"{name}_share": lost[name] / len(parts[name]) for name in ("train", "test")}
-        | {
-            "n": len(patients),
-            "events": int(patients["recurrence"].sum()),
-            "events_test": int(parts["test"]["recurrence"].sum()),
-            **{name: value for name, value in settings.flat().items() if name in CHOSEN},
-            "aucs": test_aucs(predictions, settings.judgement.level),
-            "whose": settings.study.whose,
-            "simulated_only": NOT_APPLICABLE if simulated else OWNER,
-        }
-    )
+    known = {f"n_{name}": len(part) for name, part in parts.items()}
+    known |= {f"lost_{name}": count for name, count in lost.items()}
+    known |= {f"{name}_share": lost[name] / len(parts[name]) for name in ("train", "test")}
+    known |= {"n": len(patients), "events": int(patients["recurrence"].sum())}
+    known |= {"events_test": int(parts["test"]["recurrence"].sum())}
+    known |= {name: value for name, value in settings.flat().items() if name in CHOSEN}
+    known |= {"aucs": test_aucs(predictions, settings.judgement.level), "whose": settings.study.whose}
+    return known | {"simulated_only": NOT_APPLICABLE if settings.study.simulated else OWNER}
 
 
 def test_aucs(predictions: pd.DataFrame, level: float) -> str:
