@@ -105,10 +105,11 @@ def confusions(
     ]
 
 
-def printed_rates(split: str) -> list[list[str]]:
+def printed_rates(split: str) -> list[tuple[str, str, str]]:
     """Return (accuracy, specificity, sensitivity) of the four models as printed for "validation" or "test"."""
-    rates = ("accuracy", "specificity", "sensitivity")
-    return [[printed("Table 2", str(model), f"{split}_{rate}") for rate in rates] for model in (1, 2, 3, 4)]
+    names = ("accuracy", "specificity", "sensitivity")
+    rates = ([printed("Table 2", str(model), f"{split}_{name}") for name in names] for model in (1, 2, 3, 4))
+    return [(accuracy, specificity, sensitivity) for accuracy, specificity, sensitivity in rates]
 
 
 def splits_behind(split: str, n_patients: int, cut: bool = False) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """The baseline: what simple features of the maps say without a network, and what size, outline and holes say alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def five_maps(maps: np.ndarray, mid_band_mhz: float = MID_BAND_MHZ) -> np.ndarra
 
 def region_features(maps: np.ndarray, mask: np.ndarray, pixel_mm: float, region: str) -> dict[str, float]:
     """Return mean, SD and texture of each of five maps (5, n, n) in a mask (n, n); NaN where too little is there."""
-    features = {}
+    features: dict[str, float] = {}
     for name, values in zip(STEPS, maps, strict=True):
         valid = mask & np.isfinite(values)
         found = [values[valid].mean(), values[valid].std()] if valid.any() else [np.nan] * 2
@@ -129,7 +130,7 @@ def shrink_core(images: ImageSet, by_mm: float) -> ImageSet:
     pixel_mm = (images.extent_mm[0, 1] - images.extent_mm[0, 0]) / images.maps.shape[-1]
     steps = max(1, round(by_mm / pixel_mm))
     inner = np.stack([binary_erosion(core, iterations=steps) for core in images.core])
-    return replace(images, core=np.where(inner.any((1, 2))[:, None, None], inner, images.core))
+    return replace(images, core=np.where(inner.any((1, 2), keepdims=True), inner, images.core))
 
 
 def seen_of_margin(features: pd.DataFrame, patients: pd.DataFrame) -> float:
@@ -190,7 +191,7 @@ def scores(
     true tissue, which only simulated patients have.
     """
     everything = map_features(images, mid_band_mhz=mid_band_mhz)
-    core = everything[[name for name in everything if name.startswith("core ")]]
+    core = everything.filter(regex="^core ")
     outlines = mask_features(images)
     table = pd.DataFrame({TITLES["core"]: probability(core, patients)})
     table[TITLES["core_margin"]] = probability(everything, patients)
@@ -205,7 +206,7 @@ def scores(
 
 def table(scored: pd.DataFrame, patients: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return the AUC of each predictor (columns of ``scored``) on validation and test patients, with its interval."""
-    rows = {}
+    rows: dict[Any, dict[str, float]] = {}
     for name, score in scored.items():
         rows[name] = {}
         for split in ("validation", "test"):

@@ -56,13 +56,28 @@ CODE = {  # what makes a run of each kind; a module counts with all that it impo
 ALONE = ("trust.experiment", "trust.design", *stages.HERE)  # they call all kinds, so they count by themselves
 
 
-# Keys
+# Keys: files are named after them
+
+
+def file_of(run: Run, bench: Bench) -> Path:
+    """Return where a run is kept."""
+    return bench.folder / f"{run.name}-{key_of(run, bench)}.json"
+
+
+def features_file(seed: int, bench: Bench) -> Path:
+    """Return where the hand-made features of one cohort are kept."""
+    return bench.folder / f"features-{seed}-{made_by('regression', bench.cohort(seed))}.csv"
+
+
+def start_file(model: str, bench: Bench) -> Path:
+    """Return where a feature network is kept that has learned the tissue of the further patients."""
+    return bench.folder / f"start-{model}-{made_by('pretrained', bench.cohort(FURTHER_SEED), model)}.pt"
 
 
 def key_of(run: Run, bench: Bench) -> str:
     """Return the key of a run: what it is, what of the settings it reads, whom it is judged on, and its code."""
     pool = bench.seeds if run.part == "size" else ()
-    start = start_key(run.model, bench) if run.kind == "pretrained" else ""
+    start = start_file(run.model, bench).name if run.kind == "pretrained" else ""
     return made_by(run.kind, settings_of(run, bench), asdict(run), bench.n_new, pool, start)
 
 
@@ -79,11 +94,6 @@ def sections(kind: str, settings: Settings) -> tuple[Any, ...]:
     return *images, settings.networks, settings.training, settings.computing.device
 
 
-def start_key(model: str, bench: Bench) -> str:
-    """Return the key of a feature network that has learned the tissue of the further patients."""
-    return made_by("pretrained", bench.cohort(FURTHER_SEED), model)
-
-
 def settings_of(run: Run, bench: Bench) -> Settings:
     """Return the settings that a run's model is trained under."""
     return bench.settings.replace(seed=run.seed, **CHANGES.get(run.part, {}))
@@ -94,21 +104,18 @@ def settings_of(run: Run, bench: Bench) -> Settings:
 
 def features_of(seed: int, bench: Bench) -> pd.DataFrame:
     """Return the hand-made features of one cohort, made once."""
-    path = bench.folder / f"features-{seed}-{made_by('regression', bench.cohort(seed))}.csv"
-    keep(path, partial(write_features, seed, bench))
-    return pd.read_csv(path, index_col=0)
+    return pd.read_csv(keep(features_file(seed, bench), partial(write_features, seed, bench)), index_col=0)
 
 
 def write_features(seed: int, bench: Bench, path: Path) -> None:
     """Write the hand-made features of one cohort as a table."""
-    mid_band_mhz = baseline.mid_band_mhz(bench.settings.maps)
+    mid_band_mhz = baseline.centre_mhz(bench.settings.maps)
     baseline.map_features(images_of(people(seed, bench), bench), mid_band_mhz=mid_band_mhz).to_csv(path)
 
 
 def start_of(model: str, bench: Bench) -> Path:
     """Return the file of a feature network that has learned the tissue of the further patients, made once."""
-    path = bench.folder / f"start-{model}-{start_key(model, bench)}.pt"
-    return keep(path, partial(write_start, model, bench))
+    return keep(start_file(model, bench), partial(write_start, model, bench))
 
 
 def write_start(model: str, bench: Bench, path: Path) -> None:
@@ -125,7 +132,7 @@ def execute(run: Run, bench: Bench) -> Path:
 
     A file that tells another run or another key than its name is made again.
     """
-    path = bench.folder / f"{run.name}-{key_of(run, bench)}.json"
+    path = file_of(run, bench)
     if is_sound(path) and not tells(path, run, bench):
         path.unlink()
     return keep(path, partial(write_run, run, bench))

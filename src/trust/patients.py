@@ -39,12 +39,16 @@ class Experiment(NamedTuple):
 def read(path: str | Path) -> Experiment:
     """Read the file of ``python -m trust.experiment``; raises ``ValueError`` naming what is missing."""
     head, found = read_file(path, "trust.experiment", runs=(*KEYS, *SCORES))
-    runs = pd.DataFrame([{name: head.get(name) for name in TOLD} | run for run in found["runs"]])
-    for split in ("test", "new"):
-        truth = f"{split}_non_responder"
-        runs[split] = [np.array(scores, float) for scores in runs[split]]
-        runs[truth] = [np.array([flag == "1" for flag in flags], bool) for flags in runs[truth]]
-    return Experiment(head, runs[KEYS + TOLD + SCORES])
+    told = {name: head.get(name) for name in TOLD}
+    runs = [{**told, **run, **arrays_of(run)} for run in found["runs"]]
+    return Experiment(head, pd.DataFrame(runs, columns=[*KEYS, *TOLD, *SCORES]))
+
+
+def arrays_of(run: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return scores and truth of a run's test and new patients, from the lists and the digits of its line."""
+    scores = {split: np.array(run[split], float) for split in ("test", "new")}
+    names = [f"{split}_non_responder" for split in scores]
+    return scores | {name: np.array([flag == "1" for flag in run[name]], bool) for name in names}
 
 
 def made_with(runs: pd.DataFrame) -> str:
@@ -113,11 +117,11 @@ def recovered(runs: pd.DataFrame) -> pd.DataFrame:
     Share: (mean AUC - 0.5) / (mean oracle AUC - 0.5), on the new patients.
     """
     aucs = judged(of(runs, "signal")).groupby("model")[["test_auc", "new_auc"]].agg(["mean", "std"])
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for model in (*MODELS, *REGRESSIONS):
         oracle = ORACLES[model.endswith("_core_margin")]
         names = [(where, what) for where in ("test", "new") for what in ("mean", "std")]
-        row = {f"{where}_{what}": aucs.loc[model, (f"{where}_auc", what)] for where, what in names}
+        row: dict[str, Any] = {f"{where}_{what}": aucs.loc[model, (f"{where}_auc", what)] for where, what in names}
         row |= {f"{where}_oracle": aucs.loc[oracle, (f"{where}_auc", "mean")] for where in ("test", "new")}
         rows[model] = row | {"share": (row["new_mean"] - 0.5) / (row["new_oracle"] - 0.5)}
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -173,7 +177,7 @@ def attempt_row(
     name: str, title: str, found: pd.DataFrame, plain: pd.DataFrame, regression: pd.DataFrame, level: float
 ) -> dict[str, Any]:
     """Return one row of ``attempts``; NaN where an attempt was not made."""
-    row = {"attempt": name, "model": title}
+    row: dict[str, Any] = {"attempt": name, "model": title}
     for column, against in (("auc", None), ("gain", plain), ("behind_regression", regression)):
         three = mean_auc(found, against, level) if len(found) else (np.nan,) * 3
         row |= dict(zip((column, f"{column}_low", f"{column}_high"), three, strict=True))
@@ -186,7 +190,7 @@ def seed_ensembles(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     for model, group in of(runs, "seeds").groupby("model", sort=False):
         single = judged(group, level)["new_auc"]
         row = {"single_mean": single.mean(), "single_low": single.min(), "single_high": single.max()}
-        together = averaged(group, "cohort", "ensemble", model)
+        together = averaged(group, "cohort", "ensemble", str(model))
         row |= dict(zip(("ensemble", "ensemble_low", "ensemble_high"), mean_auc(together, level=level), strict=True))
         rows[model] = row
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -194,6 +198,7 @@ def seed_ensembles(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
 def predictions_of(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs' test patients in the form of ``StudyResults.predictions``; patients are named by their place."""
+    run: Any
     parts = []
     for run in runs.itertuples():
         scores = {"split": "test", "responder": ~run.test_non_responder, "probability": run.test}
@@ -220,7 +225,7 @@ def over_seeds(predictions: pd.DataFrame, level: float = 0.95, threshold: float 
 def mean_and_sd(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Return columns of ``over_seeds`` as text: mean, SD and range over seeds, per model."""
     rows = {
-        TITLES[model]: {name: mean_sd_range(group[name]) for name in names}
+        TITLES[str(model)]: {name: mean_sd_range(group[name]) for name in names}
         for model, group in table.groupby("model", sort=False)
     }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -80,12 +80,11 @@ def folds_of(positive: np.ndarray, rng: np.random.Generator) -> Splits:
 
 def over_folds(model: Any, x: np.ndarray, positive: np.ndarray, folds: Splits) -> float:
     """Return the mean over folds of the test patients' AUC, the model fitted to each fold's training patients."""
-    return np.mean(
-        [
-            auc(positive[test], model.fit(x[train], positive[train]).predict_proba(x[test])[:, 1])
-            for train, test in folds
-        ]
-    )
+    aucs = []
+    for train, test in folds:
+        score = model.fit(x[train], positive[train]).predict_proba(x[test])[:, 1]
+        aucs.append(auc(positive[test], score))
+    return float(np.mean(aucs))
 
 
 def read_off(tables: Mapping[str, pd.DataFrame], positive: pd.Series, rng: np.random.Generator) -> dict[str, float]:

@@ -24,14 +24,15 @@ def items(checklist: str) -> pd.DataFrame:
     """Return item, asks, chapter (its word, as ``roc``) and answer of "tripod_ai" or "claim", as text."""
     if checklist not in CHECKLISTS:
         raise ValueError(f"checklist {checklist!r}: expected one of {CHECKLISTS}")
-    return pd.read_csv(files("trust") / f"{checklist}.csv", dtype=str, keep_default_na=False)
+    with (files("trust") / f"{checklist}.csv").open() as file:
+        return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return what the answers refer to: numbers of patients, non-responders, recurrences, test AUCs."""
     parts = {name: patients[patients["split"] == name] for name in ("train", "validation", "test")}
     lost = {name: int((~part["responder"].astype(bool)).sum()) for name, part in parts.items()}
-    known = {f"n_{name}": len(part) for name, part in parts.items()}
+    known: dict[str, Any] = {f"n_{name}": len(part) for name, part in parts.items()}
     known |= {f"lost_{name}": count for name, count in lost.items()}
     known |= {f"{name}_share": lost[name] / len(parts[name]) for name in ("train", "test")}
     known |= {"n": len(patients), "events": int(patients["recurrence"].sum())}
@@ -57,10 +58,13 @@ def filled(checklist: str, known: Mapping[str, Any], pages: Mapping[str, str]) -
     """
     table = items(checklist)
     rows = []
-    for row in table.itertuples():
+    for row in table.to_dict("records"):
         try:
-            rows.append((row.item, row.asks, row.answer.format(**known), f"[{row.chapter}]({pages[row.chapter]})"))
+            where = f"[{row['chapter']}]({pages[row['chapter']]})"
+            rows.append((row["item"], row["asks"], row["answer"].format(**known), where))
         except KeyError as missing:
             expected = f"a page out of {sorted(pages)} or a fact out of {sorted(known)}"
-            raise ValueError(f"{checklist}.csv, item {row.item}: {missing} is unknown, expected {expected}") from None
+            raise ValueError(
+                f"{checklist}.csv, item {row['item']}: {missing} is unknown, expected {expected}"
+            ) from None
     return pd.DataFrame(rows, columns=["item", "asks", "answer", "where"])

@@ -21,7 +21,7 @@ PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
 DIGITS = 4  # of probabilities and losses
 RUN_COLUMNS = ("model", "seed", "seconds", "device", "torch", "probability", "curves")
 
-Record = dict[str, Any]  # one line of a table
+Record = Mapping[Any, Any]  # one line of a table
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def read(path: str | Path) -> SavedResults:
         predictions.append(of_run[["patient", "model", "split", "responder", "probability", "seed"]])
         curves.append(pd.DataFrame(run["curves"]).assign(**key))
     runs = pd.DataFrame(found["runs"]).drop(columns=["probability", "curves"])
-    tables = (pd.concat(parts, ignore_index=True) for parts in (predictions, curves))
-    return SavedResults(*tables, runs=runs, provenance=head)
+    tables = [pd.concat(parts, ignore_index=True) for parts in (predictions, curves)]
+    return SavedResults(predictions=tables[0], curves=tables[1], runs=runs, provenance=head)
 
 
 # The format of every file of runs: a head that tells how it came about, then tables, a line per record.
