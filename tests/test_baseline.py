@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from helpers.data import study
 from helpers.judgement.auc import auc_interval
 from helpers.learning.images import ImageSet
+from helpers.maps.normalisation import line_fit
+from helpers.settings import load_settings
 from trust import baseline
 
 N_PX, PLANES = 32, 2
@@ -28,6 +31,13 @@ def make_images(patients, core_shift=0.0, seed=0):
     return ImageSet(maps, core, region, names, np.tile(np.arange(PLANES), len(patients)), extent_mm)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Sums this small are slower on several threads, and much slower beside other work."""
+    with threadpool_limits(1):
+        yield
+
+
 @pytest.fixture(scope="module")
 def patients():
     drawn = study.draw_patients(90, seed=1)
@@ -42,6 +52,16 @@ def images(patients):
 @pytest.fixture(scope="module")
 def features(images):
     return baseline.map_features(images)
+
+
+@pytest.fixture(scope="module")
+def summary(patients):
+    return pd.DataFrame({"patient": patients.index, "windows": 10, "unphysical": 0.0})
+
+
+@pytest.fixture(scope="module")
+def scored(patients, images, summary):
+    return baseline.scores(images, patients, summary)
 
 
 def glcm_by_loop(grey, distance, levels):
@@ -77,12 +97,22 @@ def test_texture_against_haralick_by_a_plain_loop():
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-def test_slope_comes_back_from_level_and_intercept():
-    """Lizzi 1983: SI = MBF - SS f_c, with f_c 5.5 MHz."""
+@pytest.mark.parametrize(("band_mhz", "centre_mhz"), [([3.0, 8.0], 5.5), ([2.5, 6.5], 4.5), ([], 5.5)])
+def test_slope_comes_back_from_level_and_intercept(band_mhz, centre_mhz):
+    """Lizzi 1983: SI = MBF - SS f_c, with f_c the middle of the band, 5.5 MHz for the paper's."""
     slope = np.random.default_rng(1).normal(-3, 0.5, (2, 4, 4))
     mbf = np.full((2, 4, 4), -5.0)
-    maps = np.stack([mbf, mbf - 5.5 * slope, mbf, mbf], axis=1)
-    np.testing.assert_allclose(baseline.five_maps(maps)[:, 1], slope)
+    maps = np.stack([mbf, mbf - centre_mhz * slope, mbf, mbf], axis=1)
+    found = baseline.five_maps(maps, baseline.centre_mhz(load_settings("smoke", band_mhz=band_mhz).maps))
+    np.testing.assert_allclose(found[:, 1], slope)
+
+
+def test_slope_of_images_is_that_of_the_maps():
+    """Against the fit itself: level and intercept of ``line_fit`` at the middle of its band."""
+    band = np.linspace(3, 8, 13)
+    mbf, ss, si = line_fit(band) @ np.random.default_rng(2).normal(0, 3, (13, 9))
+    maps = np.stack([mbf, si, si, si]).reshape(1, 4, 3, 3)
+    np.testing.assert_allclose(baseline.five_maps(maps)[0, 1].ravel(), ss)
 
 
 def test_features_are_thirty_of_the_core_and_ninety_with_the_margin(images, features):
@@ -112,18 +142,19 @@ def test_a_plane_without_a_value_is_no_error(images):
     assert row[[name for name in row.index if "EAC" not in name]].notna().all()
 
 
-def test_a_signal_is_found_and_none_is_not(patients, features):
+def test_a_signal_is_found_and_none_is_not(patients, scored):
     test = patients["split"] == "test"
     positive = ~patients.loc[test, "responder"].to_numpy(bool)
-    found = auc_interval(positive, baseline.probability(features, patients)[test])
+    found = auc_interval(positive, scored.loc[test, "regression, core + margin"])
     assert found[0] > 0.8
-    nothing = baseline.map_features(make_images(patients, core_shift=0.0))
+    nothing = baseline.map_features(make_images(patients, core_shift=0.0), "core")
     low, high = auc_interval(positive, baseline.probability(nothing, patients)[test])[1:]
     assert low < 0.5 < high
 
 
 def test_only_training_patients_reach_the_regression(patients, features):
     """Poisoned: features and responses of everybody else are replaced."""
+    features = features.filter(regex="^core ")
     model = baseline.fit_regression(features, patients)
     other = patients["split"] != "train"
     poisoned = features.copy()
@@ -156,9 +187,7 @@ def test_unphysical_share_weighs_regions_by_their_windows():
     assert baseline.unphysical_share(summary).to_dict() == {"A": 0.025, "B": 0.5}
 
 
-def test_scores_and_their_table(patients, images):
-    summary = pd.DataFrame({"patient": patients.index, "windows": 10, "unphysical": 0.0})
-    scored = baseline.scores(images, patients, summary)
+def test_scores_and_their_table(patients, scored):
     assert list(scored.index) == list(patients.index)
     oracle = study.oracle_score(patients, tuple(study.TRAITS))
     np.testing.assert_array_equal(scored["oracle, core + margin"], oracle)
@@ -170,15 +199,14 @@ def test_scores_and_their_table(patients, images):
     assert table.loc["unphysical fits alone", "validation_auc"] == 0.5
 
 
-def test_a_recorded_cohort_has_no_oracle(patients, images):
-    summary = pd.DataFrame({"patient": patients.index, "windows": 10, "unphysical": 0.0})
+def test_a_recorded_cohort_has_no_oracle(patients, images, summary, monkeypatch):
+    monkeypatch.setattr(baseline, "probability", lambda features, patients: pd.Series(0.5, patients.index))
     scored = baseline.scores(images, patients[["responder", "split"]], summary)
     assert not [name for name in scored if "oracle" in name]
 
 
-def test_predictions_have_the_networks_form(patients, images):
-    summary = pd.DataFrame({"patient": patients.index, "windows": 10, "unphysical": 0.0})
-    found = baseline.predictions(baseline.scores(images, patients, summary), patients)
+def test_predictions_have_the_networks_form(patients, scored):
+    found = baseline.predictions(scored, patients)
     assert set(found) == {"patient", "model", "split", "responder", "probability"}
     assert found.groupby("model").size().to_dict() == {"regression_core": 90, "regression_core_margin": 90}
     assert found["probability"].between(0, 1).all()

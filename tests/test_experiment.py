@@ -10,13 +10,19 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import norm, t
+from threadpoolctl import threadpool_limits
 
-from helpers import stages
+from helpers import keys, stages
+from helpers.artifacts import write_whole
+from helpers.data import study
+from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval
-from helpers.learning.images import ImageSet
-from helpers.learning.training import MODELS
+from helpers.learning.fitting import reproducible
+from helpers.learning.images import ImageSet, fit_scaling, scale
+from helpers.learning.training import untrained_model
 from helpers.settings import load_settings
-from trust import experiment, patients, pretraining
+from trust import baseline, design, experiment, patients, pretraining
+from trust.design import Run
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results" / "experiment.json"
@@ -37,46 +43,79 @@ def make_images(settings, artifacts):
     return ImageSet(maps, core, region, names, np.tile(np.arange(planes), len(cohort)), extent)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Sums this small are slower on several threads, and much slower beside other work."""
+    with threadpool_limits(1):
+        yield
+
+
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "images", make_images)
     settings = load_settings("smoke", processes=1, n_patients=40, epochs=1, head_epochs=2, n_validation=8, device="cpu")
-    return experiment.bench_of(settings, tmp_path, n_cohorts=2, n_new=30)
+    return design.bench_of(settings, tmp_path, n_cohorts=2, n_new=30)
+
+
+def run_of(part, model, cohort=101, size=32):
+    return Run(part, model, cohort, 1, size)
 
 
 def test_five_cohorts_of_four_networks_and_what_else():
     """Against the plan: five seeds of cohort and network, four networks, two regressions, two oracles."""
-    bench = experiment.bench_of(load_settings("laptop"), "artifacts", 5, 300)
-    signal = experiment.planned("signal", bench)
+    bench = design.bench_of(load_settings("laptop"), "artifacts", 5, 300)
+    signal = design.planned("signal", bench)
     assert len({run.name for run in signal}) == len(signal) == 5 * 8
     assert {(run.cohort, run.seed) for run in signal} == {(101 + i, 1 + i) for i in range(5)}
     assert {run.size for run in signal} == {131}
-    assert len(experiment.planned("no signal", bench)) == 5 * 6
-    sizes = {run.size for run in experiment.planned("size", bench)}
+    assert len(design.planned("no signal", bench)) == 5 * 6
+    sizes = {run.size for run in design.planned("size", bench)}
     assert sizes == {65, 262, 524, 1048}
+    assert sum(len(design.planned(part, bench)) for part in design.PARTS) == 146
     with pytest.raises(ValueError, match="part 'noise'"):
-        experiment.planned("noise", bench)
-    with pytest.raises(ValueError, match="11 cohorts"):
-        experiment.bench_of(bench.settings, "artifacts", 11, 300)
+        design.planned("noise", bench)
+
+
+@pytest.mark.parametrize(("cohorts", "new", "told"), [(11, 300, "11 cohorts"), (0, 300, "0 co"), (5, 10, "10 new pa")])
+def test_an_experiment_that_cannot_be_is_refused(cohorts, new, told):
+    with pytest.raises(ValueError, match=told):
+        design.bench_of(load_settings("laptop"), "artifacts", cohorts, new)
+
+
+# --- what a run may see
 
 
 def test_a_run_learns_from_its_cohort_and_from_no_new_patient(bench):
-    run = experiment.planned("signal", bench)[0]
-    table = experiment.patients_of(run, bench)
+    table = design.patients_of(run_of("signal", "resnet_core"), bench)
     assert Counter(table["split"]) == {"train": 24, "validation": 8, "test": 8, "new": 30}
-    assert set(table.loc[table["split"] == "new", "cohort"]) == {experiment.NEW_SEED}
+    assert set(table.loc[table["split"] == "new", "cohort"]) == {design.NEW_SEED}
     assert set(table.loc[table["split"] != "new", "cohort"]) == {101}
     assert table.index.is_unique
-    images = experiment.images_of(table, bench)
+    images = design.images_of(table, bench)
     assert set(images.patient) == set(table.index)
 
 
-def test_without_signal_the_responses_are_shuffled_and_the_tissue_stays(bench):
-    with_signal, without = (
-        experiment.patients_of(experiment.Run(part, "ran_core", 101, 1, 32), bench) for part in ("signal", "no signal")
-    )
+def test_a_cohort_is_the_studys_drawn_with_another_seed(bench):
+    """Against ``study.draw_patients`` and the study's own split."""
+    drawn = study.draw_patients(40, 101)
+    own = design.people(101, bench)
+    np.testing.assert_allclose(own["core_esd_um"], drawn["core_esd_um"], rtol=1e-12)
+    assert own["split"].tolist() == study.split_patients(drawn["responder"], 8, 8, 101).tolist()
+
+
+@pytest.mark.parametrize("n_new", [design.FEWEST_NEW, 20])
+def test_few_new_patients_will_do(bench, n_new):
+    """They are judged, not split; twenty are fewer than the paper's test patients."""
+    bench = replace(bench, n_new=n_new)
+    assert len(design.people(design.NEW_SEED, bench)) == len(design.people(design.FURTHER_SEED, bench)) == n_new
+
+
+def test_without_signal_all_responses_are_shuffled_and_the_tissue_stays(bench):
+    with_signal, without = (design.patients_of(run_of(part, "ran_core"), bench) for part in ("signal", "no signal"))
     assert (without["core_esd_um"] == with_signal["core_esd_um"]).all()
-    assert (without["responder"] != with_signal["responder"]).any()
+    own = with_signal["cohort"] == 101
+    for group in (own, ~own):
+        assert (without.loc[group, "responder"] != with_signal.loc[group, "responder"]).any()
     for split in ("train", "validation", "test", "new"):
         rows = [table[table["split"] == split]["responder"] for table in (with_signal, without)]
         assert Counter(rows[0]) == Counter(rows[1])
@@ -84,28 +123,140 @@ def test_without_signal_the_responses_are_shuffled_and_the_tissue_stays(bench):
 
 def test_drawn_learning_patients_keep_the_share_of_classes_and_of_validation():
     pool = pd.DataFrame({"responder": np.arange(400) % 4 > 0}, index=[f"P{i}" for i in range(400)])
-    drawn = experiment.draw_learning(pool, 200, 0.25, draw=1)
-    assert drawn.index.is_unique
-    assert drawn.groupby("split")["responder"].agg(["size", "sum"]).loc["train"].tolist() == [150, 112]
-    other = experiment.draw_learning(pool, 200, 0.25, draw=2)
-    assert set(other.index) != set(drawn.index)
+    draws = [design.draw_learning(pool, 200, 0.25, draw) for draw in range(1, 6)]
+    for drawn in draws:
+        assert drawn.index.is_unique
+        of_class = drawn.groupby(["split", "responder"]).size().to_dict()
+        assert of_class == {
+            ("train", False): 38,
+            ("train", True): 112,
+            ("validation", False): 12,
+            ("validation", True): 38,
+        }
+    assert len({tuple(sorted(drawn.index)) for drawn in draws}) == 5
 
 
 def test_learning_patients_of_a_size_are_never_new_ones(bench):
-    run = experiment.Run("size", "ran_core_margin", 1, 1, 60)
-    table = experiment.patients_of(run, bench)
+    table = design.patients_of(run_of("size", "ran_core_margin", cohort=1, size=60), bench)
     learning = table[table["split"].isin(["train", "validation"])]
     assert len(learning) == 60
-    assert experiment.NEW_SEED not in set(learning["cohort"])
+    assert set(learning["cohort"]) == {101, 102, design.FURTHER_SEED}
+    assert set(table.loc[table["split"] == "new", "cohort"]) == {design.NEW_SEED}
+
+
+def test_a_run_is_judged_on_its_test_patients_and_on_the_new_ones(bench, monkeypatch):
+    """Every patient is given a score of her own: the file must hold those of the two groups, in their order."""
+    run = run_of("signal", "resnet_core")
+    table = design.patients_of(run, bench)
+    scores = pd.Series(np.arange(len(table)) / 1000, index=table.index)
+    monkeypatch.setattr(experiment, "predict", lambda *_: scores)
+    written = json.loads(experiment.execute(run, bench).read_text())
+    drawn = {"test": stages.cohort(bench.cohort(101), bench.artifacts).query("split == 'test'").add_suffix("", axis=0),
+             "new": stages.cohort(bench.cohort(design.NEW_SEED), bench.artifacts)}  # fmt: skip
+    for split, seed in (("test", 101), ("new", design.NEW_SEED)):
+        assert written[split] == scores[[f"{seed}-{name}" for name in drawn[split].index]].tolist()
+        assert written[f"{split}_non_responder"] == "".join(str(int(not flag)) for flag in drawn[split]["responder"])
+
+
+def test_poisoned_test_and_new_patients_change_no_model(bench, monkeypatch):
+    """Their pixels are replaced: what a network says of its validation patients stays, to the last digit."""
+    run = run_of("signal", "resnet_core_margin")
+    table = design.patients_of(run, bench)
+    before = experiment.predict(run, table, bench)
+    clean = design.images_of
+
+    def poisoned(rows, bench):
+        images = clean(rows, bench)
+        judged = rows.index[rows["split"].isin(["test", "new"])]
+        spoilt = np.where(np.isin(images.patient, judged)[:, None, None, None], -images.maps, images.maps)
+        return replace(images, maps=spoilt)
+
+    monkeypatch.setattr(experiment, "images_of", poisoned)
+    monkeypatch.setattr(experiment, "key_of", lambda *_: "again")
+    after = experiment.predict(run, table, bench)
+    learning = table.index[table["split"].isin(["train", "validation"])]
+    pd.testing.assert_series_equal(before[learning], after[learning])
+    assert (before[table["split"] == "new"] != after[table["split"] == "new"]).any()
+
+
+def test_features_are_those_of_the_patients_own_cohorts(bench):
+    """Against ``baseline.map_features`` of the images of each cohort, which no name was changed of."""
+    for seed in (101, design.NEW_SEED):
+        found = experiment.features_of(seed, bench)
+        expected = baseline.map_features(make_images(bench.cohort(seed), bench.artifacts))
+        assert found.index.tolist() == [f"{seed}-{name}" for name in expected.index]
+        np.testing.assert_allclose(found, expected)
+
+
+def test_a_regression_of_the_core_is_fitted_to_training_patients_and_to_the_core(bench):
+    """Against ``baseline.fit_regression`` on features of the core, by hand."""
+    run = run_of("signal", "regression_core")
+    table = design.patients_of(run, bench)
+    parts = []
+    for seed in (101, design.NEW_SEED):
+        of_cohort = baseline.map_features(make_images(bench.cohort(seed), bench.artifacts), "core")
+        parts.append(of_cohort.set_axis([f"{seed}-{name}" for name in of_cohort.index]))
+    features = pd.concat(parts).loc[table.index]
+    of_training = table[table["split"] == "train"]
+    model = baseline.regression(int((~of_training["responder"]).sum()))
+    model.fit(features.loc[of_training.index], ~of_training["responder"].to_numpy(bool))
+    expected = model.predict_proba(features)[:, 1]
+    np.testing.assert_allclose(experiment.predict(run, table, bench), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("part", "dropout", "seed"), [("signal", 0.5, 4), ("dropout", 0.7, 5)])
+def test_a_part_trains_with_its_own_dropout_and_seed(bench, monkeypatch, part, dropout, seed):
+    seen = {}
+
+    def train(images, patients, model, settings, folder):
+        seen.update(dropout=settings.networks.dropout, seed=settings.training.seed)
+        (folder / model).mkdir(parents=True)
+        pd.DataFrame({"patient": patients.index, "probability": 0.5}).to_csv(folder / model / "predictions.csv")
+
+    monkeypatch.setattr(experiment, "train_model", train)
+    run = Run(part, "ran_core_margin", 101, seed, 32)
+    experiment.predict(run, design.patients_of(run, bench), bench)
+    assert seen == {"dropout": dropout, "seed": seed}
+
+
+def test_a_network_learns_tissue_and_starts_the_next_one(bench):
+    """Its start is that of the further patients, without a head; with other weights in it another network comes out."""
+    run = run_of("pretrained", "resnet_core_margin")
+    table = design.patients_of(run, bench)
+    tuned = experiment.predict(run, table, bench)
+    assert set(tuned.index) == set(table.index)
+    start = experiment.start_file(run.model, bench)
+    weights = torch.load(start, weights_only=True)
+    assert not [name for name in weights if name.startswith("head.")]
+    plain = experiment.predict(replace(run, part="signal"), table, bench)
+    assert not np.allclose(tuned, plain[tuned.index])
+
+
+def test_traits_are_learned_where_they_are_plain_to_see(bench):
+    """Two of five traits are the level of a map: their share of the loss, and more, must go."""
+    cohort = design.people(101, bench)
+    images = design.images_of(cohort, bench)
+    settings = bench.settings.replace(epochs=10, learning_rate=1e-3, max_shift=0.0)
+    scaling = fit_scaling(images, np.ones(len(images), bool), "core_margin", 1.0)
+    inputs = torch.from_numpy(scale(images, scaling))
+    network = untrained_model(settings, MODELS["resnet_core_margin"], scaling, "cpu").feature_network
+    network.head = torch.nn.Linear(network.vector_length, 5)
+    targets = torch.from_numpy(pretraining.standard_traits(cohort.loc[images.patient]))
+    assert targets.shape == (len(images), 5)
+    with reproducible(torch.device("cpu")):
+        losses = pretraining.fit_traits(network, inputs, targets, settings, 2)
+    assert losses[-1] < 0.8 * losses[0]
+
+
+# --- runs and their files
 
 
 def test_runs_end_in_one_file_and_are_not_made_twice(bench, tmp_path, monkeypatch):
     wanted = ("resnet_core", "regression_core", "oracle_core")
-    monkeypatch.setattr(experiment, "planned", lambda part, bench: [
-        experiment.Run(part, model, 101, 1, 32) for model in wanted])  # fmt: skip
+    monkeypatch.setattr(experiment, "planned", lambda part, bench: [run_of(part, model) for model in wanted])
     output = experiment.conduct(bench, ["signal"], tmp_path / "result.json")
-    provenance, runs = patients.read(output)
-    assert provenance["n_new"] == 30
+    head, runs = patients.read(output)
+    assert head["n_new"] == 30
     assert list(runs["model"]) == list(wanted)
     judged = patients.judged(runs).set_index("model")
     written = pd.DataFrame(json.loads(output.read_text())["runs"]).set_index("model")
@@ -119,58 +270,144 @@ def test_runs_end_in_one_file_and_are_not_made_twice(bench, tmp_path, monkeypatc
     experiment.conduct(bench, ["signal"], tmp_path / "again.json")
 
 
-def test_poisoned_test_and_new_patients_change_no_model(bench, monkeypatch):
-    """Their pixels are replaced: what a network says of its validation patients stays, to the last digit."""
-    run = experiment.Run("signal", "resnet_core_margin", 101, 1, 32)
-    table = experiment.patients_of(run, bench)
-    before = experiment.predict(run, table, bench)
-    clean = experiment.images_of
-
-    def poisoned(rows, bench):
-        images = clean(rows, bench)
-        judged = rows.index[rows["split"].isin(["test", "new"])]
-        spoilt = np.where(np.isin(images.patient, judged)[:, None, None, None], -images.maps, images.maps)
-        return replace(images, maps=spoilt)
-
-    monkeypatch.setattr(experiment, "images_of", poisoned)
-    after = experiment.predict(run, table, replace(bench, folder=bench.folder / "again"))
-    learning = table.index[table["split"].isin(["train", "validation"])]
-    pd.testing.assert_series_equal(before[learning], after[learning])
-    assert (before[table["split"] == "new"] != after[table["split"] == "new"]).any()
+ORACLE, OTHER = run_of("signal", "oracle_core"), run_of("signal", "oracle_core_margin")
 
 
-def test_a_network_learns_tissue_and_starts_the_next_one(bench, tmp_path):
-    cohort = experiment.people(experiment.FURTHER_SEED, bench)
-    images = experiment.images_of(cohort, bench)
-    start = pretraining.learn_tissue(images, cohort, "resnet_core_margin", bench.settings, tmp_path / "start.pt")
-    weights = torch.load(start, weights_only=True)
-    assert not [name for name in weights if name.startswith("head.")]
-    run = experiment.Run("pretrained", "resnet_core_margin", 101, 1, 32)
-    table = experiment.patients_of(run, bench)
-    arguments = experiment.images_of(table, bench), table, run.model, bench.settings, tmp_path / "tuned"
-    pretraining.fine_tune(*arguments, start)
-    tuned = pd.read_csv(tmp_path / "tuned" / run.model / "predictions.csv", index_col="patient")
-    assert set(tuned.index) == set(table.index)
-    plain = experiment.predict(replace(run, part="signal"), table, bench)
-    assert not np.allclose(tuned["probability"], plain[tuned.index])
+def test_every_run_tells_its_own_commit_and_the_file_claims_none(bench, tmp_path, monkeypatch):
+    """A run made at another commit keeps it, whatever commit writes the file."""
+    earlier = replace(bench, began=bench.began | {"commit": "earlier"})
+    experiment.execute(ORACLE, earlier)
+    monkeypatch.setattr(experiment, "planned", lambda part, bench: [ORACLE, OTHER])
+    now = replace(bench, began=bench.began | {"commit": "now"})
+    head, runs = patients.read(experiment.conduct(now, ["signal"], tmp_path / "result.json"))
+    assert not {"commit", "device", "time", "processor"} & set(head)
+    assert runs["commit"].tolist() == ["earlier", "now"]
+    assert patients.made_with(runs).endswith("commits earlier, now)")
+    written = json.loads(experiment.file_of(ORACLE, bench).read_text())
+    assert set(written) >= {"key", "commit", "device", "processor", "time", "python", "versions"}
+    assert written["key"] in experiment.file_of(ORACLE, bench).name
 
 
-def test_traits_are_learned_where_they_are_plain_to_see(bench):
-    """Two of five traits are the level of a map: their share of the loss, and more, must go."""
-    cohort = experiment.people(101, bench)
-    images = experiment.images_of(cohort, bench)
-    settings = bench.settings.replace(epochs=12, learning_rate=1e-3, max_shift=0.0)
-    from helpers.learning.images import fit_scaling, scale
-    from helpers.learning.training import untrained_model
+def test_a_damaged_run_is_made_again(bench):
+    path = experiment.execute(ORACLE, bench)
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"1", b"0"))
+    with pytest.warns(UserWarning, match="not as it was written"):
+        experiment.execute(ORACLE, bench)
+    assert [json.loads(text)["test"] for text in (before, path.read_bytes())] == [json.loads(before)["test"]] * 2
 
-    scaling = fit_scaling(images, np.ones(len(images), bool), "core_margin", 1.0)
-    inputs = torch.from_numpy(scale(images, scaling))
-    network = untrained_model(settings, MODELS["resnet_core_margin"], scaling, "cpu").feature_network
-    network.head = torch.nn.Linear(network.vector_length, 5)
-    targets = torch.from_numpy(pretraining.standard_traits(cohort.loc[images.patient]))
-    assert targets.shape == (len(images), 5)
-    losses = pretraining.fit_traits(network, inputs, targets, settings, 2)
-    assert losses[-1] < 0.8 * losses[0]
+
+@pytest.mark.parametrize("other", [OTHER, replace(ORACLE, cohort=102)], ids=["another model", "another cohort"])
+def test_a_relabelled_run_is_made_again(bench, other):
+    """The file of another run, sealed, under this one's name; and this one's, with another key in it."""
+    mine, theirs = experiment.execute(ORACLE, bench), experiment.execute(other, bench)
+    expected = json.loads(mine.read_text())
+    write_whole(mine, lambda path: path.write_text(theirs.read_text()), seal=True)
+    again = json.loads(experiment.execute(ORACLE, bench).read_text())
+    assert {name: again[name] for name in ("model", "cohort", "key", "new")} == {
+        name: expected[name] for name in ("model", "cohort", "key", "new")
+    }
+    write_whole(mine, lambda path: path.write_text(json.dumps(expected | {"key": "0" * 12, "new": []})), seal=True)
+    assert json.loads(experiment.execute(ORACLE, bench).read_text())["new"] == expected["new"]
+
+
+# --- keys: what a run depends on
+
+RUNS = {
+    "oracle": ORACLE,
+    "regression": run_of("signal", "regression_core"),
+    "network": run_of("signal", "resnet_core"),
+    "more dropout": run_of("dropout", "ran_core_margin"),
+    "of a size": run_of("size", "ran_core_margin", cohort=1, size=60),
+    "pretrained": run_of("pretrained", "ran_core_margin"),
+}
+NETWORKS = {"network", "more dropout", "of a size", "pretrained", "start"}
+
+
+def names_of(bench):
+    """The names of the files of one run of each kind, of features and of a start."""
+    files = {name: experiment.file_of(run, bench) for name, run in RUNS.items()}
+    files |= {
+        "features": experiment.features_file(101, bench),
+        "start": experiment.start_file("ran_core_margin", bench),
+    }
+    return {name: path.name for name, path in files.items()}
+
+
+def changed(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("helpers.data.study", {*NETWORKS, "regression", "features", "oracle"}),
+        ("helpers.data.simulation", {*NETWORKS, "regression", "features"}),
+        ("helpers.maps.normalisation", {*NETWORKS, "regression", "features"}),
+        ("helpers.learning.images", {*NETWORKS, "regression", "features"}),
+        ("helpers.learning.fitting", NETWORKS),
+        ("trust.pretraining", {"pretrained", "start"}),
+        ("trust.baseline", {"regression", "features"}),
+        ("trust.design", {*NETWORKS, "regression", "features", "oracle"}),
+        ("trust.patients", set()),
+    ],
+)
+def test_a_changed_constant_changes_the_keys_of_what_it_reaches_and_no_others(bench, monkeypatch, module, expected):
+    """A source is changed by one constant, as ``keys.code_digest`` reads it."""
+    before, source = names_of(bench), bench.artifacts / "changed.py"
+    source.write_text(keys.source_path(module).read_text() + "\nCHANGED = 1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(keys, "source_path", lambda name: source)
+        digest = keys.code_digest.__wrapped__(module)
+    as_read = keys.code_digest
+    monkeypatch.setattr(keys, "code_digest", lambda name: digest if name == module else as_read(name))
+    assert changed(before, names_of(bench)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("effect", "half", {*NETWORKS, "regression", "features", "oracle"}),
+        ("overlap", 0.5, {*NETWORKS, "regression", "features"}),
+        ("image_px", 64, {*NETWORKS, "regression", "features"}),
+        ("hidden", 50, NETWORKS),
+        ("epochs", 7, NETWORKS),
+        ("seed", 7, {"pretrained", "start"}),  # runs have seeds of their own
+        ("level", 0.9, set()),
+        ("processes", 2, set()),
+    ],
+)
+def test_a_parameter_changes_the_keys_of_what_reads_it(bench, name, value, expected):
+    settings = bench.settings.replace(**{name: value})
+    assert changed(names_of(bench), names_of(replace(bench, settings=settings))) == expected
+
+
+def test_new_patients_change_all_runs_and_another_cohort_the_pool(bench):
+    assert changed(names_of(bench), names_of(replace(bench, n_new=31))) == {*RUNS, "start"}
+    assert changed(names_of(bench), names_of(replace(bench, seeds=(101, 102, 103)))) == {"of a size"}
+
+
+def test_all_that_the_experiment_imports_counts_for_some_run():
+    """But for what starts, names and writes runs: no figure is theirs."""
+    counted = keys.closure(*[module for code in experiment.CODE.values() for module in code]) | set(experiment.ALONE)
+    plumbing = {"helpers.parallel", "helpers.provenance", "trust.runs"}
+    assert keys.closure("trust.experiment") - counted == plumbing
+
+
+def test_the_command_line_makes_a_small_experiment(tmp_path, monkeypatch, capsys):
+    """``python -m trust.experiment --profile smoke --cohorts 1 --new 20 --parts signal``."""
+    monkeypatch.setattr(stages, "images", make_images)
+    monkeypatch.setattr(
+        experiment, "in_processes", lambda work, items, processes, label: [work(item) for item in items]
+    )
+    words = "--profile smoke --cohorts 1 --new 20 --parts signal".split()
+    experiment.main([*words, "--artifacts", str(tmp_path), "--output", str(tmp_path / "result.json")])
+    assert "result.json" in capsys.readouterr().out
+    head, runs = patients.read(tmp_path / "result.json")
+    assert head["command"] == "python -m trust.experiment --profile smoke --cohorts 1 --new 20"
+    assert len(runs) == 8
+    assert {len(scores) for scores in runs["new"]} == {20}
+    assert {len(scores) for scores in runs["test"]} == {8}
 
 
 # --- what is computed from the runs, on runs made by hand
@@ -178,9 +415,9 @@ def test_traits_are_learned_where_they_are_plain_to_see(bench):
 
 def made(part, model, cohort, new, seed=1, size=131, truth=(1, 1, 0, 0, 0, 0)):
     flags = np.array(truth, bool)
-    return {"part": part, "model": model, "cohort": cohort, "seed": seed, "size": size, "seconds": 1.0,
-            "test": np.array(new, float), "new": np.array(new, float), "test_non_responder": flags,
-            "new_non_responder": flags}  # fmt: skip
+    run = {"part": part, "model": model, "cohort": cohort, "seed": seed, "size": size, "seconds": 1.0}
+    scores = {"test": np.array(new, float), "new": np.array(new, float)}
+    return run | scores | {"test_non_responder": flags, "new_non_responder": flags}
 
 
 RANDOM = np.random.default_rng(0)
@@ -221,7 +458,7 @@ def test_share_of_the_oracles_lead_by_hand():
     for cohort in (101, 102):
         rows.append(made("signal", "oracle_core", cohort, [9, 8, 1, 2, 3, 4]))  # AUC 1
         rows.append(made("signal", "oracle_core_margin", cohort, [9, 8, 1, 2, 3, 4]))
-        for model in (*MODELS, *experiment.REGRESSIONS):
+        for model in (*MODELS, *design.REGRESSIONS):
             rows.append(made("signal", model, cohort, [9, 2.5, 1, 2, 3, 4]))  # AUC 6 of 8 pairs
     found = patients.recovered(pd.DataFrame(rows))
     assert found["share"].tolist() == pytest.approx([0.5] * 6)
@@ -252,7 +489,7 @@ def test_curve_pools_the_spread_between_draws():
 
 
 def test_attempts_that_were_not_made_are_left_open():
-    models = [*MODELS, *experiment.REGRESSIONS, *experiment.ORACLES]
+    models = [*MODELS, *design.REGRESSIONS, *design.ORACLES]
     runs = pd.DataFrame([random_run("signal", model, cohort) for cohort in (101, 102) for model in models])
     found = patients.attempts(runs)
     assert found.loc[found["attempt"] == "more dropout", "auc"].isna().all()
@@ -269,9 +506,29 @@ def test_table_over_seeds_by_hand():
     assert text.loc["RAN, core", "auc"] == "0.88 ± 0.00 (0.88–0.88)"
 
 
+def test_tables_as_text_by_hand():
+    runs = pd.DataFrame(
+        [made("signal", "ran_core", 101, [9, 2.5, 1, 2, 3, 4]), made("signal", "oracle_core", 101, [9] * 6)]
+    )
+    table = patients.all_runs(patients.judged(runs), "signal")
+    assert table.loc[101].to_dict() == {"RAN, core": "0.75 / 0.75", "oracle, core": "0.50 / 0.50"}
+    wide = pd.DataFrame({"RAN, core": [0.6, 0.7, 0.8]}, index=[65, 131, 262])
+    assert patients.enough(wide, "RAN, core", 0.7) == "RAN, core: from 131 patients on"
+    assert patients.enough(wide, "RAN, core", 0.9) == "RAN, core: at none of the sizes tried, up to 262"
+    table = pd.DataFrame({"gain": [0.5], "gain_low": [-0.25], "gain_high": [1.0]})
+    assert patients.with_interval(table, "gain", "+.2f", " to ") == ["+0.50 (-0.25 to +1.00)"]
+
+
+def test_one_parameter_more_or_less_is_another_study():
+    settings = load_settings("smoke")
+    assert patients.same_study(settings.replace(level=0.9, processes=3, search_trials=9).flat(), settings)
+    for change in ({"dropout": 0.6}, {"cohort_seed": 4}, {"device": "cpu"}, {"overlap": 0.9}):
+        assert not patients.same_study(settings.replace(**change).flat(), settings)
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     (tmp_path / "other.json").write_text('{"runs": [{"part": "signal"}]}')
-    with pytest.raises(ValueError, match=r"other\.json: .*'model'.*'provenance'.* are missing"):
+    with pytest.raises(ValueError, match=r"other\.json: .*'provenance'.*'runs: model'.* are missing"):
         patients.read(tmp_path / "other.json")
 
 
@@ -287,7 +544,7 @@ def test_committed_experiment_reaches_what_was_asked_for():
     assert len(provenance["cohort_seeds"]) >= 5
     assert provenance["n_new"] >= 300
     assert "/" not in provenance["command"]
-    assert "changes" not in provenance["commit"]  # whoever checks it out can repeat it
+    assert not runs["commit"].str.contains("changes").any()  # whoever checks them out can repeat them
     share = patients.recovered(runs)["share"]
     for model in MODELS:
         assert share[model] >= (0.5 if model.endswith("margin") else 0.33)

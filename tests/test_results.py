@@ -27,13 +27,17 @@ def saved(tmp_path_factory):
     for seed in (1, 2):
         settings = SMOKE.replace(epochs=1, head_epochs=2, processes=1, seed=seed)
         parts.append((seed, train_all(*study(), settings, folder / str(seed))))
-    runs = pd.DataFrame([{"model": slug, "seed": seed, "seconds": part.seconds(slug), "device": "a card", "torch": "2"}
-                         for seed, part in parts for slug in part.predictions["model"].unique()])  # fmt: skip
+    runs = [
+        {"model": slug, "seed": seed, "seconds": part.seconds(slug), "device": "a card", "torch": "2"}
+        for seed, part in parts
+        for slug in part.predictions["model"].unique()
+    ]
     return results.SavedResults(
         pd.concat([part.predictions for _, part in parts], ignore_index=True),
         pd.concat([part.curves.assign(seed=seed) for seed, part in parts], ignore_index=True),
-        runs, {"commit": "abc", "settings": SMOKE.flat()},
-    )  # fmt: skip
+        pd.DataFrame(runs),
+        {"commit": "abc", "settings": SMOKE.flat()},
+    )
 
 
 def test_results_come_back_from_their_file(saved, tmp_path):
@@ -59,10 +63,31 @@ def test_the_file_is_strict_json_also_where_an_auc_is_missing(saved, tmp_path):
     assert results.read(path).curves["validation_auc"].isna().all()
 
 
-def test_another_file_is_one_clear_error(tmp_path):
-    (tmp_path / "other.json").write_text('{"runs": []}')
-    with pytest.raises(ValueError, match=r"other\.json: \['provenance', 'patients'\] are missing"):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"runs": []}', r"\['provenance', 'patients'\] are missing"),
+        (
+            '{"provenance": {}, "patients": [], "runs": [{"model": "a"}]}',
+            r"\['runs: seed', .*'runs: curves'\] are miss",
+        ),
+        ("[1]", r"\['provenance', 'patients', 'runs'\] are missing"),
+        ('{"provenance": {', "no JSON"),
+    ],
+)
+def test_another_file_is_one_clear_error(text, told, tmp_path):
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"other\.json: {told}.*; expected a file of python -m trust\.runs"):
         results.read(tmp_path / "other.json")
+
+
+def test_one_line_stands_for_one_record(tmp_path):
+    """So that a difference between two files names the run."""
+    runs = [{"model": "a", "auc": float("nan")}, {"model": "b", "auc": 0.5}]
+    path = results.write_file(tmp_path / "some.json", {"finished": "now"}, runs=runs)
+    lines = [json.loads(line.rstrip(",")) for line in path.read_text().splitlines() if line.startswith('{"model"')]
+    assert lines == [{"model": "a", "auc": None}, {"model": "b", "auc": 0.5}]
+    assert results.read_file(path, "some", runs=["auc"]) == ({"finished": "now"}, {"runs": lines})
 
 
 @pytest.mark.parametrize(

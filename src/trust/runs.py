@@ -117,6 +117,7 @@ def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[d
         found = json.loads(Path(path).read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: no JSON ({error}); expected a file of python -m {module}") from None
+    found = found if isinstance(found, dict) else {}
     missing = [name for name in ("provenance", *wanted) if name not in found]
     for table, columns in wanted.items():
         of_all = set.intersection(*map(set, found.get(table) or [columns]))
