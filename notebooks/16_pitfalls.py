@@ -618,7 +618,9 @@ for name, way in ways.items():
         (patient, pitfalls.central_scan(row, coarse, *way))
         for patient, row in patients[test].iterrows()
     )
-    seen[name] = pitfalls.images_and_medians(scanned, coarse)
+    seen[name] = pitfalls.images_and_medians(
+        scanned, coarse.maps, coarse.images
+    )
 model = baseline.fit_regression(features, patients)
 score = {}
 for name, (pictures, _) in seen.items():

@@ -232,6 +232,19 @@ def test_a_network_learns_tissue_and_starts_the_next_one(bench):
     assert not np.allclose(tuned, plain[tuned.index])
 
 
+def test_tissue_is_learned_from_further_patients_alone(bench, monkeypatch):
+    """Neither from a cohort's own, whose validation and test patients are among them, nor from the new ones."""
+    seen = []
+
+    def learn(images, patients, model, settings, path):
+        seen.extend([set(patients["cohort"]), {name.split("-")[0] for name in images.patient}])
+        path.write_text("weights")
+
+    monkeypatch.setattr(experiment, "learn_tissue", learn)
+    experiment.start_of("ran_core_margin", bench)
+    assert seen == [{design.FURTHER_SEED}, {str(design.FURTHER_SEED)}]
+
+
 def test_traits_are_learned_where_they_are_plain_to_see(bench):
     """Two of five traits are the level of a map: their share of the loss, and more, must go."""
     cohort = design.people(101, bench)

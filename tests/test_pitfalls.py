@@ -331,7 +331,7 @@ def test_another_centre_frequency_needs_its_own_phantom(patient, settings):
     low = {"band_mhz": (2.5, 6.5)}
     ways = {"same": ({}, {}), "own": (low, low), "foreign": (low, {})}
     scans = {name: pitfalls.central_scan(patient, settings, *way) for name, way in ways.items()}
-    images, medians = pitfalls.images_and_medians(scans.items(), settings)
+    images, medians = pitfalls.images_and_medians(scans.items(), settings.maps, settings.images)
     assert images.patient.tolist() == list(ways)
     esd_um = medians["esd_um"]
     assert esd_um["own"] == pytest.approx(esd_um["same"], abs=4)

@@ -24,7 +24,7 @@ from helpers.data.study import NON_RESPONDERS
 from helpers.judgement.auc import wins
 from helpers.learning.images import ImageSet, collect
 from helpers.maps.planes import MappedPlane, map_plane
-from helpers.settings import Maps, Settings
+from helpers.settings import Images, Maps, Settings
 
 MAPS = {"mbf": "MBF / dB", "esd_um": "ESD / µm", "eac_db": "EAC / dB"}
 Splits = list[tuple[np.ndarray, np.ndarray]]  # places of training and of test patients, fold by fold
@@ -221,9 +221,11 @@ def assume(choices: Maps, error_db_cm_mhz: float) -> Maps:
     return Maps(**(choices.model_dump() | {name: getattr(choices, name) + error_db_cm_mhz for name in names}))
 
 
-def images_and_medians(scans: Iterable[tuple[str, Acquisition]], settings: Settings) -> tuple[ImageSet, pd.DataFrame]:
+def images_and_medians(
+    scans: Iterable[tuple[str, Acquisition]], choices: Maps, size: Images
+) -> tuple[ImageSet, pd.DataFrame]:
     """Images and core medians of one scan a patient."""
-    mapped = {name: map_plane(acquired, settings.maps) for name, acquired in scans}
-    size = settings.images.image_px, settings.images.field_of_view_mm
-    images = collect(((name, 0, plane) for name, plane in mapped.items()), *size)
-    return images, pd.DataFrame({name: medians_of(plane) for name, plane in mapped.items()}).T
+    mapped = {name: map_plane(acquired, choices) for name, acquired in scans}
+    planes = ((name, 0, plane) for name, plane in mapped.items())
+    medians = pd.DataFrame({name: medians_of(plane) for name, plane in mapped.items()}).T
+    return collect(planes, size.image_px, size.field_of_view_mm), medians
