@@ -141,6 +141,5 @@ def main() -> None:
     print(f"statements laid by hand: {laid_by_hand()}")
 
 
-
 if __name__ == "__main__":
     main()

@@ -43,10 +43,10 @@ import pandas as pd
 import seaborn as sns
 from helpers import figures, stages
 from helpers.data import study, tissue
+from helpers.judgement import printed
 from helpers.judgement.evaluation import auc_interval
 from helpers.settings import load_settings
 from IPython.display import Markdown
-from trust import audit
 
 figures.use_book_style()
 settings = load_settings(
@@ -101,8 +101,8 @@ Markdown(counts.loc[["train", "validation", "test"]].to_markdown())
 # The last three columns are what the paper prints {cite:p}`taleghamar2022`.
 
 # %%
-printed = audit.printed_table1()
-printed.loc["Patients"] = [audit.printed("Methods", "patients", group) for group in printed]
+printed = printed.printed_table1()
+printed.loc["Patients"] = [printed.printed("Methods", "patients", group) for group in printed]
 Markdown(study.table1(patients).join(printed.add_prefix("Paper, ")).to_markdown())
 
 # %% [markdown]

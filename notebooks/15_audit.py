@@ -40,7 +40,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from helpers.figures import use_book_style
-from helpers.judgement import auc, chance, evaluation, survival
+from helpers.judgement import auc, chance, evaluation, printed, survival
 from IPython.display import Markdown
 from scipy.stats import norm
 from trust import audit
@@ -54,8 +54,8 @@ use_book_style()
 
 # %% tags=["hide-input"]
 Markdown(
-    audit.PRINTED[
-        audit.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])
+    printed.PRINTED[
+        printed.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])
     ].to_markdown(index=False)
 )
 
@@ -86,12 +86,12 @@ Markdown(audit.shown(checked["means"]))
 strict = audit.table1_denominators()
 lenient = audit.table1_denominators(cut=True)
 n_training, n_test = (
-    int(audit.printed("Methods", "patients", group))
+    int(printed.printed("Methods", "patients", group))
     for group in ("training", "test")
 )
 
 # %% tags=["hide-input"]
-positive = audit.printed("Table 1", "Molecular: ER+", "test")
+positive = printed.printed("Table 1", "Molecular: ER+", "test")
 columns = {
     group: [
         audit.both_listed(*pair)
@@ -119,7 +119,7 @@ Markdown(audit.shown(checked["shares"]))
 grades = {}  # % of the graded patients who were training patients
 for row in ("Grade: I", "Grade: II", "Grade: III"):
     whole, one, other = (
-        float(audit.printed("Table 1", row, group))
+        float(printed.printed("Table 1", row, group))
         for group in ("all", "training", "test")
     )
     grades[row] = 100 * (whole - other) / (one - other)
@@ -208,7 +208,7 @@ Markdown(
 # %%
 size = audit.VALIDATION
 checked["validation"] = audit.rates_and_widths("validation", *size, cut=True)
-said = audit.printed("Methods", "patients", "validation")
+said = printed.printed("Methods", "patients", "validation")
 what = "validation patients behind Table 2"
 one = audit.finding("Methods", what, said, sum(size), 0)
 checked["size"] = audit.findings([one])
@@ -230,7 +230,7 @@ checked["auc"] = audit.auc_widths()
 Markdown(audit.shown(checked["auc"]))
 
 # %%
-aucs = audit.printed_table2().test_auc
+aucs = printed.printed_table2().test_auc
 hanley = np.array([audit.hanley_mcneil(auc, 10, 40) for auc in aucs])
 as_proportion = np.array([audit.wald(auc, 50) for auc in aucs])
 ratio = np.mean(norm.ppf(0.975) * hanley / as_proportion)

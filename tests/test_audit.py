@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from helpers.judgement import printed
 from trust import audit
 
 
@@ -143,14 +144,14 @@ def test_bounds_by_hand():
 
 
 def test_printed_tables_have_all_their_cells():
-    assert audit.printed_table1().shape == (21, 3)
-    assert audit.printed_table1().loc["Age", "test"] == "49.2 ± 11.4"
-    table = audit.printed_table2()
+    assert printed.printed_table1().shape == (21, 3)
+    assert printed.printed_table1().loc["Age", "test"] == "49.2 ± 11.4"
+    table = printed.printed_table2()
     assert table.shape == (4, 13)
     assert table.loc[4, ["test_accuracy", "test_accuracy_half_width", "test_auc"]].tolist() == [0.88, 0.09, 0.86]
-    assert not audit.PRINTED.duplicated(["place", "row", "column"]).any()
+    assert not printed.PRINTED.duplicated(["place", "row", "column"]).any()
 
 
 def test_a_figure_that_was_not_printed_is_named():
     with pytest.raises(ValueError, match="hazard ratio"):
-        audit.printed("Figure 5", "truth", "hazard ratio")
+        printed.printed("Figure 5", "truth", "hazard ratio")

@@ -8,7 +8,7 @@ from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from helpers.data import study
-from trust import audit
+from helpers.judgement import printed
 
 
 @pytest.fixture(scope="module")
@@ -144,5 +144,5 @@ def test_oracle_weights_equal_least_squares_on_many_patients(many):
 
 def test_table1_has_the_rows_of_the_papers(patients):
     ours = study.table1(patients)
-    assert set(ours.index) == {"Patients", *audit.printed_table1().index}
+    assert set(ours.index) == {"Patients", *printed.printed_table1().index}
     assert ours.loc["Response: responder"].tolist() == ["76.2 %", "74.8 %", "80.0 %"]

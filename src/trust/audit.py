@@ -14,42 +14,11 @@ from scipy.stats import binomtest, norm
 
 from helpers.judgement.evaluation import no_information_rate
 from helpers.judgement.printed import N_NON_RESPONDERS, N_RESPONDERS, PRINTED, printed
-from helpers.judgement.printed import printed_table1 as printed_table1
-from helpers.judgement.printed import printed_table2 as printed_table2
 
 VALIDATION = 21, 9  # responders and non-responders among validation patients, found likewise
 COLUMNS = ["place", "figure", "printed", "recomputed", "verdict"]
 COMPARISONS = 5  # log-rank tests that the paper prints
 REPRODUCED, CUT, SHORT = "reproduced", "reproduced if cut off, not rounded", "printed too short"
-
-
-def printed(place, row, column="all", what="value"):
-    """Return one printed figure as its text, so that its digits count; ``what`` is "value" or "plus_minus"."""
-    found = PRINTED[(PRINTED.place == place) & (PRINTED.row == row) & (PRINTED.column == column)]
-    if len(found) != 1:
-        raise ValueError(f"printed.csv: {len(found)} lines for {place!r}, {row!r}, {column!r}, expected 1")
-    return found[what].item()
-
-
-def printed_table1():
-    """Return the paper's Table 1 as text: one row a characteristic, columns all, training, test."""
-    table = PRINTED[PRINTED.place == "Table 1"]
-    text = np.where(table.plus_minus == "", table.value + " %", table.value + " ± " + table.plus_minus)
-    return table.assign(text=text).pivot(index="row", columns="column", values="text").loc[
-        table.row.unique(), ["all", "training", "test"]
-    ]  # fmt: skip
-
-
-def printed_table2():
-    """Return the paper's Table 2 in the columns of ``evaluation.table2``: proportions of 1, 95 % half-widths."""
-    table, columns = PRINTED[PRINTED.place == "Table 2"], {}
-    for name, rows in table.groupby("column", sort=False):
-        scale = 1 if name.endswith(("auc", "loss")) else 100
-        words = name in {"features", "input"}
-        columns[name] = [row.value if words else float(row.value) / scale for row in rows.itertuples()]
-        if rows.plus_minus.all():
-            columns[f"{name}_half_width"] = [float(width) / scale for width in rows.plus_minus]
-    return pd.DataFrame(columns, index=pd.Index(table.row.unique().astype(int), name="model"))
 
 
 def unit_of(text: str) -> float:

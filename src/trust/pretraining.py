@@ -25,7 +25,7 @@ def learn_tissue(images: ImageSet, patients: pd.DataFrame, slug: str, settings: 
         scaling = fit_scaling(images, np.ones(len(images), bool), spec.region, settings.training.clip_percentile)
         inputs = torch.from_numpy(scale(images, scaling, spec.region)).to(device, memory_format=torch.channels_last)
         network = training.untrained_model(settings, spec, scaling, device).feature_network
-        network.head = nn.Linear(network.vector_length, len(TRAITS)).to(device)
+        network.add_module("head", nn.Linear(network.vector_length, len(TRAITS)).to(device))
         targets = torch.from_numpy(standard_traits(patients.loc[images.patient])).to(device)
         fit_traits(network, inputs, targets, settings, spec.number)
     weights = {name: value.cpu() for name, value in network.state_dict().items() if not name.startswith("head.")}
