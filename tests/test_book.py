@@ -9,6 +9,7 @@ from pathlib import Path
 import chapters
 import check_html
 import jupytext
+import measures
 import nbformat
 import provenance
 import pytest
@@ -76,6 +77,18 @@ def test_no_cell_is_longer_than_25_lines(chapter):
 
 
 @each_chapter
+def test_open_cells_fit_the_page(chapter):
+    assert measures.cut_off(chapter) == []
+    assert measures.too_long(chapter) == []
+
+
+@each_chapter
+def test_plumbing_is_folded(chapter):
+    """An open cell shows science: it does more than import, and neither draws nor tabulates nor defines plumbing."""
+    assert measures.plumbing(chapter) == []
+
+
+@each_chapter
 def test_chapter_has_title_and_two_exercises_with_solutions(chapter):
     text = markdown(chapter)
     assert text.startswith("# ")
@@ -85,12 +98,17 @@ def test_chapter_has_title_and_two_exercises_with_solutions(chapter):
 
 # --- what chapters do: all of them once, as the build runs them, under the smoke profile
 
+LIGHT = (  # fewer repetitions than the profile's: what a chapter finds is not looked at here
+    "repeats=4 n_scans=8 pda_checked=3 pda_draws=2 n_checked=3 n_seeds=3 n_splits=50 search_trials=3 "
+    "search_backbone_trials=1 search_epochs=1"
+)
+
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """Folder of a run that Snakemake has taken as far as it goes."""
     artifacts = tmp_path_factory.mktemp("artifacts")
-    folder = chapters.resolve("smoke", f"artifacts={artifacts}", artifacts)
+    folder = chapters.resolve("smoke", f"{LIGHT} artifacts={artifacts}", artifacts)
     command = [sys.executable, "-m", "snakemake", "chapters", "--cores", "2", "--nolock", "--keep-going"]
     subprocess.run([*command, "--quiet", "all", "--config", f"run={folder}"], cwd=ROOT)
     return folder
