@@ -29,30 +29,42 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 n_patients: int = 181  # simulated patients
 n_test: int = 50  # patients kept unseen
-n_validation: int = 31  # patients of the training set that steer early stopping
+n_validation: int = (
+    31  # patients of the training set that steer early stopping
+)
 cohort_seed: int = 3  # draws patients, tissue, echoes and split
-effect: str = "base"  # how response shows in tissue: base, half, none or reversed
+effect: str = (
+    "base"  # how response shows in tissue: base, half, none or reversed
+)
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.data import study, tissue
 from helpers.judgement import printed
 from helpers.judgement.evaluation import auc_interval
 from helpers.settings import load_settings
-from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(
-    profile, cohort="simulated", n_patients=n_patients, n_test=n_test, n_validation=n_validation,
-    cohort_seed=cohort_seed, effect=effect,
-)  # fmt: skip
+    profile,
+    cohort="simulated",
+    n_patients=n_patients,
+    n_test=n_test,
+    n_validation=n_validation,
+    cohort_seed=cohort_seed,
+    effect=effect,
+)
 patients = stages.cohort(settings, artifacts)
 
 # %% [markdown]
@@ -63,17 +75,20 @@ patients = stages.cohort(settings, artifacts)
 # responder. Throughout the book the *positive* class is the non-responder: finding her early is what would change
 # her treatment.
 
-# %% mystnb={"figure": {"name": "fig-mr", "caption": "Simulated cohort: patients by modified response score. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of simulated patients with each modified response score from 1 to 5"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "Simulated cohort: patients by modified response score. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of simulated patients with each modified response score from 1 to 5"}}
 fig, ax = plt.subplots(figsize=(6, 3))
 response = np.where(patients["responder"], "responder", "non-responder")
 order = ["responder", "non-responder"]
-sns.countplot(patients, x="mr_score", hue=response, hue_order=order, dodge=False, ax=ax)
+sns.countplot(
+    patients, x="mr_score", hue=response, hue_order=order, dodge=False, ax=ax
+)
 _ = ax.set(xlabel="modified response score", ylabel="patients")
-# %%
+# %% tags=["hide-input"]
 n_non_responders = int((~patients["responder"]).sum())
+share = 100 * n_non_responders / len(patients)
 Markdown(
-    f"{len(patients)} simulated patients: {len(patients) - n_non_responders} responders and "
-    f"{n_non_responders} non-responders ({100 * n_non_responders / len(patients):.1f} %)."
+    f"{len(patients)} simulated patients: {len(patients) - n_non_responders} responders "
+    f"and {n_non_responders} non-responders ({share:.1f} %)."
 )
 
 # %% [markdown]
@@ -83,7 +98,7 @@ Markdown(
 # about a quarter ("31 patients") steered the training as validation set. The split is by **patient**: all planes of
 # one tumour stay together. We follow these numbers. (The printed validation figures fit 30 patients, not 31.)
 
-# %%
+# %% tags=["hide-input"]
 counts = (
     patients.groupby(["split", "responder"])
     .size()
@@ -100,10 +115,14 @@ Markdown(counts.loc[["train", "validation", "test"]].to_markdown())
 # status depends on response as in I-SPY 1 {cite:p}`esserman2012`. Tumour size is independent of response.
 # The last three columns are what the paper prints {cite:p}`taleghamar2022`.
 
-# %%
-printed = printed.printed_table1()
-printed.loc["Patients"] = [printed.printed("Methods", "patients", group) for group in printed]
-Markdown(study.table1(patients).join(printed.add_prefix("Paper, ")).to_markdown())
+# %% tags=["hide-input"]
+paper = printed.printed_table1()
+paper.loc["Patients"] = [
+    printed.printed("Methods", "patients", group) for group in paper
+]
+Markdown(
+    study.table1(patients).join(paper.add_prefix("Paper, ")).to_markdown()
+)
 
 # %% [markdown]
 # ## What ties response to tissue
@@ -119,15 +138,20 @@ Markdown(study.table1(patients).join(printed.add_prefix("Paper, ")).to_markdown(
 # in these values. The loadings were fixed before any network was trained, so that the oracle below lands near the
 # paper's best AUC {cite:p}`taleghamar2022`. `effect` halves them, removes them or turns their sign.
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
-    pd.DataFrame({tissue.SOURCES[name][0]: vars(trait) for name, trait in study.TRAITS.items()})
+    pd.DataFrame(
+        {
+            tissue.SOURCES[name][0]: vars(trait)
+            for name, trait in study.TRAITS.items()
+        }
+    )
     .T.drop(columns="low")
     .rename(columns={"sd": "SD", "loading": "loading (base)"})
     .to_markdown()
 )
 
-# %% mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, by response. The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, by response. The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
 fig, axes = plt.subplots(2, 3, figsize=(9, 6.4))
 axes[1, 2].remove()
 group = np.where(patients["responder"], "R", "NR")
@@ -152,7 +176,10 @@ for ax, name in zip(axes.flat, study.TRAITS, strict=False):
         width=0.4,
         ax=ax,
     )
-    ax.set(xlabel="", ylabel=tissue.SOURCES[name][0].replace(" inside", "\ninside"))
+    ax.set(
+        xlabel="",
+        ylabel=tissue.SOURCES[name][0].replace(" inside", "\ninside"),
+    )
 
 # %% [markdown]
 # ## The oracle
@@ -169,13 +196,20 @@ groups = {
     "test patients": patients[patients["split"] == "test"],
     "20,000 further patients": further,
 }
-rows = {
-    (group, region): auc_interval(~table["responder"], study.oracle_score(table, names, effect), settings.judgement.level)
-    for group, table in groups.items()
-    for region, names in traits.items()
-}
+level = settings.judgement.level
+rows = {}
+for group, table in groups.items():
+    for region, names in traits.items():
+        score = study.oracle_score(table, names, effect)
+        rows[group, region] = auc_interval(~table["responder"], score, level)
+
+# %% tags=["hide-input"]
 oracle = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(3)
-Markdown(oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(index=False))
+Markdown(
+    oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(
+        index=False
+    )
+)
 
 # %% [markdown]
 # One cohort of 181 is easier or harder than the population it is drawn from, by luck. Of the seeds 1 to 10 the default is
@@ -186,12 +220,21 @@ Markdown(oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(index
 # The interval of the test patients shows how little fifty patients, ten of them non-responders, can say about any
 # model: keep it in mind when Table 2 is read.
 
-# %% mystnb={"figure": {"name": "fig-oracle", "caption": "Simulated cohort: score of the oracle that sees core and margin, by response. The overlap is what no model can undo."}, "image": {"alt": "Two overlapping histograms of the oracle score for simulated responders and non-responders"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-oracle", "caption": "Simulated cohort: score of the oracle that sees core and margin, by response. The overlap is what no model can undo."}, "image": {"alt": "Two overlapping histograms of the oracle score for simulated responders and non-responders"}}
 score = study.oracle_score(patients, tuple(study.TRAITS), effect)
 fig, ax = plt.subplots(figsize=(6, 3))
 response = np.where(patients["responder"], "responder", "non-responder")
-sns.histplot(x=score, hue=response, hue_order=["responder", "non-responder"], element="step", bins=24, ax=ax)
-_ = ax.set(xlabel="expected resistance given the true tissue", ylabel="patients")
+sns.histplot(
+    x=score,
+    hue=response,
+    hue_order=["responder", "non-responder"],
+    element="step",
+    bins=24,
+    ax=ax,
+)
+_ = ax.set(
+    xlabel="expected resistance given the true tissue", ylabel="patients"
+)
 # %% [markdown]
 # ## What must not carry the label
 #
@@ -208,8 +251,17 @@ innocent = {
     "n_planes": "number of planes",
     "spiculated": "spiculated outline",
 }
-rows = {what: auc_interval(~patients["responder"], patients[name], settings.judgement.level) for name, what in innocent.items()}
-Markdown(pd.DataFrame(rows, index=["AUC alone", "low", "high"]).T.round(2).to_markdown())
+rows = {
+    what: auc_interval(~patients["responder"], patients[name], level)
+    for name, what in innocent.items()
+}
+
+# %% tags=["hide-input"]
+Markdown(
+    pd.DataFrame(rows, index=["AUC alone", "low", "high"])
+    .T.round(2)
+    .to_markdown()
+)
 
 # %% [markdown]
 # ## Exercises

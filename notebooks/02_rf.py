@@ -28,19 +28,25 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 n_lines: int = 256  # RF lines over 60 mm
 depth_cm: float = 5.0  # imaged depth, cm
 n_reference_frames: int = 10  # phantom frames per focal depth
-scatterers_per_cell: float = 1.0  # mean number in a resolution cell, where few scatterers are shown
+scatterers_per_cell: float = (
+    1.0  # mean number in a resolution cell, where few scatterers are shown
+)
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.data import tissue
 from helpers.data.phantom import bead_backscatter
@@ -48,11 +54,14 @@ from helpers.data.rf import b_mode_db
 from helpers.data.simulation import System, simulate_plane
 from helpers.maps.windows import decibel, line_power
 from helpers.settings import load_settings
-from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(
-    profile, cohort="simulated", n_lines=n_lines, depth_cm=depth_cm, n_reference_frames=n_reference_frames
+    profile,
+    cohort="simulated",
+    n_lines=n_lines,
+    depth_cm=depth_cm,
+    n_reference_frames=n_reference_frames,
 )
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
@@ -63,18 +72,23 @@ rf, reference = acquired.plane, acquired.reference
 # Depth is travel time: $z = c\,t/2$, with the speed of sound $c$ = 1540 m/s in tissue. One sample at 40 MHz is
 # about 19 µm of depth.
 
-# %% mystnb={"figure": {"name": "fig-line", "caption": "Simulated RF: one line of a plane, and two millimetres of it. The pulse lasts about one period at half its amplitude."}, "image": {"alt": "Upper panel: one simulated RF line against depth; lower panel: the same line over two millimetres, showing single oscillations"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Simulated RF: one line of a plane, and two millimetres of it. The pulse lasts about one period at half its amplitude."}, "image": {"alt": "Upper panel: one simulated RF line against depth; lower panel: the same line over two millimetres, showing single oscillations"}}
 line = rf.samples[:, rf.samples.shape[1] // 2]
 middle = len(line) // 2
 fig, axes = plt.subplots(2, 1, figsize=(9, 4))
 axes[0].plot(rf.depth_mm, line, linewidth=0.4)
-axes[0].axvspan(rf.depth_mm[middle], rf.depth_mm[middle + 104], color="C1", alpha=0.5)
-axes[1].plot(rf.depth_mm[middle : middle + 104], line[middle : middle + 104], color="C1")
+axes[0].axvspan(
+    rf.depth_mm[middle], rf.depth_mm[middle + 104], color="C1", alpha=0.5
+)
+axes[1].plot(
+    rf.depth_mm[middle : middle + 104], line[middle : middle + 104], color="C1"
+)
 _ = [ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
-# %%
+# %% tags=["hide-input"]
 Markdown(
-    f"This plane: {rf.samples.shape[0]} samples x {rf.samples.shape[1]} lines of {rf.samples.dtype}, "
-    f"{rf.sample_spacing_mm * 1e3:.2f} µm a sample, {rf.line_pitch_mm:.3f} mm a line, "
+    f"This plane: {rf.samples.shape[0]} samples x {rf.samples.shape[1]} lines "
+    f"of {rf.samples.dtype}, {rf.sample_spacing_mm * 1e3:.2f} µm a sample, "
+    f"{rf.line_pitch_mm:.3f} mm a line, "
     f"{rf.sampling_rate_hz / 1e6:.0f} MHz."
 )
 
@@ -85,7 +99,7 @@ Markdown(
 # outline comes with the simulation. The mottled pattern is speckle: echoes of many scatterers, too close to tell
 # apart, that happen to add or cancel.
 
-# %% mystnb={"figure": {"name": "fig-bmode", "caption": "Simulated B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the simulated phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a simulated breast tumour with a dashed outline, and a uniform simulated phantom"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bmode", "caption": "Simulated B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the simulated phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a simulated breast tumour with a dashed outline, and a uniform simulated phantom"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.5))
 for ax, shown, title in (
     (axes[0], rf, f"{patient}, plane {plane}"),
@@ -94,7 +108,9 @@ for ax, shown, title in (
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
     fig.colorbar(ax.images[0], ax=ax, label="echo / dB", shrink=0.7)
     ax.set_title(title)
-_ = axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--")
+_ = axes[0].plot(
+    *np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--"
+)
 # %% [markdown]
 # ## How the echoes were made
 #
@@ -104,10 +120,19 @@ _ = axes[0].plot(*np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "
 # coefficient, spread sideways by the beam, filtered by the pulse (6 dB down at 3 and 8 MHz) and by the attenuation
 # along the path, amplified with depth, and rounded to 16 bit.
 
-# %% mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of this plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of this plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
 truth = acquired.tissue
-extent = (truth.lateral_mm[0], truth.lateral_mm[-1], truth.depth_mm[-1], truth.depth_mm[0])
-fields = {"esd_um": "ESD / µm", "eac_db": "EAC / dB", "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz"}
+extent = (
+    truth.lateral_mm[0],
+    truth.lateral_mm[-1],
+    truth.depth_mm[-1],
+    truth.depth_mm[0],
+)
+fields = {
+    "esd_um": "ESD / µm",
+    "eac_db": "EAC / dB",
+    "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz",
+}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
 for ax, (name, label) in zip(axes, fields.items(), strict=True):
     figures.show_map(ax, getattr(truth, name), extent, label)
@@ -116,7 +141,7 @@ for ax, (name, label) in zip(axes, fields.items(), strict=True):
 # These are the values that tissue is drawn from. *Read* are values that a paper prints; *derived* ones were taken from
 # a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between patients.
 
-# %%
+# %% tags=["hide-input"]
 Markdown(tissue.parameter_table().to_markdown(index=False))
 
 # %% [markdown]
@@ -136,30 +161,50 @@ Markdown(tissue.parameter_table().to_markdown(index=False))
 
 # %%
 system = System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=rf.focus_mm)
-flat = replace(truth, **{name: np.full_like(getattr(truth, name), np.median(getattr(truth, name))) for name in fields})
-number = {"fully developed": None, f"{scatterers_per_cell:g} in a cell": scatterers_per_cell}
+medians = {name: np.median(getattr(truth, name)) for name in fields}
+shape = truth.esd_um.shape
+flat = replace(truth, **{k: np.full(shape, v) for k, v in medians.items()})
+number = {
+    "fully developed": None,
+    f"{scatterers_per_cell:g} in a cell": scatterers_per_cell,
+}
 speckle, envelope = {}, {}
 for name, n in number.items():
-    speckle[name], uniform = (simulate_plane(t, system, np.random.default_rng(1), name, n) for t in (truth, flat))
+    speckle[name], uniform = (
+        simulate_plane(t, system, np.random.default_rng(1), name, n)
+        for t in (truth, flat)
+    )
     at_focus = np.abs(uniform.depth_mm - uniform.focus_mm) < 3
     values = 10 ** (b_mode_db(uniform)[at_focus].ravel() / 20)
     envelope[name] = values / np.sqrt(np.mean(values**2))
 
-# %% mystnb={"figure": {"name": "fig-speckle", "caption": "Simulated speckle: B-modes of one tissue with very many and with few scatterers in a resolution cell, and the distribution of the envelope in a uniform tissue around the focus, against Rayleigh's."}, "image": {"alt": "Two grey-scale images of the same simulated tumour, the second grainier; and two histograms of the envelope, the first along the Rayleigh curve, the second with more small and more large values"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speckle", "caption": "Simulated speckle: B-modes of one tissue with very many and with few scatterers in a resolution cell, and the distribution of the envelope in a uniform tissue around the focus, against Rayleigh's."}, "image": {"alt": "Two grey-scale images of the same simulated tumour, the second grainier; and two histograms of the envelope, the first along the Rayleigh curve, the second with more small and more large values"}}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
 bins = np.linspace(0, 3, 61)
 for ax, (name, shown) in zip(axes, speckle.items(), strict=False):
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
     ax.set_title(name)
-    axes[2].hist(envelope[name], bins, density=True, histtype="step", linewidth=1.5, label=name)
-axes[2].plot(bins, 2 * bins * np.exp(-(bins**2)), "k--", linewidth=1, label="Rayleigh")
+    axes[2].hist(
+        envelope[name],
+        bins,
+        density=True,
+        histtype="step",
+        linewidth=1.5,
+        label=name,
+    )
+axes[2].plot(
+    bins, 2 * bins * np.exp(-(bins**2)), "k--", linewidth=1, label="Rayleigh"
+)
 axes[2].set(xlabel="envelope / its rms", ylabel="density")
 _ = axes[2].legend()
-# %%
+# %% tags=["hide-input"]
 Markdown(
     "Mean over standard deviation of the envelope: "
-    + ", ".join(f"{values.mean() / values.std():.2f} ({name})" for name, values in envelope.items())
-    + f", {np.sqrt(np.pi / (4 - np.pi)):.2f} (Rayleigh). A resolution cell at the focus measures {system.cell_mm2:.2f} mm². "
+    + ", ".join(
+        f"{v.mean() / v.std():.2f} ({name})" for name, v in envelope.items()
+    )
+    + f", {np.sqrt(np.pi / (4 - np.pi)):.2f} (Rayleigh). "
+    f"A resolution cell at the focus measures {system.cell_mm2:.2f} mm². "
     "Everything that follows uses fully developed speckle."
 )
 
@@ -171,25 +216,28 @@ Markdown(
 # and those are known for the phantom {cite:p}`yao1990`. The paper's phantom holds 5-30 µm glass beads,
 # attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
-# %% mystnb={"figure": {"name": "fig-spectra", "caption": "Simulated spectra at one depth, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: bell-shaped power spectra of a simulated tissue plane and phantom, the tissue's at lower frequencies; right: their ratio, nearly a straight line"}}
+# %%
 band_mhz = np.linspace(2, 9, 57)
 start, n_window = rf.samples.shape[0] // 2, round(2 / rf.sample_spacing_mm)
-spectrum_db = [
-    decibel(
-        np.mean(
-            [line_power(p, (start,), n_window, slice(None), band_mhz)[0].mean(axis=-1) for p in planes],
-            axis=0,
-        )
-    )
-    for planes in ([rf], reference.planes)
-]
+spectrum_db = []
+for planes in ([rf], reference.planes):
+    powers = [
+        line_power(p, (start,), n_window, slice(None), band_mhz)
+        for p in planes
+    ]
+    mean_power = np.mean([power[0].mean(axis=-1) for power in powers], axis=0)
+    spectrum_db.append(decibel(mean_power))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spectra", "caption": "Simulated spectra at one depth, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: bell-shaped power spectra of a simulated tissue plane and phantom, the tissue's at lower frequencies; right: their ratio, nearly a straight line"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
 axes[0].plot(band_mhz, spectrum_db[0], label="tissue")
 axes[0].plot(band_mhz, spectrum_db[1], label="phantom")
 axes[0].legend()
 axes[1].plot(band_mhz, spectrum_db[0] - spectrum_db[1], "C2")
 axes[0].set(xlabel="frequency / MHz", ylabel="power / dB re 1 count²")
-_ = axes[1].set(xlabel="frequency / MHz", ylabel="ratio tissue to phantom / dB")
+_ = axes[1].set(
+    xlabel="frequency / MHz", ylabel="ratio tissue to phantom / dB"
+)
 # %% [markdown]
 # ## What the beads scatter
 #
@@ -204,13 +252,21 @@ fig, ax = plt.subplots(figsize=(6, 3.5))
 for diameter_um in (10.0, 20.0, 30.0):
     single = bead_backscatter(frequency_mhz * 1e6, (diameter_um, diameter_um))
     ax.loglog(frequency_mhz, single, label=f"{diameter_um:.0f} µm")
-ax.loglog(frequency_mhz, bead_backscatter(frequency_mhz * 1e6), "k--", linewidth=2, label="5-30 µm")
+ax.loglog(
+    frequency_mhz,
+    bead_backscatter(frequency_mhz * 1e6),
+    "k--",
+    linewidth=2,
+    label="5-30 µm",
+)
 ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
 _ = ax.legend()
-# %%
+# %% tags=["hide-input"]
 Markdown(
-    f"The phantom's backscatter coefficient at 5.5 MHz is {bead_backscatter(5.5e6)[0]:.2e} 1/(cm sr). "
-    f"{len(reference.planes)} frames of {reference.planes[0].samples.shape[1]} lines are averaged to know its spectrum."
+    f"The phantom's backscatter coefficient at 5.5 MHz is "
+    f"{bead_backscatter(5.5e6)[0]:.2e} 1/(cm sr). "
+    f"{len(reference.planes)} frames of {reference.planes[0].samples.shape[1]} lines "
+    "are averaged to know its spectrum."
 )
 
 # %% [markdown]

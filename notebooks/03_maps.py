@@ -28,23 +28,39 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
-n_checked: int = 8  # patients whose whole central plane is compared with the truth
+n_checked: int = (
+    8  # patients whose whole central plane is compared with the truth
+)
 window_mm: float = 2.0  # window edge, axial and lateral, mm
-overlap: float = 0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
-band_mhz: list = [3.0, 8.0]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
+overlap: float = (
+    0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
+)
+band_mhz: list = [
+    3.0,
+    8.0,
+]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
 n_bins: int = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
-background_attenuation_db_cm_mhz: float = 0.8  # assumed in the analysis outside core and margin, dB/cm/MHz
-tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in the analysis in core and margin, dB/cm/MHz
+background_attenuation_db_cm_mhz: float = (
+    0.8  # assumed in the analysis outside core and margin, dB/cm/MHz
+)
+tumour_attenuation_db_cm_mhz: float = (
+    1.0  # assumed in the analysis in core and margin, dB/cm/MHz
+)
 
-# %%
+# %% tags=["hide-input"]
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.data import form_factor, regions
 from helpers.maps import normalisation, parametric, windows
@@ -52,15 +68,19 @@ from helpers.maps.grid import window_grid
 from helpers.maps.planes import check_plane, protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
-from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(
-    profile, window_mm=window_mm, overlap=overlap, band_mhz=band_mhz, n_bins=n_bins,
+    profile,
+    window_mm=window_mm,
+    overlap=overlap,
+    band_mhz=band_mhz,
+    n_bins=n_bins,
     background_attenuation_db_cm_mhz=background_attenuation_db_cm_mhz,
     tumour_attenuation_db_cm_mhz=tumour_attenuation_db_cm_mhz,
-)  # fmt: skip
-simulated = settings.replace(cohort="simulated")  # up to the whole cohort: patients whose truth is known
+)
+# up to the whole cohort: patients whose truth is known
+simulated = settings.replace(cohort="simulated")
 acquired = stages.acquire(simulated, artifacts, patient, plane)
 rf, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
 core, margin = acquired.regions(settings.maps.margin_mm)
@@ -76,7 +96,10 @@ core, margin = acquired.regions(settings.maps.margin_mm)
 # %%
 protocol = protocol_of(settings.maps)
 grid = window_grid(rf, reference, core, protocol)  # the box around the core
-row, column = len(grid.depth_mm) // 2, len(grid.lateral_mm) // 2  # the one in its middle
+row, column = (
+    len(grid.depth_mm) // 2,
+    len(grid.lateral_mm) // 2,
+)  # in its middle
 f = grid.band_mhz  # (n_bins,)
 sample_db = normalisation.window_power_db(rf, grid)[row, :, column]
 
@@ -90,7 +113,7 @@ sample_db = normalisation.window_power_db(rf, grid)[row, :, column]
 
 # %%
 phantom_db = normalisation.reference_db(reference, grid)
-attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines): here we know the truth
+attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines), the truth
 A_s = normalisation.path_attenuation(rf, attenuation, grid)[row, column]
 A_r = normalisation.phantom_path(rf, reference, grid)[row]
 ratio_db = sample_db - phantom_db[row]
@@ -104,7 +127,9 @@ ratio_db = sample_db - phantom_db[row]
 T = grid.n_window / rf.sampling_rate_hz * 1e6  # us
 slope_db_mhz = np.polyfit(f, ratio_db, 1)[0]
 loss_db_mhz = 2 * (A_s - A_r)
-blur = normalisation.gate_blur(slope_db_mhz, loss_db_mhz, phantom_db[[row]], f, T).ravel()  # of x^2, x and 1
+blur = normalisation.gate_blur(
+    slope_db_mhz, loss_db_mhz, phantom_db[[row]], f, T
+).ravel()  # of x^2, x and 1
 W = ratio_db - np.polyval(blur, f - f.mean()) + loss_db_mhz * f
 
 # %% [markdown]
@@ -121,7 +146,10 @@ mbf, ss, si = normalisation.line_fit(f) @ W
 bsc_db = W + 10 * np.log10(reference.backscatter(f * 1e6))
 M, I = form_factor.form_factor_fit(f) @ (bsc_db - 40 * np.log10(f))
 esd_um, eac_db = form_factor.scatterers(M, I, rf.sound_speed_m_s)
-truth = true_maps(tissue, grid.depth_mm[[row]], grid.lateral_mm[[column]], (f[0], f[-1]))
+centre = grid.depth_mm[[row]], grid.lateral_mm[[column]]
+truth = true_maps(tissue, *centre, (f[0], f[-1]))
+
+# %% tags=["hide-input"]
 five = pd.DataFrame(
     {
         "window": [mbf, ss, si, esd_um, eac_db],
@@ -131,7 +159,7 @@ five = pd.DataFrame(
 )
 Markdown(five.astype(float).round(2).to_markdown())
 
-# %% mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: thirteen points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: thirteen points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
 axes[0].plot(f, W, "o")
 axes[0].plot(f, si + ss * f, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
@@ -147,10 +175,14 @@ _ = [ax.legend() for ax in axes]
 # After the logarithm every step is linear, so all windows of a plane are mapped by a few matrix products; nothing
 # loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
 
-# %% mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
+# %%
 wide = window_grid(rf, reference, None, protocol)
 estimate = parametric.map_windows(rf, reference, wide, attenuation)
-truth = true_maps(tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz)
+truth = true_maps(
+    tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
@@ -159,10 +191,15 @@ for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     spread = (limits[1] - limits[0]) / 2
     figures.show_map(three[0], true, estimate.extent_mm, label, limits=limits)
     figures.show_map(three[1], found, estimate.extent_mm, label, limits=limits)
-    figures.show_map(three[2], found - true, estimate.extent_mm, f"error, {label}", "RdBu_r", (-spread, spread))
-    [figures.show_outline(ax, mask, estimate.extent_mm, colour="k") for ax in three]
+    error = f"error, {label}", "RdBu_r", (-spread, spread)
+    figures.show_map(three[2], found - true, estimate.extent_mm, *error)
+    [
+        figures.show_outline(ax, mask, estimate.extent_mm, colour="k")
+        for ax in three
+    ]
     [ax.label_outer() for ax in three]
-_ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True)]
+for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True):
+    ax.set_title(title)
 
 # %% [markdown]
 # ## What the wrong formulas do
@@ -178,42 +215,67 @@ _ = [ax.set_title(title) for ax, title in zip(axes[0], ("truth", "estimate", "er
 #   reflector and to another speed of sound {cite:p}`lizzi1983`, not to a backscatter coefficient.
 
 # %%
-box = normalisation.normalised(rf, reference, grid, attenuation, np.eye(n_bins))  # W of every window
-within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)  # distance to the core's border
-inside = within_mm[np.ix_(*windows.centre_pixels(rf, grid.depth_mm, grid.lateral_mm))] > 0.75 * window_mm
-right = np.moveaxis(box, 1, 2)[inside].mean(axis=0)  # mean W of the core, (n_bins,)
+W_of_all = normalisation.normalised(
+    rf, reference, grid, attenuation, np.eye(n_bins)
+)  # (n_z, n_bins, n_x)
+to_border_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
+centres = windows.centre_pixels(rf, grid.depth_mm, grid.lateral_mm)
+inside = to_border_mm[np.ix_(*centres)] > 0.75 * window_mm
+right = np.moveaxis(W_of_all, 1, 2)[inside].mean(
+    axis=0
+)  # of the core, (n_bins,)
 depth_cm = (grid.depth_mm[:, None] / 10 * inside).sum() / inside.sum()
 A_s = normalisation.path_attenuation(rf, attenuation, grid)[inside].mean()
-A_r = (normalisation.phantom_path(rf, reference, grid)[:, None] * inside).sum() / inside.sum()
+phantom_path = normalisation.phantom_path(rf, reference, grid)
+A_r = (phantom_path[:, None] * inside).sum() / inside.sum()
 put_back = 2 * (A_s - A_r) * f
 
 
 # %%
 def five_numbers(W):
     """MBF, SS, SI, ESD and EAC of a normalised spectrum."""
-    *line, M, I = parametric.five_fits(f) @ W + parametric.five_offsets(reference, f)
-    return np.array([*line, *form_factor.scatterers(M, I, rf.sound_speed_m_s)]), M
+    offsets = parametric.five_offsets(reference, f)
+    *line, M, I = parametric.five_fits(f) @ W + offsets
+    return np.array(
+        [*line, *form_factor.scatterers(M, I, rf.sound_speed_m_s)]
+    ), M
 
 
 values, M = five_numbers(right)
 planar_um = 2e3 * np.sqrt(-M / 52.8)
-whole = true_maps(tissue, grid.depth_mm, grid.lateral_mm, (f[0], f[-1]))
+planar_eac_db = values[4] - 60 * np.log10(planar_um / values[3])
+too_short = put_back * (1 - window_mm / 10 / depth_cm)
 rows = {
     "right": values,
     "20 log10 of power": five_numbers(2 * (right - put_back) + put_back)[0],
-    "window's length for depth": five_numbers(right - put_back * (1 - window_mm / 10 / depth_cm))[0],
+    "window's length for depth": five_numbers(right - too_short)[0],
     "attenuation four times": five_numbers(right + put_back)[0],
-    "planar reflector's ESD": [*values[:3], planar_um, values[4] - 60 * np.log10(planar_um / values[3])],
-    "truth": [np.mean(getattr(whole, name)[inside]) for name in parametric.FIELDS],
+    "planar reflector's ESD": [*values[:3], planar_um, planar_eac_db],
 }
-wrong = pd.DataFrame(rows, index=list(parametric.LABELS.values())).T.astype(float)
+
+# %% tags=["hide-input"]
+whole = true_maps(tissue, grid.depth_mm, grid.lateral_mm, (f[0], f[-1]))
+rows |= {
+    "truth": [
+        np.mean(getattr(whole, name)[inside]) for name in parametric.FIELDS
+    ],
+}
+wrong = pd.DataFrame(rows, index=list(parametric.LABELS.values())).T.astype(
+    float
+)
 Markdown(wrong.round(1).to_markdown())
 
-# %%
+# %% tags=["hide-input"]
+moved_db = wrong["MBF / dB"] - wrong["MBF / dB"]["right"]
+too_large = (
+    wrong["ESD / µm"]["planar reflector's ESD"] / wrong["ESD / µm"]["right"]
+    - 1
+)
 Markdown(
-    f"At {10 * depth_cm:.0f} mm depth the first mistake moves MBF by {wrong.iloc[1, 0] - wrong.iloc[0, 0]:+.1f} dB, the second "
-    f"by {wrong.iloc[2, 0] - wrong.iloc[0, 0]:+.1f} dB; the planar reflector's formula gives a diameter "
-    f"{100 * (wrong.iloc[4, 3] / wrong.iloc[0, 3] - 1):.1f} % too large."
+    f"At {10 * depth_cm:.0f} mm depth the first mistake moves MBF by "
+    f"{moved_db.iloc[1]:+.1f} dB, the second by {moved_db.iloc[2]:+.1f} dB; "
+    "the planar reflector's formula gives a diameter "
+    f"{100 * too_large:.1f} % too large."
     + (
         " Where ESD is nan no real diameter fits any more, which is at least honest."
         if wrong.isna().any(axis=None)
@@ -231,21 +293,39 @@ Markdown(
 # spread is our choice; in vivo it is several times larger, and [](16_pitfalls) shows what that does.)
 
 # %%
-names = stages.cohort(simulated, artifacts)["n_planes"][:n_checked]
-checked = pd.concat([check_plane(stages.acquire(simulated, artifacts, name, n // 2), simulated.maps) for name, n in names.items()], ignore_index=True)
+n_planes = stages.cohort(simulated, artifacts)["n_planes"][:n_checked]
+tables = []
+for name, n in n_planes.items():
+    central = stages.acquire(simulated, artifacts, name, n // 2)
+    tables.append(check_plane(central, simulated.maps))
+checked = pd.concat(tables, ignore_index=True)
 fields = list(parametric.FIELDS)
-errors = checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
+errors = (
+    checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
+)
+# %% tags=["hide-input"]
 grouped = errors.groupby([checked["attenuation"], checked["region"]])
-shown = grouped.agg(lambda error: f"{error.median():+.2f} ({error.min():+.2f} to {error.max():+.2f})")
-Markdown(shown.rename(columns=parametric.LABELS).reset_index().to_markdown(index=False))
+shown = grouped.agg(
+    lambda error: (
+        f"{error.median():+.2f} ({error.min():+.2f} to {error.max():+.2f})"
+    )
+)
+Markdown(
+    shown.rename(columns=parametric.LABELS)
+    .reset_index()
+    .to_markdown(index=False)
+)
 
-# %%
-known = (checked["attenuation"] == "known") & checked["region"].isin(["background", "core"])
+# %% tags=["hide-input"]
+known = (checked["attenuation"] == "known") & checked["region"].isin(
+    ["background", "core"]
+)
 worst = errors[known].abs().max()
 worst_esd = (errors["esd_um"] / checked["true_esd_um"])[known].abs().max()
 Markdown(
-    f"With the attenuation known, over {n_checked} simulated planes the worst error of a region's median (background "
-    f"or core) is {worst['mbf']:.2f} dB in MBF, {100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
+    f"With the attenuation known, over {n_checked} simulated planes the worst error "
+    f"of a region's median (background or core) is {worst['mbf']:.2f} dB in MBF, "
+    f"{100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
 )
 
 # %% [markdown]
@@ -256,24 +336,36 @@ Markdown(
 
 # %%
 summary = stages.maps(settings, artifacts).summary
-windows = summary["windows"].sum()
+# %% tags=["hide-input"]
+n_windows = summary["windows"].sum()
+unphysical = np.average(summary["unphysical"], weights=summary["windows"])
 Markdown(
-    f"{windows:,} windows on {len(summary) // 2} planes of {summary['patient'].nunique()} patients ({settings.study.cohort}). "
-    f"Fits without a real diameter: {100 * np.average(summary['unphysical'], weights=summary['windows']):.3f} % of windows."
+    f"{n_windows:,} windows on {len(summary) // 2} planes of "
+    f"{summary['patient'].nunique()} patients ({settings.study.cohort}). "
+    f"Fits without a real diameter: {100 * unphysical:.3f} % of windows."
 )
 
-# %% mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
 fig, axes = plt.subplots(2, 3, figsize=(11, 7))
 axes[1, 2].remove()
 dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
-for ax, (name, label) in zip(axes.flat, parametric.LABELS.items(), strict=False):
-    sns.scatterplot(summary, x=f"true_{name}", y=name, hue="region", ax=ax, legend=name == "mbf", **dots)
-    ax.axline((summary[f"true_{name}"].median(),) * 2, slope=1, color="k", linewidth=0.8)
+for ax, (name, label) in zip(
+    axes.flat, parametric.LABELS.items(), strict=False
+):
+    columns = {"x": f"true_{name}", "y": name, "hue": "region"}
+    sns.scatterplot(summary, **columns, ax=ax, legend=name == "mbf", **dots)
+    ax.axline(
+        (summary[f"true_{name}"].median(),) * 2,
+        slope=1,
+        color="k",
+        linewidth=0.8,
+    )
     ax.set(xlabel=f"true {label}", ylabel=f"estimated {label}")
 
-# %%
+# %% tags=["hide-input"]
 rows = []
-for (region, group), name in ((pair, name) for pair in summary.groupby("region") for name in parametric.FIELDS):
+pairs = product(summary.groupby("region"), parametric.FIELDS)
+for (region, group), name in pairs:
     error = group[name] - group[f"true_{name}"]
     r = group[name].corr(group[f"true_{name}"])
     rows.append(

@@ -27,7 +27,9 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 n_checked: int = 8  # patients whose attenuation is estimated
@@ -35,15 +37,19 @@ n_seeds: int = 20  # simulations of the same tissue with new speckle
 overlap: float = 0.95  # overlap of neighbouring windows in the maps shown
 level: float = 0.95  # confidence level of all intervals
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
+from scipy.stats import norm
+
 from helpers import figures, stages
-from helpers.data import regions, simulation, tissue
+from helpers.data import regions, simulation
 from helpers.data.form_factor import gaussian_bsc_db
+from helpers.data.tissue import uniform_tissue
 from helpers.maps import parametric, uncertainty
 from helpers.maps.attenuation import estimate_attenuation
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
@@ -51,11 +57,10 @@ from helpers.maps.parametric import centre_mask, map_windows
 from helpers.maps.planes import protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
-from IPython.display import Markdown
-from scipy.stats import norm
 
 figures.use_book_style()
-settings = load_settings(profile, overlap=overlap, level=level).replace(cohort="simulated")
+settings = load_settings(profile, overlap=overlap, level=level)
+settings = settings.replace(cohort="simulated")
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
 core, margin = acquired.regions(settings.maps.margin_mm)
@@ -78,16 +83,21 @@ grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
 maps = map_windows(rf, reference, grid, attenuation)
 errors = uncertainty.uncertainty(maps, rf, reference, grid)
 
-# %% mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
 shown = {
-    "MBF / dB": maps.mbf, "standard error of MBF / dB": errors.mbf,
-    "ESD / µm": maps.esd_um, "standard error of ESD / µm": errors.esd_um, "misfit / dB": errors.misfit_db,
-}  # fmt: skip
+    "MBF / dB": maps.mbf,
+    "standard error of MBF / dB": errors.mbf,
+    "ESD / µm": maps.esd_um,
+    "standard error of ESD / µm": errors.esd_um,
+    "misfit / dB": errors.misfit_db,
+}
 fig, axes = plt.subplots(3, 2, figsize=(9, 9.5), sharex=True, sharey=True)
 axes[2, 1].remove()
 for ax, (label, values) in zip(axes.flat, shown.items(), strict=False):
     figures.show_map(ax, values, maps.extent_mm, label)
-    figures.show_outline(ax, centre_mask(core, rf, maps), maps.extent_mm, colour="k")
+    figures.show_outline(
+        ax, centre_mask(core, rf, maps), maps.extent_mm, colour="k"
+    )
     ax.label_outer()
 
 # %% [markdown]
@@ -96,43 +106,41 @@ for ax, (label, values) in zip(axes.flat, shown.items(), strict=False):
 # In uniform tissue all windows have the same truth, so their errors, divided by the standard errors, should be
 # normal with spread 1.
 
-
 # %%
-def uniform(esd_um, eac_db, attenuation_db_cm_mhz):
-    """Tissue of one kind throughout."""
-    depth_mm, lateral_mm = np.arange(0, 10 * settings.scan.depth_cm + 5, 5.0), np.arange(0, 65, 5.0)
-    shape = len(depth_mm), len(lateral_mm)
-    fields = [np.full(shape, value) for value in (esd_um, eac_db, attenuation_db_cm_mhz)]
-    return tissue.Tissue(*fields, depth_mm, lateral_mm)
-
-
-system = simulation.System(n_lines=settings.scan.n_lines, depth_mm=10 * settings.scan.depth_cm)
-phantoms = [simulation.phantom_frames(system, settings.scan.n_reference_frames, seed) for seed in range(4)]
-even = uniform(150.0, 12.0, 0.9)
+depth_mm = 10 * settings.scan.depth_cm
+system = simulation.System(n_lines=settings.scan.n_lines, depth_mm=depth_mm)
+n_frames = settings.scan.n_reference_frames
+phantoms = [
+    simulation.phantom_frames(system, n_frames, seed) for seed in range(4)
+]
+even = uniform_tissue(150.0, 12.0, 0.9, depth_mm)
 flat = simulation.simulate_plane(even, system, np.random.default_rng(1))
 flat_grid = window_grid(flat, phantoms[0], None, Protocol(overlap=0.5))
 flat_maps = map_windows(flat, phantoms[0], flat_grid, 0.9)
 flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], flat_grid)
 flat_truth = true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
-# %% mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
 fig, axes = plt.subplots(2, 3, figsize=(9, 5), sharey=True)
 axes[1, 2].remove()
 x = np.linspace(-4, 4, 100)
-standardised = {
-    name: ((getattr(flat_maps, name) - getattr(flat_truth, name)) / getattr(flat_errors, name)).ravel()
-    for name in uncertainty.FIELDS
-}
+standardised = {}
+for name in uncertainty.FIELDS:
+    error = getattr(flat_maps, name) - getattr(flat_truth, name)
+    standardised[name] = (error / getattr(flat_errors, name)).ravel()
 for ax, (name, z) in zip(axes.flat, standardised.items(), strict=False):
     ax.hist(z, bins=np.linspace(-4, 4, 33), density=True, alpha=0.6)
     ax.plot(x, norm.pdf(x), "k", linewidth=1)
-    ax.set(xlabel=parametric.LABELS[name].split(" /")[0])
+    ax.set(xlabel=parametric.NAMES[name])
 _ = [ax.set(ylabel="density") for ax in axes[:, 0]]
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
     "Spread of the standardised errors: "
-    + ", ".join(f"{parametric.LABELS[name].split(' /')[0]} {np.nanstd(z):.2f}" for name, z in standardised.items())
+    + ", ".join(
+        f"{parametric.NAMES[name]} {np.nanstd(z):.2f}"
+        for name, z in standardised.items()
+    )
     + f". Windows without a real diameter: {100 * flat_maps.unphysical.mean():.2f} %."
 )
 
@@ -151,12 +159,14 @@ _, bsc_db = parametric.normalised_spectra(rf, reference, box, attenuation)
 f, inside = box.band_mhz, box.inside
 true_esd_um, true_eac_db, _ = acquired.tissue.at(box.depth_mm, box.lateral_mm)
 spectra_db = np.moveaxis(bsc_db, 1, 2)[inside]  # (windows, n_bins)
-true_db = gaussian_bsc_db(f, true_esd_um[inside][:, None], true_eac_db[inside][:, None], rf.sound_speed_m_s)
+scatterers = true_esd_um[inside][:, None], true_eac_db[inside][:, None]
+true_db = gaussian_bsc_db(f, *scatterers, rf.sound_speed_m_s)
 
-# %% mystnb={"figure": {"name": "fig-uncertainty-bsc", "caption": "Simulated core: backscatter coefficient of its windows (half of them in the dark band, nine tenths in the light one), their mean, and the mean of the truth."}, "image": {"alt": "Backscatter coefficient against frequency: a wide band of single windows around a mean curve that lies on the true one"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-bsc", "caption": "Simulated core: backscatter coefficient of its windows (half of them in the dark band, nine tenths in the light one), their mean, and the mean of the truth."}, "image": {"alt": "Backscatter coefficient against frequency: a wide band of single windows around a mean curve that lies on the true one"}}
 fig, ax = plt.subplots(figsize=(6.5, 3.5))
 for low, high, alpha in ((5, 95, 0.15), (25, 75, 0.3)):
-    ax.fill_between(f, *np.percentile(spectra_db, [low, high], axis=0), color="C0", alpha=alpha, linewidth=0)
+    between = np.percentile(spectra_db, [low, high], axis=0)
+    ax.fill_between(f, *between, color="C0", alpha=alpha, linewidth=0)
 ax.plot(f, spectra_db.mean(axis=0), "C0o-", label="mean of the windows")
 ax.plot(f, true_db.mean(axis=0), "k--", label="truth")
 ax.legend()
@@ -166,8 +176,14 @@ _ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 means = uncertainty.region_means(rf, reference, box, attenuation, level)
 truth = true_maps(acquired.tissue, box.depth_mm, box.lateral_mm, (f[0], f[-1]))
 means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
-means["holds the truth"] = np.where(means["truth"].between(means["low"], means["high"]), "yes", "no")
-Markdown(means.round(2).rename(index=parametric.LABELS, columns={"standard_error": "standard error"}).to_markdown())
+
+# %% tags=["hide-input"]
+holds = means["truth"].between(means["low"], means["high"])
+means["holds the truth"] = np.where(holds, "yes", "no")
+named = {"standard_error": "standard error"}
+Markdown(
+    means.round(2).rename(index=parametric.LABELS, columns=named).to_markdown()
+)
 
 # %% [markdown]
 # The error of a sum over windows is the speckle's autocovariance, taken from the phantom, summed over all pairs
@@ -178,12 +194,13 @@ Markdown(means.round(2).rename(index=parametric.LABELS, columns={"standard_error
 # mean of the logarithms, so that MBF and EAC of a heterogeneous core come out a few tenths of a decibel high; no interval of
 # this kind knows that.
 
-# %%
+# %% tags=["hide-input"]
 single = np.nanmean(errors.mbf[centre_mask(interior, rf, maps)])
 as_many = (single / means.loc["mbf", "standard_error"]) ** 2
 Markdown(
-    f"In this core {inside.sum():,} windows, 0.5 mm apart, bring the standard error of MBF from {single:.2f} to "
-    f"{means.loc['mbf', 'standard_error']:.2f} dB: they are worth {as_many:.0f} independent ones."
+    f"In this core {inside.sum():,} windows, 0.5 mm apart, bring the standard error "
+    f"of MBF from {single:.2f} to {means.loc['mbf', 'standard_error']:.2f} dB: "
+    f"they are worth {as_many:.0f} independent ones."
 )
 
 # %% [markdown]
@@ -192,29 +209,41 @@ Markdown(
 # Uniform tissue, new speckle each time, four phantoms in turn: a region of 28 × 20 mm at 25 mm depth.
 
 # %%
-kinds = {"small, dense": (80.0, 15.0, 0.6), "middle": (110.0, 15.0, 1.0), "large, sparse": (150.0, 12.0, 0.8)}
+kinds = {  # ESD, EAC and attenuation
+    "small, dense": (80.0, 15.0, 0.6),
+    "middle": (110.0, 15.0, 1.0),
+    "large, sparse": (150.0, 12.0, 0.8),
+}
+
+# %%
 rows = []
 for kind, (esd_um, eac_db, alpha) in kinds.items():
-    even = uniform(esd_um, eac_db, alpha)
+    even = uniform_tissue(esd_um, eac_db, alpha, depth_mm)
     true = true_maps(even, np.array([25.0]), np.array([30.0]))
-    true = {name: getattr(true, name)[0, 0] for name in uncertainty.FIELDS}
     for seed in range(n_seeds):
-        echo = simulation.simulate_plane(even, system, np.random.default_rng([seed, int(esd_um)]))
-        region = ((echo.lateral_mm - 30) / 14) ** 2 + ((echo.depth_mm[:, None] - 25) / 10) ** 2 < 1
-        grid = window_grid(echo, phantoms[seed % 4], region, Protocol(overlap=0.75))
-        scan = echo, phantoms[seed % 4], grid
-        table = uncertainty.region_means(*scan, alpha, level)
-        rows += [{"kind": kind, "name": name, "truth": true[name]} | dict(row) for name, row in table.iterrows()]
-        found = estimate_attenuation(*scan, level=level)
-        rows.append({"kind": kind, "name": "attenuation", "truth": alpha} | vars(found))
+        rng = np.random.default_rng([seed, int(esd_um)])
+        echo = simulation.simulate_plane(even, system, rng)
+        across, down = echo.lateral_mm - 30, echo.depth_mm[:, None] - 25
+        region = (across / 14) ** 2 + (down / 10) ** 2 < 1
+        scan = echo, phantoms[seed % 4]
+        grid = window_grid(*scan, region, Protocol(overlap=0.75))
+        table = uncertainty.region_means(*scan, grid, alpha, level)
+        truth = [getattr(true, name)[0, 0] for name in table.index]
+        rows += table.assign(kind=kind, name=table.index, truth=truth).to_dict(
+            "records"
+        )
+        found = vars(estimate_attenuation(*scan, grid, level))
+        rows.append(
+            {"kind": kind, "name": "attenuation", "truth": alpha} | found
+        )
 seeds = pd.DataFrame(rows)
 seeds["error"] = seeds["value"] - seeds["truth"]
 seeds["covered"] = seeds["truth"].between(seeds["low"], seeds["high"])
 
-# %% mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four panels of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
-labels = {name: parametric.LABELS[name] for name in ("mbf", "esd_um", "eac_db")} | {
-    "attenuation": "attenuation / dB/cm/MHz"
-}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four panels of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
+labels = {
+    name: parametric.LABELS[name] for name in ("mbf", "esd_um", "eac_db")
+} | {"attenuation": "attenuation / dB/cm/MHz"}
 shown = seeds[seeds["kind"] == "middle"]
 fig, axes = plt.subplots(2, 2, figsize=(9, 7), sharey=True)
 for ax, (name, label) in zip(axes.flat, labels.items(), strict=True):
@@ -225,18 +254,23 @@ for ax, (name, label) in zip(axes.flat, labels.items(), strict=True):
     ax.axvline(one["truth"].iloc[0], color="k", linewidth=0.8)
     ax.set(xlabel=label, yticks=[])
 
-# %%
+# %% tags=["hide-input"]
 grouped = seeds.groupby(["kind", "name"], sort=False)
-summary = pd.DataFrame({
-    "truth": grouped["truth"].first(), "mean error": grouped["error"].mean(), "SD over seeds": grouped["error"].std(),
-    "mean standard error": grouped["standard_error"].mean(), "intervals that cover": grouped["covered"].mean(),
-}).round(3).reset_index()  # fmt: skip
+columns = {
+    "truth": grouped["truth"].first(),
+    "mean error": grouped["error"].mean(),
+    "SD over seeds": grouped["error"].std(),
+    "mean standard error": grouped["standard_error"].mean(),
+    "intervals that cover": grouped["covered"].mean(),
+}
+summary = pd.DataFrame(columns).round(3).reset_index()
 summary["name"] = summary["name"].replace(parametric.LABELS | labels)
 Markdown(summary.to_markdown(index=False))
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
-    f"Of all {len(seeds)} intervals {100 * seeds['covered'].mean():.1f} % cover the truth; {100 * level:.0f} % were promised."
+    f"Of all {len(seeds)} intervals {100 * seeds['covered'].mean():.1f} % cover the truth; "
+    f"{100 * level:.0f} % were promised."
 )
 
 # %% [markdown]
@@ -253,17 +287,23 @@ Markdown(
 
 # %%
 rows = []
-for name in stages.cohort(settings, artifacts).index[:n_checked]:
-    index = int(stages.cohort(settings, artifacts).loc[name, "n_planes"]) // 2
-    one = stages.acquire(settings, artifacts, name, index)
+n_planes = stages.cohort(settings, artifacts)["n_planes"][:n_checked]
+for name, n in n_planes.items():
+    one = stages.acquire(settings, artifacts, name, n // 2)
+    scan = one.plane, one.reference
     own_core, _ = one.regions(settings.maps.margin_mm)
-    away_mm = regions.distance_outside_mm(~own_core, one.plane.depth_mm, one.plane.lateral_mm)
+    away_mm = regions.distance_outside_mm(
+        ~own_core, one.plane.depth_mm, one.plane.lateral_mm
+    )
     region = away_mm > 0.75 * settings.maps.window_mm
-    own = window_grid(one.plane, one.reference, region, Protocol(overlap=0.75))
-    found = estimate_attenuation(one.plane, one.reference, own, level)
+    grid = window_grid(*scan, region, Protocol(overlap=0.75))
+    found = vars(estimate_attenuation(*scan, grid, level))
     true = one.tissue.attenuation_on(one.plane)[own_core].mean()
-    rows.append({"patient": name, "truth": true} | vars(found) | {"assumed": settings.maps.tumour_attenuation_db_cm_mhz})
-estimates = pd.DataFrame(rows)
+    rows.append({"patient": name, "truth": true} | found)
+
+# %% tags=["hide-input"]
+assumed = settings.maps.tumour_attenuation_db_cm_mhz
+estimates = pd.DataFrame(rows).assign(assumed=assumed)
 covered = estimates["truth"].between(estimates["low"], estimates["high"]).sum()
 Markdown(
     estimates.round(2)
@@ -271,13 +311,16 @@ Markdown(
     .to_markdown(index=False)
 )
 
-# %%
-off = {name: np.sqrt(((estimates[name] - estimates["truth"]) ** 2).mean()) for name in ("value", "assumed")}
+# %% tags=["hide-input"]
+wrong_by = estimates[["value", "assumed"]].sub(estimates["truth"], axis=0)
+off = np.sqrt((wrong_by**2).mean())
 better = "estimate" if off["value"] < off["assumed"] else "assumption"
 Markdown(
-    f"Rms error of the estimate from one plane: {off['value']:.2f} dB/cm/MHz; of the assumed value: {off['assumed']:.2f}. "
-    f"In this cohort, whose patients differ little in attenuation, the {better} is the better guess. {covered} of "
-    f"{len(estimates)} intervals hold the truth: they know speckle, not a size of scatterers that changes with depth."
+    f"Rms error of the estimate from one plane: {off['value']:.2f} dB/cm/MHz; "
+    f"of the assumed value: {off['assumed']:.2f}. In this cohort, whose patients differ "
+    f"little in attenuation, the {better} is the better guess. "
+    f"{covered} of {len(estimates)} intervals hold the truth: they know speckle, "
+    "not a size of scatterers that changes with depth."
 )
 
 # %% [markdown]
@@ -286,13 +329,24 @@ Markdown(
 # The fits use a fixed band. `band_mhz=[]` asks for the band in which the phantom's own mean spectrum stays within 6 dB of
 # its peak. It moves down and narrows with depth, as attenuation takes the high frequencies.
 
-# %% mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "Simulated phantom: its -6 dB band at every depth. Dashed: the fixed band of the study."}, "image": {"alt": "Lower and upper end of the phantom's minus 6 dB band against depth, both falling with depth, with two dashed lines of the fixed band"}}
+# %%
 n_window = round(settings.maps.window_mm / rf.sample_spacing_mm)
 starts = np.arange(0, rf.samples.shape[0] - n_window, n_window)
-bands = np.array([reference_band_mhz(reference, (int(start),), n_window) for start in starts])
+bands = np.array(
+    [
+        reference_band_mhz(reference, (int(start),), n_window)
+        for start in starts
+    ]
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "Simulated phantom: its -6 dB band at every depth. Dashed: the fixed band of the study."}, "image": {"alt": "Lower and upper end of the phantom's minus 6 dB band against depth, both falling with depth, with two dashed lines of the fixed band"}}
 fig, ax = plt.subplots(figsize=(6.5, 3))
-ax.fill_between((starts + n_window / 2) * rf.sample_spacing_mm, *bands.T, alpha=0.4, label="-6 dB band of the phantom")
-[ax.axhline(edge, color="k", linestyle="--", linewidth=0.8) for edge in settings.maps.band_mhz]
+middle_mm = (starts + n_window / 2) * rf.sample_spacing_mm
+ax.fill_between(
+    middle_mm, *bands.T, alpha=0.4, label="-6 dB band of the phantom"
+)
+for edge in settings.maps.band_mhz:
+    ax.axhline(edge, color="k", linestyle="--", linewidth=0.8)
 ax.legend()
 _ = ax.set(xlabel="depth / mm", ylabel="frequency / MHz")
 

@@ -28,14 +28,18 @@
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = "artifacts"  # folder of computed cohorts, maps, images and models
+artifacts: str = (
+    "artifacts"  # folder of computed cohorts, maps, images and models
+)
 margin_mm: float = 5.0  # thickness of the margin around the core, mm
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.data import regions, simulation, study
 from helpers.data.rf import b_mode_db
@@ -43,7 +47,6 @@ from helpers.judgement.evaluation import auc_interval
 from helpers.maps import parametric
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
-from IPython.display import Markdown
 
 figures.use_book_style()
 settings = load_settings(profile, margin_mm=margin_mm)
@@ -69,19 +72,29 @@ core = regions.core_from_polygon(acquired.outline_mm, depth_mm, rf.lateral_mm)
 distance_mm = regions.distance_outside_mm(core, depth_mm, rf.lateral_mm)
 margin = regions.margin_of(core, depth_mm, rf.lateral_mm, margin_mm)
 
-# %% mystnb={"figure": {"name": "fig-margin", "caption": "Simulated plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Left: simulated B-mode image with the dashed core outline and the solid outer border of the margin; right: map of the distance from the core"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin", "caption": "Simulated plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Left: simulated B-mode image with the dashed core outline and the solid outer border of the margin; right: map of the distance from the core"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4))
 figures.show_b_mode(axes[0], b_mode_db(rf), rf.extent_mm)
-figures.show_map(axes[1], distance_mm, rf.extent_mm, "distance to the core / mm", "magma", (0, 20))
+figures.show_map(
+    axes[1],
+    distance_mm,
+    rf.extent_mm,
+    "distance to the core / mm",
+    "magma",
+    (0, 20),
+)
 for ax in axes:
     figures.show_outline(ax, core, rf.extent_mm)
     figures.show_outline(ax, core | margin, rf.extent_mm, style="-")
 
-# %%
+# %% tags=["hide-input"]
 pixel_mm2 = 5 * rf.sample_spacing_mm * rf.line_pitch_mm
+region = core | margin
+clipped = region[:, [0, -1]].any() or region[[0, -1]].any()
 Markdown(
-    f"Core {core.sum() * pixel_mm2:.0f} mm², margin {margin.sum() * pixel_mm2:.0f} mm². On this plane the margin "
-    f"{'is clipped by' if (core | margin)[:, [0, -1]].any() or (core | margin)[[0, -1]].any() else 'stays clear of'} the edge of the image."
+    f"Core {core.sum() * pixel_mm2:.0f} mm², margin {margin.sum() * pixel_mm2:.0f} mm². "
+    f"On this plane the margin {'is clipped by' if clipped else 'stays clear of'} "
+    "the edge of the image."
 )
 
 # %% [markdown]
@@ -89,30 +102,28 @@ Markdown(
 # it is left out, while tissue between the two is margin of both. The same rule in two made-up places:
 
 # %%
-angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-
-
-def placed(lateral_mm, centre_depth_mm, width_mm=18.0, height_mm=14.0):
-    """Core of an elliptic outline at a place of the plane."""
-    outline_mm = np.column_stack(
-        [lateral_mm + width_mm / 2 * np.cos(angle), centre_depth_mm + height_mm / 2 * np.sin(angle)]
+left, middle, right = (
+    regions.core_from_polygon(
+        regions.elliptic_outline(place_mm, 18.0, 14.0), depth_mm, rf.lateral_mm
     )
-    return regions.core_from_polygon(outline_mm, depth_mm, rf.lateral_mm)
-
-
+    for place_mm in ((7.0, 20.0), (22.0, 20.0), (41.0, 23.0))
+)
 cases = {
-    "clipped by the image": (placed(7.0, 20.0), None),
-    "clipped by another core": (placed(22.0, 20.0), placed(41.0, 23.0)),
+    "clipped by the image": (left, None),
+    "clipped by another core": (middle, right),
 }
 
-# %% mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
 for ax, (name, (one, other)) in zip(axes, cases.items(), strict=True):
     band = regions.margin_of(one, depth_mm, rf.lateral_mm, margin_mm, other)
-    ax.imshow(np.where(band, 1.0, np.nan), extent=rf.extent_mm, cmap="Oranges", vmin=0, vmax=2, aspect="equal")
+    drawn = {"cmap": "Oranges", "vmin": 0, "vmax": 2, "aspect": "equal"}
+    ax.imshow(np.where(band, 1.0, np.nan), extent=rf.extent_mm, **drawn)
     figures.show_outline(ax, one, rf.extent_mm, colour="black")
     if other is not None:
-        figures.show_outline(ax, other, rf.extent_mm, style=":", colour="black")
+        figures.show_outline(
+            ax, other, rf.extent_mm, style=":", colour="black"
+        )
     ax.set(title=name, xlabel="lateral / mm")
 _ = axes[0].set(ylabel="depth / mm")
 # %% [markdown]
@@ -125,14 +136,15 @@ _ = axes[0].set(ylabel="depth / mm")
 
 # %%
 eight = study.draw_patients(8, seed=settings.study.cohort_seed)
-example = (eight["margin_eac_db"] - eight["core_eac_db"]).idxmax()  # whose core is the darkest beside its margin
+contrast_db = eight["margin_eac_db"] - eight["core_eac_db"]
+example = contrast_db.idxmax()  # whose core is the darkest beside its margin
 size = settings.scan.n_lines, settings.scan.depth_cm
-kinds = {
-    name: simulation.simulated(eight.assign(spiculated=kind).loc[example], 2, *size, n_frames=1, seed=0)
-    for name, kind in (("round", False), ("spiculated", True))
-}
+kinds = {}
+for name, kind in (("round", False), ("spiculated", True)):
+    one = eight.assign(spiculated=kind).loc[example]
+    kinds[name] = simulation.simulated(one, 2, *size, n_frames=1, seed=0)
 
-# %% mystnb={"figure": {"name": "fig-spicules", "caption": "Simulated B-mode of one tumour drawn with a round and with a spiculated outline, core dashed, margin solid. All else is the same."}, "image": {"alt": "Two simulated B-mode images of one tumour; the first core has a smooth outline, the second one several narrow spikes; the margin follows both"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spicules", "caption": "Simulated B-mode of one tumour drawn with a round and with a spiculated outline, core dashed, margin solid. All else is the same."}, "image": {"alt": "Two simulated B-mode images of one tumour; the first core has a smooth outline, the second one several narrow spikes; the margin follows both"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
 for ax, (name, made) in zip(axes, kinds.items(), strict=True):
     extent = made.plane.extent_mm
@@ -149,17 +161,20 @@ _ = axes[1].set(ylabel="")
 # The colours of a map are the same for both.
 
 # %%
-planes = {name: map_plane(stages.acquire(settings, artifacts, patient, 2), settings.maps, with_b_mode=True) for name, patient in shown.items()}
-limits = {
-    name: figures.value_range(np.concatenate([getattr(p.maps, name).ravel() for p in planes.values()]))
-    for name in parametric.FOUR
-}
+planes, limits = {}, {}
+for name, patient in shown.items():
+    one = stages.acquire(settings, artifacts, patient, 2)
+    planes[name] = map_plane(one, settings.maps, with_b_mode=True)
+for name in parametric.FOUR:
+    both = [getattr(plane.maps, name).ravel() for plane in planes.values()]
+    limits[name] = figures.value_range(np.concatenate(both))
 
-# %% mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (left) and a non-responder (right), core dashed."}, "image": {"alt": "Two columns of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (left) and a non-responder (right), core dashed."}, "image": {"alt": "Two columns of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
 fig, axes = plt.subplots(4, 2, figsize=(11, 15), sharex=True, sharey=True)
 for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
     for ax, field in zip(column, parametric.FOUR, strict=True):
-        figures.show_overlay(ax, plane, getattr(plane.maps, field), parametric.LABELS[field], limits=limits[field])
+        values, label = getattr(plane.maps, field), parametric.LABELS[field]
+        figures.show_overlay(ax, plane, values, label, limits=limits[field])
     column[0].set_title(f"{shown[name]}, {name}")
     [ax.label_outer() for ax in column]
 
@@ -171,25 +186,32 @@ for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
 
 # %%
 summary = stages.maps(settings, artifacts).summary
-means = summary.groupby(["patient", "region"])[["mbf", "si", "esd_um", "eac_db", "sd_mbf"]].mean()
-table = means.loc[training.index].join(training["responder"], on="patient").reset_index()
+fields = [*parametric.FOUR, "sd_mbf"]
+means = summary.groupby(["patient", "region"])[fields].mean()
+table = means.loc[training.index].join(training["responder"], on="patient")
+table = table.reset_index()
 
-# %% mystnb={"figure": {"name": "fig-means", "caption": "Simulated training patients: mean over planes of the median of each map, in core and margin, by response."}, "image": {"alt": "Four box plots comparing simulated responders and non-responders for MBF, SI, ESD and EAC, in core and margin"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-means", "caption": "Simulated training patients: mean over planes of the median of each map, in core and margin, by response."}, "image": {"alt": "Four box plots comparing simulated responders and non-responders for MBF, SI, ESD and EAC, in core and margin"}}
 fig, axes = plt.subplots(2, 2, figsize=(9, 6.5))
 named = table.assign(response=np.where(table["responder"], "R", "NR"))
 for ax, field in zip(axes.flat, parametric.FOUR, strict=True):
-    sns.boxplot(named, x="region", y=field, hue="response", hue_order=["R", "NR"], ax=ax, legend=field == "mbf")
+    columns = {"x": "region", "y": field, "hue": "response"}
+    sns.boxplot(
+        named, **columns, hue_order=["R", "NR"], ax=ax, legend=field == "mbf"
+    )
     ax.set(xlabel="", ylabel=parametric.LABELS[field])
 
 # %%
-rows = {
-    (region, parametric.LABELS.get(field, "SD of MBF / dB")): auc_interval(
-        ~group["responder"], group[field], settings.judgement.level
-    )
-    for region, group in table.groupby("region")
-    for field in (*parametric.FOUR, "sd_mbf")
-}
-aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2).reset_index(names=["region", "mean of"])
+rows, level = {}, settings.judgement.level
+for region, group in table.groupby("region"):
+    for field in fields:
+        label = parametric.LABELS.get(field, "SD of MBF / dB")
+        found = auc_interval(~group["responder"], group[field], level)
+        rows[region, label] = found
+
+# %% tags=["hide-input"]
+aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2)
+aucs = aucs.reset_index(names=["region", "mean of"])
 Markdown(aucs.to_markdown(index=False))
 
 # %% [markdown]
@@ -198,12 +220,20 @@ Markdown(aucs.to_markdown(index=False))
 # training patients? In the simulation we can ask many further patients, and their true traits:
 
 # %%
-further = study.draw_patients(5000, seed=settings.study.cohort_seed + 1, effect=settings.study.effect)
-single = [auc_interval(~further["responder"], further[name])[0] for name in study.TRAITS]
+seed, effect = settings.study.cohort_seed + 1, settings.study.effect
+further = study.draw_patients(5000, seed, effect)
+single = [
+    auc_interval(~further["responder"], further[name])[0]
+    for name in study.TRAITS
+]
 turned = [max(auc, 1 - auc) for auc in single]
+
+# %% tags=["hide-input"]
+best = (aucs["AUC"] - 0.5).abs().max() + 0.5
 Markdown(
-    f"The best of these {len(aucs)} numbers has an AUC of {(aucs['AUC'] - 0.5).abs().max() + 0.5:.2f} (turned round where it is "
-    f"below 0.5) on {len(training)} training patients. Among {len(further):,} further simulated patients the true traits alone "
+    f"The best of these {len(aucs)} numbers has an AUC of {best:.2f} (turned round where it is "
+    f"below 0.5) on {len(training)} training patients. Among {len(further):,} further "
+    "simulated patients the true traits alone "
     f"have {min(turned):.2f} to {max(turned):.2f}."
 )
 

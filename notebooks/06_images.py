@@ -43,6 +43,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning.augmentation import augment
@@ -54,7 +56,6 @@ from helpers.learning.images import (
     scale,
 )
 from helpers.settings import load_settings
-from IPython.display import Markdown
 
 # %% tags=["hide-input"]
 figures.use_book_style()

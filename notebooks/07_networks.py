@@ -57,6 +57,9 @@ dropout: float = 0.5  # dropout rate
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from IPython.display import Markdown
+from torch import nn
+
 from helpers import figures, stages
 from helpers.learning.attention import (
     Attention,
@@ -78,8 +81,6 @@ from helpers.learning.networks import (
     vector_shape,
 )
 from helpers.settings import load_settings
-from IPython.display import Markdown
-from torch import nn
 
 # %% tags=["hide-input"]
 figures.use_book_style()

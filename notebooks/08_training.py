@@ -54,6 +54,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
@@ -62,7 +64,6 @@ from helpers.learning.curves import ignorant_loss, kept_epochs, show_curves
 from helpers.learning.images import scale
 from helpers.learning.training import train_runs
 from helpers.settings import load_settings
-from IPython.display import Markdown
 from trust.runs import read as read_results
 
 # %% tags=["hide-input"]

@@ -45,13 +45,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.data.study import MODELS
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning import search
 from helpers.learning.fitting import area_under_curve
 from helpers.settings import load_settings
-from IPython.display import Markdown
 
 figures.use_book_style()
 chosen = {

@@ -36,6 +36,9 @@ level: float = 0.95  # confidence level of all intervals
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
+from scipy.stats import norm
+
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.figures import use_book_style
@@ -43,8 +46,6 @@ from helpers.judgement import auc_bootstrap, auc_interval, chance, evaluation
 from helpers.judgement.evaluation import proportion_interval, with_interval
 from helpers.judgement.printed import printed, printed_table2
 from helpers.settings import load_settings
-from IPython.display import Markdown
-from scipy.stats import norm
 
 use_book_style()
 settings = load_settings(profile, level=level)

@@ -38,6 +38,8 @@ level: float = 0.95  # confidence level of all intervals
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import HTML, Markdown
+
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.figures import use_book_style
@@ -45,7 +47,6 @@ from helpers.judgement import auc_interval, calibration, roc
 from helpers.judgement.evaluation import with_interval
 from helpers.judgement.printed import printed_table2
 from helpers.settings import load_settings
-from IPython.display import HTML, Markdown
 
 use_book_style()
 settings = load_settings(profile, level=level)

@@ -38,6 +38,9 @@ level: float = 0.95  # confidence level of all intervals
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
+from scipy.stats import norm
+
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.figures import use_book_style
@@ -45,8 +48,6 @@ from helpers.judgement import survival
 from helpers.judgement.evaluation import p_text, with_interval
 from helpers.judgement.printed import printed
 from helpers.settings import load_settings
-from IPython.display import Markdown
-from scipy.stats import norm
 
 use_book_style()
 settings = load_settings(profile, level=level)

@@ -52,6 +52,11 @@ from captum.attr import (
     LayerGradCam,
     Occlusion,
 )
+from IPython.display import Markdown
+from scipy.ndimage import uniform_filter
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
 from helpers import figures, stages
 from helpers.data import study, tissue
 from helpers.data.study import MODELS
@@ -63,10 +68,6 @@ from helpers.learning.networks import PatientModel
 from helpers.learning.training import untrained_model
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
-from IPython.display import Markdown
-from scipy.ndimage import uniform_filter
-from scipy.stats import spearmanr
-from tqdm import tqdm
 
 figures.use_book_style()
 

@@ -42,12 +42,13 @@ rerun_new: int = 60  # new patients to judge that experiment on
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
+
 from helpers import figures, stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from helpers.settings import load_settings
-from IPython.display import Markdown
 from trust import baseline, design, experiment, patients
 
 figures.use_book_style()

@@ -39,10 +39,11 @@ profile: str = (
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from helpers.figures import use_book_style
-from helpers.judgement import auc, chance, evaluation, printed, survival
 from IPython.display import Markdown
 from scipy.stats import norm
+
+from helpers.figures import use_book_style
+from helpers.judgement import auc, chance, evaluation, printed, survival
 from trust import audit
 
 use_book_style()

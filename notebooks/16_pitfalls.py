@@ -40,12 +40,6 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from helpers import figures, stages
-from helpers.data import study
-from helpers.data.phantom import ReferencePhantom
-from helpers.judgement import auc
-from helpers.learning.images import fit_scaling, scale
-from helpers.settings import load_settings
 from IPython.display import Markdown
 from scipy.stats import norm
 from sklearn.feature_selection import SelectKBest
@@ -58,6 +52,13 @@ from sklearn.model_selection import (
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from helpers import figures, stages
+from helpers.data import study
+from helpers.data.phantom import ReferencePhantom
+from helpers.judgement import auc
+from helpers.learning.images import fit_scaling, scale
+from helpers.settings import load_settings
 from trust import baseline, pitfalls
 
 # %% tags=["hide-input"]

@@ -35,10 +35,11 @@ level: float = 0.95  # confidence level of all intervals
 
 # %% tags=["hide-input"]
 import pandas as pd
+from IPython.display import Markdown
+
 from helpers import stages
 from helpers.artifacts import project_path
 from helpers.settings import load_settings
-from IPython.display import Markdown
 from trust import reporting
 
 settings = load_settings(profile, level=level)

@@ -28,23 +28,36 @@
 
 # %% tags=["parameters"]
 sample_rf: str = ""  # Ultrasonix .rf file of the sample; empty: a simulated plane is written and read back
-reference_rf: str = ""  # Ultrasonix .rf file of the phantom, same settings, two frames or more
+reference_rf: str = (
+    ""  # Ultrasonix .rf file of the phantom, same settings, two frames or more
+)
 frame: int = 0  # frame of the sample, counted from 0
 line_pitch_mm: float = 0.234375  # distance of neighbouring lines, mm; not in the file: 60 mm / 256 lines
-sample_attenuation_db_cm_mhz: float = 0.8  # assumed attenuation of the sample, dB/cm/MHz
-reference_attenuation_db_cm_mhz: float = 0.576  # attenuation of the phantom, dB/cm/MHz
+sample_attenuation_db_cm_mhz: float = (
+    0.8  # assumed attenuation of the sample, dB/cm/MHz
+)
+reference_attenuation_db_cm_mhz: float = (
+    0.576  # attenuation of the phantom, dB/cm/MHz
+)
 reference_sound_speed_m_s: float = 1488.0  # sound speed of the phantom, m/s
 window_mm: float = 2.0  # window edge, axial and lateral, mm
-overlap: float = 0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
-band_mhz: list = [3.0, 8.0]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
+overlap: float = (
+    0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
+)
+band_mhz: list = [
+    3.0,
+    8.0,
+]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
 artifacts: str = "artifacts"  # folder for the simulated files
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
+
 from helpers import figures
 from helpers.artifacts import project_path
 from helpers.data.acquisition import frame_of
@@ -55,12 +68,13 @@ from helpers.maps import parametric
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.uncertainty import uncertainty
 from helpers.maps.windows import step_mm
-from IPython.display import Markdown
 
 figures.use_book_style()
+warnings.filterwarnings("ignore", ".*saturated")  # counted in a table instead
 simulated = not (sample_rf and reference_rf)
 if simulated:
-    sample_rf, reference_rf = write_example(project_path(artifacts) / "example_rf", line_pitch_mm)
+    folder = project_path(artifacts) / "example_rf"
+    sample_rf, reference_rf = write_example(folder, line_pitch_mm)
 
 # %% [markdown]
 # ## What is in the file
@@ -69,24 +83,39 @@ if simulated:
 # header; the distance between lines is not and has to be given.
 
 # %%
-warnings.filterwarnings("ignore", ".*saturated")  # counted in the table instead
 sample_frames = read_rf(project_path(sample_rf), line_pitch_mm)
-phantom_frames = read_rf(project_path(reference_rf), line_pitch_mm, reference_sound_speed_m_s)
+phantom_frames = read_rf(
+    project_path(reference_rf), line_pitch_mm, reference_sound_speed_m_s
+)
 sample = frame_of(sample_frames, frame, sample_rf)
+
+# %% tags=["hide-input"]
 rows = {
-    name: {"frames": len(frames), "samples": frames[0].samples.shape[0], "lines": frames[0].samples.shape[1],
-           "sampling / MHz": frames[0].sampling_rate_hz / 1e6, "depth / mm": round(frames[0].extent_mm[2], 1),
-           "saturated samples": sum(n_saturated(plane.samples) for plane in frames)}
-    for name, frames in (("sample", sample_frames), ("phantom", phantom_frames))
-}  # fmt: skip
+    name: {
+        "frames": len(frames),
+        "samples": frames[0].samples.shape[0],
+        "lines": frames[0].samples.shape[1],
+        "sampling / MHz": frames[0].sampling_rate_hz / 1e6,
+        "depth / mm": round(frames[0].extent_mm[2], 1),
+        "saturated samples": sum(
+            n_saturated(plane.samples) for plane in frames
+        ),
+    }
+    for name, frames in (
+        ("sample", sample_frames),
+        ("phantom", phantom_frames),
+    )
+}
 Markdown(pd.DataFrame(rows).T.to_markdown())
 
-# %%
-Markdown("The files are **simulated**." if simulated else f"Recorded files: `{sample_rf}` and `{reference_rf}`.")
+# %% tags=["hide-input"]
+recorded = f"Recorded files: `{sample_rf}` and `{reference_rf}`."
+Markdown("The files are **simulated**." if simulated else recorded)
 
-# %% mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample and of the phantom's first frame (simulated, unless recorded files were named)."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample and of the phantom's first frame (simulated, unless recorded files were named)."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.8))
-for ax, plane, title in ((axes[0], sample, "sample"), (axes[1], phantom_frames[0], "phantom")):
+shown = {"sample": sample, "phantom": phantom_frames[0]}
+for ax, (title, plane) in zip(axes, shown.items(), strict=True):
     figures.show_b_mode(ax, b_mode_db(plane), plane.extent_mm)
     ax.set_title(title)
 
@@ -106,19 +135,23 @@ first = ReferencePhantom(phantom_frames[:1], reference_attenuation_db_cm_mhz)
 last, attenuation = phantom_frames[-1], reference_attenuation_db_cm_mhz
 own_grid = window_grid(last, first, None, protocol)
 itself = parametric.map_windows(last, first, own_grid, attenuation)
+of_one = uncertainty(itself, last, first, own_grid).mbf[:, 0]
+width_mm = sample.extent_mm[1]
+of_row = of_one * np.sqrt(2 * window_mm / width_mm)  # side by side, both frames
+
+# %% tags=["hide-input"]
 Markdown(
     f"Phantom against its own other frame: median MBF {np.median(itself.mbf):+.2f} dB, "
     f"median SS {np.median(itself.ss):+.3f} dB/MHz over {itself.mbf.size:,} windows."
 )
 
-# %% mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against its own other frame (simulated, unless recorded files were named): median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against its own other frame (simulated, unless recorded files were named): median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
 low, median, high = np.percentile(itself.mbf, [25, 50, 75], axis=1)
-of_one = uncertainty(itself, last, first, own_grid).mbf[:, 0]
-of_row = of_one * np.sqrt(2 * window_mm / sample.extent_mm[1])  # windows side by side, in both frames
 fig, ax = plt.subplots(figsize=(7, 3))
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
 ax.plot(itself.depth_mm, median)
-[ax.plot(itself.depth_mm, edge, "k:", linewidth=0.8) for edge in (-2 * of_row, 2 * of_row)]
+for edge in (-2 * of_row, 2 * of_row):
+    ax.plot(itself.depth_mm, edge, "k:", linewidth=0.8)
 _ = ax.set(xlabel="depth / mm", ylabel="MBF / dB")
 # %% [markdown]
 # ## The maps
@@ -134,16 +167,23 @@ maps = parametric.map_windows(
     sample, reference, grid, sample_attenuation_db_cm_mhz
 )
 
-# %% mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
 for ax, name in zip(axes, ("mbf", "ss", "si"), strict=True):
-    figures.show_map(ax, getattr(maps, name), maps.extent_mm, parametric.LABELS[name])
+    figures.show_map(
+        ax, getattr(maps, name), maps.extent_mm, parametric.LABELS[name]
+    )
 
-# %%
-finite = {name: np.isfinite(getattr(maps, name)).mean() for name in ("mbf", "ss", "si")}
+# %% tags=["hide-input"]
+finite = {
+    name: np.isfinite(getattr(maps, name)).mean()
+    for name in ("mbf", "ss", "si")
+}
 Markdown(
     f"{maps.mbf.size:,} windows on a grid of {step_mm(maps.depth_mm):.2f} mm; finite: "
-    + ", ".join(f"{name.upper()} {100 * share:.1f} %" for name, share in finite.items())
+    + ", ".join(
+        f"{name.upper()} {100 * of:.1f} %" for name, of in finite.items()
+    )
     + f". Median MBF {np.nanmedian(maps.mbf):+.1f} dB re the phantom."
 )
 

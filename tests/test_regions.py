@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.data.regions import core_from_mask, core_from_polygon, margin_of
+from helpers.data.regions import core_from_mask, core_from_polygon, elliptic_outline, margin_of
 
 DEPTH_MM, LATERAL_MM = np.arange(0, 40, 0.1), np.arange(0, 60, 0.25)
 
@@ -16,6 +16,14 @@ def circle(radius_mm, centre=(30.0, 20.0)):
 def test_core_of_a_circle_has_its_area():
     core = core_from_polygon(circle(10), DEPTH_MM, LATERAL_MM)
     assert core.sum() * 0.1 * 0.25 == pytest.approx(np.pi * 100, rel=0.01)
+
+
+def test_an_elliptic_outline_has_its_width_height_and_centre():
+    outline_mm = elliptic_outline((30.0, 20.0), 18.0, 14.0)
+    np.testing.assert_allclose(np.ptp(outline_mm, axis=0), (18, 14), atol=1e-9)
+    np.testing.assert_allclose(outline_mm.mean(axis=0), (30, 20))
+    core = core_from_polygon(outline_mm, DEPTH_MM, LATERAL_MM)
+    assert core.sum() * 0.1 * 0.25 == pytest.approx(np.pi * 9 * 7, rel=0.01)
 
 
 def test_margin_is_5_mm_in_both_directions_although_pixels_are_not_square():

@@ -8,7 +8,15 @@ from helpers.data import study, tissue
 from helpers.data.regions import core_from_polygon, distance_outside_mm, margin_of
 from helpers.data.rf import RFPlane
 from helpers.data.study import draw_patients
-from helpers.data.tissue import Tissue, bilinear, draw_outline, parameter_table, patient_plane, region_shares
+from helpers.data.tissue import (
+    Tissue,
+    bilinear,
+    draw_outline,
+    parameter_table,
+    patient_plane,
+    region_shares,
+    uniform_tissue,
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +83,15 @@ def test_path_attenuation_is_the_integral_of_the_layers():
     made = Tissue(np.full(layered.shape, 100.0), np.zeros(layered.shape), layered, z, x)
     _, _, path = made.at(np.array([10.0, 30.0]), np.array([5.0]))
     np.testing.assert_allclose(path[:, 0], [0.5, 0.5 * 2 + 1.0 * 1], atol=0.02)
+
+
+def test_uniform_tissue_is_the_same_everywhere():
+    esd_um, eac_db, path_db_mhz = uniform_tissue(110.0, 15.0, 0.7, 32.0).at(
+        np.array([1.0, 13.7, 32.0]), np.array([0.0, 59.9])
+    )
+    np.testing.assert_allclose(esd_um, 110.0)
+    np.testing.assert_allclose(eac_db, 15.0)
+    np.testing.assert_allclose(path_db_mhz, 0.07 * np.array([[1.0], [13.7], [32.0]]) * [1, 1])
 
 
 def test_attenuation_on_a_planes_pixels(patients):

@@ -6,7 +6,7 @@ import pytest
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
-from helpers.data.tissue import Tissue
+from helpers.data.tissue import uniform_tissue
 from helpers.maps.attenuation import estimate_attenuation
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
@@ -24,12 +24,6 @@ def phantoms():
     return [simulate_phantom(SYSTEM, 6, np.random.default_rng(seed)) for seed in (101, 102, 103, 104)]
 
 
-def uniform(esd_um, eac_db, attenuation):
-    depth_mm, lateral_mm = np.arange(0, 45, 5.0), np.arange(0, 65, 5.0)
-    fields = (np.full((9, 13), value) for value in (esd_um, eac_db, attenuation))
-    return Tissue(*fields, depth_mm, lateral_mm)
-
-
 def ellipse(plane, half_width_mm=14.0, half_height_mm=10.0):
     lateral, depth = plane.lateral_mm - 30, plane.depth_mm[:, None] - 20
     return (lateral / half_width_mm) ** 2 + (depth / half_height_mm) ** 2 < 1
@@ -38,7 +32,7 @@ def ellipse(plane, half_width_mm=14.0, half_height_mm=10.0):
 @pytest.fixture(scope="module", params=[(80.0, 15.0, 0.6), (110.0, 15.0, 1.0), (150.0, 12.0, 0.8)], ids=str)
 def recovered(request, phantoms):
     """Twenty seeds of uniform tissue, each against one of four phantoms: estimates, errors, truth."""
-    tissue = uniform(*request.param)
+    tissue = uniform_tissue(*request.param, SYSTEM.depth_mm)
     means, attenuations = [], []
     for seed in SEEDS:
         plane = simulate_plane(tissue, SYSTEM, np.random.default_rng(seed))
@@ -80,7 +74,7 @@ def test_intervals_cover_the_truth(recovered):
 
 
 def test_standard_errors_of_windows_are_the_spread_of_a_uniform_map(phantoms):
-    plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
+    plane = simulate_plane(uniform_tissue(150.0, 12.0, 0.8, SYSTEM.depth_mm), SYSTEM, np.random.default_rng(5))
     grid = window_grid(plane, phantoms[0], protocol=HALF)
     maps = map_windows(plane, phantoms[0], grid, 0.8)
     errors = uncertainty(maps, plane, phantoms[0], grid)
@@ -90,7 +84,7 @@ def test_standard_errors_of_windows_are_the_spread_of_a_uniform_map(phantoms):
 
 
 def test_misfit_is_the_distance_from_numpys_own_line(phantoms):
-    plane = simulate_plane(uniform(150.0, 12.0, 0.8), SYSTEM, np.random.default_rng(5))
+    plane = simulate_plane(uniform_tissue(150.0, 12.0, 0.8, SYSTEM.depth_mm), SYSTEM, np.random.default_rng(5))
     grid = window_grid(plane, phantoms[0], protocol=HALF)
     maps = map_windows(plane, phantoms[0], grid, 0.576)
     found = uncertainty(maps, plane, phantoms[0], grid).misfit_db
