@@ -96,11 +96,11 @@ def test_sampled_differences_of_a_linear_model_follow_the_conditional_mean(plane
     squares = attribution.fit_squares(images, inside, EDGE)
     weight = np.random.default_rng(3).uniform(0, 1, image.shape).astype(np.float32)
     fill = attribution.conditional_fill(squares, image, tissue, PATCH)
-    found = attribution.sampled_differences(linear(weight), image, fill, 30, PATCH, 2 * PATCH)
+    found = attribution.sampled_differences(linear(weight), image, fill, 20, PATCH, 2 * PATCH)
     wanted, mean, covariance = conditional_by_hand(squares, image, tissue, 1, 8, 16)
     assert wanted.all()
     expected = (weight[here] * image[here]).sum() - weight[here].ravel() @ mean
-    error = np.sqrt(weight[here].ravel() @ covariance @ weight[here].ravel() / 30)
+    error = np.sqrt(weight[here].ravel() @ covariance @ weight[here].ravel() / 20)
     assert found[1, 1, 2] == pytest.approx(expected, abs=4 * error)
     assert expected > 20 * error
 

@@ -70,7 +70,7 @@ def test_band_of_unequal_classes_by_hand():
 def test_band_holds_the_true_point_in_95_of_100_studies():
     generator, held = np.random.default_rng(0), []
     truth = norm.sf(0.8), norm.sf(0.8 - 1.2)  # rates of a threshold at 0.8, classes 1.2 SD apart
-    for _ in range(300):
+    for _ in range(150):
         score = np.concatenate([1.2 + generator.standard_normal(10), generator.standard_normal(40)])
         grid, low, high = roc.band(POSITIVE, score)
         at = np.searchsorted(grid, truth[0], side="right") - 1
