@@ -8,6 +8,7 @@ from fifty import FIRST, POSITIVE, SECOND
 from lifelines.datasets import load_leukemia
 from scipy.stats import norm, t
 from test_evaluation import predictions_like_the_papers
+from test_roc import data_of
 
 from helpers.judgement import auc, calibration, chance, evaluation, roc, survival
 
@@ -115,21 +116,27 @@ def test_band_on_the_page_has_the_level_it_was_asked_for():
     assert span[0] < span[1]
 
 
+def heights(ax):
+    """All heights of the corners of the first band that is drawn."""
+    return set(ax.collections[0].get_paths()[0].vertices[:, 1].round(9))
+
+
 def test_drawings_have_the_level_they_were_asked_for():
     figure, (curve, groups) = plt.subplots(1, 2)
     roc.draw(curve, POSITIVE, FIRST, "C0", "test", level=0.8, with_band=True)
     low, high = auc.auc_interval(POSITIVE, FIRST, 0.8)[1:]
     assert curve.get_lines()[0].get_label() == f"test: AUC 0.82 ({low:.2f}–{high:.2f})"
-    assert curve.collections[0].get_paths()[0].vertices[:, 1].max() <= roc.band(POSITIVE, FIRST, 0.8)[2].max()
+    assert set(roc.band(POSITIVE, FIRST, 0.8)[1].round(9)) <= heights(curve)
     survival.plot_groups(groups, *FOLLOW_UP, LEUKEMIA.Rx, level=0.5)
-    drawn = groups.collections[0].get_paths()[0].vertices[:, 1]
     table = survival.kaplan_meier(*(part[LEUKEMIA.Rx == 0] for part in FOLLOW_UP), 0.5)
-    assert {round(value, 9) for value in table.low} <= {round(value, 9) for value in drawn}
+    assert set(table.low.round(9)) <= heights(groups)
     plt.close(figure)
 
 
-def test_page_carries_the_quantile_of_its_level():
-    assert f'"z": {z(0.8)}' in roc.interactive({"a": (POSITIVE, FIRST)}, level=0.8)
+def test_page_has_the_level_it_was_asked_for():
+    data = data_of(roc.interactive({"a": (POSITIVE, FIRST)}, level=0.8))
+    assert data["z"] == z(0.8)
+    assert tuple(data["curves"][0]["auc"]) == auc.auc_interval(POSITIVE, FIRST, 0.8)
 
 
 def test_coverage_is_that_of_the_level():
