@@ -7,7 +7,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.metrics import roc_auc_score
-from test_pda import linear
+from test_pda import linear, one_thread  # noqa: F401
 
 from helpers.judgement import attribution
 
