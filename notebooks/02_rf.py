@@ -246,7 +246,7 @@ _ = axes[1].set(
 # published; we assume 4 g/L, spread evenly by mass over the diameters. A factor of two here shifts MBF, SI and
 # EAC by 3 dB and leaves SS and ESD alone.
 
-# %% mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the simulated phantom's mixture. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the simulated phantom's mixture. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
 frequency_mhz = np.linspace(1, 12, 100)
 fig, ax = plt.subplots(figsize=(6, 3.5))
 for diameter_um in (10.0, 20.0, 30.0):

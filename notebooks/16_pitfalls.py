@@ -383,9 +383,7 @@ for name, patient in small.iterrows():
     holes[name] = pitfalls.core_medians(acquired, coarse.maps)
 holes = pd.DataFrame(holes).T
 # mistaken, if it goes by the name of tissue: nothing but holes is read
-alone = auc.auc_interval(
-    ~small["responder"], holes["unphysical"], level
-)
+alone = auc.auc_interval(~small["responder"], holes["unphysical"], level)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter; the share falls from above ten per cent to near zero as diameter grows"}}
 fig, ax = plt.subplots(figsize=(6, 3.4))

@@ -137,7 +137,9 @@ own_grid = window_grid(last, first, None, protocol)
 itself = parametric.map_windows(last, first, own_grid, attenuation)
 of_one = uncertainty(itself, last, first, own_grid).mbf[:, 0]
 width_mm = sample.extent_mm[1]
-of_row = of_one * np.sqrt(2 * window_mm / width_mm)  # side by side, both frames
+of_row = of_one * np.sqrt(
+    2 * window_mm / width_mm
+)  # side by side, both frames
 
 # %% tags=["hide-input"]
 Markdown(

@@ -1,0 +1,6 @@
+"""What all tests share: shapes in annotations are held to their word, and small networks compute on one thread."""
+
+from jaxtyping import install_import_hook
+
+# before anything imports them: every call of a function is checked against the shapes that it declares
+install_import_hook(["helpers.maps", "helpers.judgement"], "beartype.beartype")
