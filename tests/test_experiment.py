@@ -53,6 +53,7 @@ def one_thread():
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "images", make_images)
+    monkeypatch.setattr(baseline, "STRENGTHS", baseline.STRENGTHS[::5])  # of C; the best is asked nowhere here
     settings = load_settings("smoke", processes=1, n_patients=40, epochs=1, head_epochs=2, n_validation=8, device="cpu")
     return design.bench_of(settings, tmp_path, n_cohorts=2, n_new=30)
 
@@ -181,6 +182,7 @@ def test_poisoned_test_and_new_patients_change_no_model(bench, monkeypatch):
 
 def test_features_are_those_of_the_patients_own_cohorts(bench):
     """Against ``baseline.map_features`` of the images of each cohort, which no name was changed of."""
+    bench = replace(bench, n_new=12)
     for seed in (101, design.NEW_SEED):
         found = experiment.features_of(seed, bench)
         expected = baseline.map_features(make_images(bench.cohort(seed), bench.artifacts))
@@ -190,7 +192,7 @@ def test_features_are_those_of_the_patients_own_cohorts(bench):
 
 def test_a_regression_of_the_core_is_fitted_to_training_patients_and_to_the_core(bench):
     """Against ``baseline.fit_regression`` on features of the core, by hand."""
-    run = run_of("signal", "regression_core")
+    run, bench = run_of("signal", "regression_core"), replace(bench, n_new=12)
     table = design.patients_of(run, bench)
     parts = []
     for seed in (101, design.NEW_SEED):
@@ -265,11 +267,12 @@ def test_traits_are_learned_where_they_are_plain_to_see(bench):
 
 
 def test_runs_end_in_one_file_and_are_not_made_twice(bench, tmp_path, monkeypatch):
+    bench = replace(bench, seeds=(101,), n_new=12)
     wanted = ("resnet_core", "regression_core", "oracle_core")
     monkeypatch.setattr(experiment, "planned", lambda part, bench: [run_of(part, model) for model in wanted])
     output = experiment.conduct(bench, ["signal"], tmp_path / "result.json")
     head, runs = patients.read(output)
-    assert head["n_new"] == 30
+    assert head["n_new"] == 12
     assert list(runs["model"]) == list(wanted)
     judged = patients.judged(runs).set_index("model")
     written = pd.DataFrame(json.loads(output.read_text())["runs"]).set_index("model")
@@ -408,8 +411,11 @@ def test_all_that_the_experiment_imports_counts_for_some_run():
 
 
 def test_the_command_line_makes_a_small_experiment(tmp_path, monkeypatch, capsys):
-    """``python -m trust.experiment --profile smoke --cohorts 1 --new 20 --parts signal``."""
-    monkeypatch.setattr(stages, "images", make_images)
+    """``python -m trust.experiment --profile smoke --cohorts 1 --new 20 --parts signal``, but for its training."""
+    monkeypatch.setattr(experiment, "prepare", lambda *_: None)
+    monkeypatch.setattr(
+        experiment, "predict", lambda run, patients, bench: study.oracle_score(patients, study.CORE_TRAITS)
+    )
     monkeypatch.setattr(
         experiment, "in_processes", lambda work, items, processes, label: [work(item) for item in items]
     )
