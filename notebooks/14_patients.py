@@ -172,7 +172,8 @@ Markdown(
 
 # %%
 if rerun_cohorts:
-    bench = design.bench_of(settings, artifacts, rerun_cohorts, rerun_new)
+    size = rerun_cohorts, rerun_new
+    bench = design.bench_of(settings, artifacts, *size, profile)
     source = bench.folder / "experiment.json"
     experiment.conduct(bench, design.PARTS, source)
 else:

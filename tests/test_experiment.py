@@ -152,8 +152,8 @@ def test_a_run_is_judged_on_its_test_patients_and_on_the_new_ones(bench, monkeyp
     scores = pd.Series(np.arange(len(table)) / 1000, index=table.index)
     monkeypatch.setattr(experiment, "predict", lambda *_: scores)
     written = json.loads(experiment.execute(run, bench).read_text())
-    drawn = {"test": stages.cohort(bench.cohort(101), bench.artifacts).query("split == 'test'").add_suffix("", axis=0),
-             "new": stages.cohort(bench.cohort(design.NEW_SEED), bench.artifacts)}  # fmt: skip
+    own, new = (stages.cohort(bench.cohort(seed), bench.artifacts) for seed in (101, design.NEW_SEED))
+    drawn = {"test": own[own["split"] == "test"], "new": new}
     for split, seed in (("test", 101), ("new", design.NEW_SEED)):
         assert written[split] == scores[[f"{seed}-{name}" for name in drawn[split].index]].tolist()
         assert written[f"{split}_non_responder"] == "".join(str(int(not flag)) for flag in drawn[split]["responder"])

@@ -63,7 +63,7 @@ class Bench:
     artifacts: Path
     seeds: tuple[int, ...]  # of the cohorts
     n_new: int
-    profile: str = "laptop"  # name of the profile the settings came from
+    profile: str  # name of the one the settings came from
     began: dict = field(default_factory=lambda: circumstances(PACKAGES))  # before a tracked file is written
 
     @property
@@ -80,13 +80,15 @@ class Bench:
         return self.settings.replace(cohort="simulated", cohort_seed=seed, **size)
 
 
-def bench_of(settings: Settings, artifacts: str | Path, n_cohorts: int, n_new: int) -> Bench:
+def bench_of(
+    settings: Settings, artifacts: str | Path, n_cohorts: int, n_new: int, profile: str | Path = "laptop"
+) -> Bench:
     """Return the bench of an experiment with this many cohorts. Raises ``ValueError`` for too many or too few."""
     if not 1 <= n_cohorts <= len(COHORT_SEEDS):
         raise ValueError(f"{n_cohorts} cohorts: expected 1 to {len(COHORT_SEEDS)}")
     if n_new < FEWEST_NEW:
         raise ValueError(f"{n_new} new patients: expected {FEWEST_NEW} or more")
-    return Bench(settings, project_path(artifacts), COHORT_SEEDS[:n_cohorts], n_new)
+    return Bench(settings, project_path(artifacts), COHORT_SEEDS[:n_cohorts], n_new, Path(profile).stem)
 
 
 def planned(part: str, bench: Bench) -> list[Run]:

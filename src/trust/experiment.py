@@ -9,7 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -235,11 +235,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", default="results/experiment.json")
     options = parser.parse_args(arguments)
     try:
-        bench = bench_of(load_settings(options.profile), options.artifacts, options.cohorts, options.new)
+        settings = load_settings(options.profile)
+        bench = bench_of(settings, options.artifacts, options.cohorts, options.new, options.profile)
         resolve_device(bench.settings.computing.device)
     except (FileNotFoundError, TypeError, ValueError) as error:
         parser.error(str(error))
-    bench = replace(bench, profile=Path(options.profile).stem)
     print(conduct(bench, options.parts, project_path(options.output)))
 
 
