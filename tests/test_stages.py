@@ -8,6 +8,7 @@ from helpers import stages
 from helpers.data.acquisition import RECORDED_COLUMNS
 from helpers.data.rf import write_rf
 from helpers.data.simulation import simulated
+from helpers.keys import closure
 from helpers.maps.planes import map_plane, read_maps, read_summary
 from helpers.settings import load_settings
 
@@ -112,3 +113,8 @@ def test_processes_do_not_change_a_simulated_plane(settings):
     patient = stages.study.draw_patients(8, 0).iloc[3]
     first, second = (simulated(patient, 0, 64, 5.0, 1, 0).plane.samples for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_recorded_maps_do_not_depend_on_how_tissue_is_simulated():
+    assert not closure(*stages.RECORDED) & {"helpers.data.tissue", "helpers.data.study", "helpers.data.simulation"}
+    assert {"helpers.data.contract", "helpers.maps.grid"} <= closure(*stages.RECORDED)
