@@ -65,7 +65,7 @@ def with_gaps(table: pd.DataFrame, expected: Mapping[str, str]) -> pd.DataFrame:
 
 def row_name(table: pd.DataFrame, row: int) -> str:
     """What to call a row: by its patient and plane, else by its line in the file."""
-    named = [f"{name} {table.at[row, name]!s}" for name in ("patient", "plane") if name in table]
+    named = [f"{name} {table[name].astype(str)[row]}" for name in ("patient", "plane") if name in table]
     return ", ".join(named) or f"line {row + 2}"
 
 

@@ -10,10 +10,7 @@ from scipy.signal import hilbert
 from helpers.artifacts import write_whole
 
 RF_TYPE = 16
-HEADER_FIELDS = (
-    "type", "frames", "w", "h", "ss", "ulx", "uly", "urx", "ury", "brx",
-    "bry", "blx", "bly", "probe", "txf", "sf", "dr", "ld", "extra",
-)  # fmt: skip
+HEADER_FIELDS = "type frames w h ss ulx uly urx ury brx bry blx bly probe txf sf dr ld extra".split()
 HEADER = np.dtype([(name, "<i4") for name in HEADER_FIELDS])
 
 

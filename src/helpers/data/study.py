@@ -69,9 +69,17 @@ SPICULATED = 19 / 141  # of malignant masses on ultrasound (Hong et al. 2005)
 
 # What a simulated patient's echoes follow from; nothing else of her is handed to the simulation.
 ECHO_COLUMNS = (
-    "tissue_seed", "n_planes", "width_mm", "height_mm", "centre_depth_mm", "centre_lateral_mm", "spiculated",
-    "attenuation_factor", *TRAITS, *BACKGROUND,
-)  # fmt: skip
+    "tissue_seed",
+    "n_planes",
+    "width_mm",
+    "height_mm",
+    "centre_depth_mm",
+    "centre_lateral_mm",
+    "spiculated",
+    "attenuation_factor",
+    *TRAITS,
+    *BACKGROUND,
+)
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ class Tissue:
 def uniform_tissue(esd_um: float, eac_db: float, attenuation_db_cm_mhz: float, depth_mm: float) -> Tissue:
     """Tissue of one kind throughout, on a grid of 5 mm down to ``depth_mm``."""
     z, x = np.arange(0, depth_mm + 5, 5.0), np.arange(0, WIDTH_MM + 5, 5.0)
-    shape = len(z), len(x)
-    return Tissue(np.full(shape, esd_um), np.full(shape, eac_db), np.full(shape, attenuation_db_cm_mhz), z, x)
+    ones = np.ones((len(z), len(x)))
+    return Tissue(esd_um * ones, eac_db * ones, attenuation_db_cm_mhz * ones, z, x)
 
 
 def bilinear(
