@@ -9,14 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {
-    ("script", "src"),
-    ("link", "href"),
-    ("img", "src"),
-    ("source", "src"),
-    ("iframe", "src"),
-    ("object", "data"),
-}
+LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("source", "src"), ("iframe", "src"), ("object", "data")}
 LOADED_LINKS = {"stylesheet", "preload", "icon", "shortcut icon", "modulepreload"}
 RAW = {"script", "style", "code", "pre"}  # what stands in these is not prose
 BLEMISHES = {  # what it is called -> how it shows in the text of a page
@@ -84,12 +77,7 @@ def problems(folder: Path) -> list[str]:
         return [f"{folder}: no page at all"]
     found = []
     for path, page in pages.items():
-        faults = [
-            *errors(page),
-            *broken_links(path, page, pages),
-            *loading_faults(path, page),
-            *image_faults(page),
-        ]
+        faults = [*errors(page), *broken_links(path, page, pages), *loading_faults(path, page), *image_faults(page)]
         found += [f"{path.relative_to(folder.resolve())}: {fault}" for fault in faults]
     return found
 

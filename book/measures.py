@@ -98,7 +98,7 @@ def imports_torch(chapter: Path) -> bool:
 
 def open_cells(chapter: Path) -> list[str]:
     """Return the code of the cells that a reader sees unasked."""
-    folded = {"hide-input", "hide-cell", "remove-input", "remove-cell", "parameters"}
+    folded = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
     cells = [cell for cell in jupytext.read(chapter).cells if cell.cell_type == "code"]
     return [cell.source for cell in cells if not folded & set(cell.metadata.get("tags", []))]
 

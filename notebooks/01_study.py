@@ -28,19 +28,13 @@
 # is about the simulated patients, whatever cohort later chapters are run on.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 n_patients: int = 181  # simulated patients
 n_test: int = 50  # patients kept unseen
-n_validation: int = (
-    31  # patients of the training set that steer early stopping
-)
+n_validation: int = 31  # training patients that steer early stopping
 cohort_seed: int = 3  # draws patients, tissue, echoes and split
-effect: str = (
-    "base"  # how response shows in tissue: base, half, none or reversed
-)
+effect: str = "base"  # response in tissue: base, half, none or reversed
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt

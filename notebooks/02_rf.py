@@ -27,18 +27,14 @@
 # **Prerequisites**: [](01_study). **Time**: 15 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 n_lines: int = 256  # RF lines over 60 mm
 depth_cm: float = 5.0  # imaged depth, cm
 n_reference_frames: int = 10  # phantom frames per focal depth
-scatterers_per_cell: float = (
-    1.0  # mean number in a resolution cell, where few scatterers are shown
-)
+scatterers_per_cell: float = 1.0  # mean number where few are shown
 
 # %% tags=["hide-input"]
 from dataclasses import replace

@@ -27,30 +27,17 @@
 # **Prerequisites**: [](02_rf). **Time**: 20 minutes to read; about three minutes to map the cohort the first time.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
-n_checked: int = (
-    8  # patients whose whole central plane is compared with the truth
-)
+n_checked: int = 8  # patients whose central plane is held against the truth
 window_mm: float = 2.0  # window edge, axial and lateral, mm
-overlap: float = (
-    0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
-)
-band_mhz: list = [
-    3.0,
-    8.0,
-]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
+overlap: float = 0.95  # of neighbouring windows: a grid of 0.1 mm
+band_mhz: list = [3.0, 8.0]  # of the fits; []: -6 dB band of the phantom
 n_bins: int = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
-background_attenuation_db_cm_mhz: float = (
-    0.8  # assumed in the analysis outside core and margin, dB/cm/MHz
-)
-tumour_attenuation_db_cm_mhz: float = (
-    1.0  # assumed in the analysis in core and margin, dB/cm/MHz
-)
+background_attenuation_db_cm_mhz: float = 0.8  # assumed outside the tumour
+tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in core and margin
 
 # %% tags=["hide-input"]
 from itertools import product

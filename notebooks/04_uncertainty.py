@@ -26,10 +26,8 @@
 # **Prerequisites**: [](03_maps). **Time**: 15 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 n_checked: int = 8  # patients whose attenuation is estimated

@@ -27,10 +27,8 @@
 # **Prerequisites**: [](03_maps). **Time**: 10 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 margin_mm: float = 5.0  # thickness of the margin around the core, mm
 
 # %% tags=["hide-input"]

@@ -28,15 +28,13 @@
 # maps are there.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
 image_px: int = 64  # edge of the square image, pixels
 field_of_view_mm: float = 60.0  # edge of the square image, mm
-clip_percentile: float = 1.0  # of the training pixels, clipped at both ends before scaling to (0, 1)
+clip_percentile: float = 1.0  # clipped at both ends before scaling
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt

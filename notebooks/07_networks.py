@@ -27,29 +27,18 @@
 # **Prerequisites**: [](06_images). **Time**: 15 minutes to read, a few seconds to run.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 patient: str = "P001"  # patient shown
 plane: int = 2  # image plane shown, counted from 0
-resnet_block: str = "basic"  # residual unit: basic (two 3 x 3) or bottleneck (1 x 1, 3 x 3, 1 x 1)
-resnet_layers: list = [
-    1,
-    1,
-    1,
-    1,
-]  # residual units per stage; ResNet-101 has [3, 4, 23, 3]
+resnet_block: str = "basic"  # residual unit: basic or bottleneck
+resnet_layers: list = [1, 1, 1, 1]  # units; ResNet-101: [3, 4, 23, 3]
 resnet_width: int = 16  # channels of the first stage; ResNet-101 has 64
 ran_width: int = 8  # channels of the stem; RAN-56 has 64
-ran_attention: list = [
-    1,
-    1,
-    0,
-]  # attention modules per stage; RAN-56 has [1, 1, 1]
+ran_attention: list = [1, 1, 0]  # modules a stage; RAN-56: [1, 1, 1]
 ran_trunk_units: int = 1  # residual units in a module's trunk; RAN-56 has 2
 ran_tail_units: int = 1  # residual units of the last stage; RAN-56 has 3
-vector: str = "flatten"  # how maps become 256 numbers: flatten (few maps, place kept) or pool (256 maps, averaged)
+vector: str = "flatten"  # flatten (place kept) or pool (averaged)
 hidden: int = 100  # neurons of the hidden fully connected layers
 dropout: float = 0.5  # dropout rate
 

@@ -28,25 +28,21 @@
 # on a laptop the first time.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 seed: int = 1  # initial weights, order of batches, augmentation
 epochs: int = 25  # of the feature network, at most
 patience: int = 8  # epochs without a better validation loss before stopping
 head_epochs: int = 300  # of the predictive network, at most
-head_patience: int = (
-    40  # epochs without a better validation loss before stopping
-)
+head_patience: int = 40  # epochs without a better loss before stopping
 batch_size: int = 8  # planes (stage 1) or patients (stage 2) per step
-learning_rate: float = 3.0e-4  # step size; the paper chose 1e-4 for its networks, these smaller ones take larger steps
+learning_rate: float = 3.0e-4  # step size; the paper took 1e-4
 class_weight: float = 5.0  # C: weight of a non-responder in the loss, C : 1
 optimizer: str = "adam"  # adam or sgd
 max_shift: float = 0.3  # largest shift in augmentation, fraction of the image
 device: str = "auto"  # auto, cpu, cuda or mps
 precision: str = "float32"  # float32 or bf16
-compile_network: bool = False  # let torch.compile make the feature network faster (minutes first; pays on a GPU)
+compile_network: bool = False  # by torch.compile; pays on a GPU
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt

@@ -26,17 +26,13 @@
 # read, two minutes to run after the models are trained.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
-model: str = "ran_core_margin"  # model searched: resnet_core, resnet_core_margin, ran_core or ran_core_margin
-search_trials: int = (
-    30  # configurations of the predictive network tried on stored vectors
-)
-search_backbone_trials: int = 6  # configurations for which the feature network is trained too, half a minute each
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
+model: str = "ran_core_margin"  # one of resnet_, ran_ core, core_margin
+search_trials: int = 30  # configurations of the predictive network
+search_backbone_trials: int = 6  # of the feature network, slower
 search_epochs: int = 6  # epochs of the feature network in such a trial
-search_storage: str = ""  # URL of the database that trials are shared through; empty: a file in the artifacts
+search_storage: str = ""  # URL of a shared database; empty: a file
 n_seeds: int = 8  # seeds with which one configuration is trained
 n_splits: int = 500  # ways to halve the validation patients
 

@@ -28,10 +28,8 @@
 # **Time** 25 minutes to read; the chapter runs in seconds once the models are trained.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
 
 # %% tags=["hide-input"]

@@ -28,10 +28,8 @@
 # **Time** 30 minutes to read; the chapter runs for about a minute once the models are trained.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 pda_patch_px: int = 8  # edge of the occluding patch, pixels
 pda_stride_px: int = 4  # step between patches, pixels
 pda_batch_size: int = 128  # images per forward pass

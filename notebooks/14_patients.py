@@ -27,15 +27,11 @@
 # runs of the experiment took more than an hour once; the page reads what they predicted.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
-results_file: str = (
-    "results/experiment.json"  # what `python -m trust.experiment` wrote
-)
-rerun_cohorts: int = 0  # cohorts of an experiment made anew, here and now, instead of reading that file
+results_file: str = "results/experiment.json"  # of trust.experiment
+rerun_cohorts: int = 0  # cohorts made anew here, in place of that file
 rerun_new: int = 60  # new patients to judge that experiment on
 
 # %% tags=["hide-input"]

@@ -28,12 +28,8 @@
 # **Time** 25 minutes to read, seconds to run.
 
 # %% tags=["parameters"]
-artifacts: str = (
-    "artifacts"  # folder of computed results; this chapter needs none
-)
-profile: str = (
-    "laptop"  # profile of the study; the paper's figures do not depend on it
-)
+artifacts: str = "artifacts"  # of computed results; not needed here
+profile: str = "laptop"  # the paper's figures do not depend on it
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -236,7 +232,7 @@ hanley = np.array([audit.hanley_mcneil(auc, 10, 40) for auc in aucs])
 as_proportion = np.array([audit.wald(auc, 50) for auc in aucs])
 ratio = np.mean(norm.ppf(0.975) * hanley / as_proportion)
 covered = [chance.coverage_as_proportion(auc) for auc in aucs]
-logit = [evaluation.coverage(auc, 10, 40) for auc in aucs]
+logit = [chance.coverage(auc, 10, 40) for auc in aucs]
 
 # %% tags=["hide-input"]
 Markdown(

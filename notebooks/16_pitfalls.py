@@ -26,13 +26,11 @@
 # **Prerequisites**: [](10_evaluation), [](14_patients). **Time**: 20 minutes to read, a minute or two to run.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
 repeats: int = 20  # shuffled cohorts per experiment
-n_scans: int = 30  # further simulated patients who are scanned for the sections on attenuation and holes
+n_scans: int = 30  # further patients, scanned for attenuation and holes
 
 # %% tags=["hide-input"]
 from dataclasses import replace
@@ -56,7 +54,7 @@ from sklearn.preprocessing import StandardScaler
 from helpers import figures, stages
 from helpers.data import study
 from helpers.data.phantom import ReferencePhantom
-from helpers.judgement import auc
+from helpers.judgement import auc, chance
 from helpers.learning.images import fit_scaling, scale
 from helpers.settings import load_settings
 from trust import baseline, pitfalls
@@ -104,8 +102,8 @@ def split_of_planes(table, patient, rng):
         model, x, positive, groups=of_plane, cv=folds, **told
     )
     return {
-        "planes split": pitfalls.auc(positive, by_plane[:, 1]),
-        "patients split": pitfalls.auc(positive, by_patient[:, 1]),
+        "planes split": auc.aucs(positive, by_plane[:, 1]),
+        "patients split": auc.aucs(positive, by_patient[:, 1]),
     }
 
 
@@ -202,6 +200,8 @@ def choice_of_epoch(rng, epochs=30):
 
 
 epoch = pitfalls.repeated(choice_of_epoch, repeats)
+
+# %% tags=["hide-input"]
 Markdown(
     "Test AUC, simulated cohort, responses shuffled.\n\n"
     + pitfalls.told(epoch, level)
@@ -290,7 +290,9 @@ _ = ax.legend()
 truth = {"worse": 0.78, "better": 0.83}
 groups = {"50 patients": (10, 40), "300 patients": (71, 229)}
 drawn = {
-    name: pitfalls.two_models(*truth.values(), *counts)
+    name: chance.found_aucs(
+        list(truth.values()), *counts, 2000, 0.6, study_by_study=True
+    )
     for name, counts in groups.items()
 }
 rows = {
@@ -417,11 +419,11 @@ Markdown(
 
 
 # %%
-def held(auc, n_positive=10, n_negative=40, n_studies=4000):
+def held(true_auc, n_positive=10, n_negative=40, n_studies=4000):
     """Share of studies whose interval holds the true AUC, two ways."""
     rng, z = np.random.default_rng(0), norm.ppf((1 + level) / 2)
     positive = rng.standard_normal((n_studies, n_positive))
-    positive += np.sqrt(2) * norm.ppf(auc)
+    positive += np.sqrt(2) * norm.ppf(true_auc)
     negative = rng.standard_normal((n_studies, n_negative))
     won = auc.wins(positive, negative)
     found, variance = auc.delong(won)
@@ -430,14 +432,18 @@ def held(auc, n_positive=10, n_negative=40, n_studies=4000):
     # honest: its variance is that of the pairs that were won
     low, high = auc.interval_of(found, variance, n_positive, level)
     return {
-        "Wald, as if a proportion of 50": np.mean(np.abs(found - auc) <= wald),
-        "DeLong on the logit scale": np.mean((low <= auc) & (auc <= high)),
+        "Wald, as if a proportion of 50": np.mean(
+            np.abs(found - true_auc) <= wald
+        ),
+        "DeLong on the logit scale": np.mean(
+            (low <= true_auc) & (true_auc <= high)
+        ),
     }
 
 
 # %% tags=["hide-input"]
 coverage = pd.DataFrame(
-    {auc: held(auc) for auc in (0.7, 0.8, 0.86, 0.9)}
+    {true: held(true) for true in (0.7, 0.8, 0.86, 0.9)}
 ).T.rename_axis("true AUC")
 Markdown(
     "Share of simulated studies (10 against 40) whose interval holds the true AUC:\n\n"

@@ -27,10 +27,8 @@
 # **Time** 10 minutes to read; seconds to run once the models are trained.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # profile of the study: a name in notebooks/profiles, or the path of a .yml file
-artifacts: str = (
-    "artifacts"  # folder of computed cohorts, maps, images and models
-)
+profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
+artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
 
 # %% tags=["hide-input"]

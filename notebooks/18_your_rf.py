@@ -27,27 +27,16 @@
 # **Prerequisites**: [](03_maps). **Time**: 5 minutes to read, ten seconds to run.
 
 # %% tags=["parameters"]
-sample_rf: str = ""  # Ultrasonix .rf file of the sample; empty: a simulated plane is written and read back
-reference_rf: str = (
-    ""  # Ultrasonix .rf file of the phantom, same settings, two frames or more
-)
+sample_rf: str = ""  # Ultrasonix .rf file; empty: a simulated plane
+reference_rf: str = ""  # .rf file of the phantom, two frames or more
 frame: int = 0  # frame of the sample, counted from 0
-line_pitch_mm: float = 0.234375  # distance of neighbouring lines, mm; not in the file: 60 mm / 256 lines
-sample_attenuation_db_cm_mhz: float = (
-    0.8  # assumed attenuation of the sample, dB/cm/MHz
-)
-reference_attenuation_db_cm_mhz: float = (
-    0.576  # attenuation of the phantom, dB/cm/MHz
-)
+line_pitch_mm: float = 0.234375  # mm; not in the file: 60 mm / 256 lines
+sample_attenuation_db_cm_mhz: float = 0.8  # assumed of the sample
+reference_attenuation_db_cm_mhz: float = 0.576  # of the phantom
 reference_sound_speed_m_s: float = 1488.0  # sound speed of the phantom, m/s
 window_mm: float = 2.0  # window edge, axial and lateral, mm
-overlap: float = (
-    0.95  # overlap of neighbouring windows: 0.95 of 2 mm is a 0.1 mm grid
-)
-band_mhz: list = [
-    3.0,
-    8.0,
-]  # band of the fits, MHz; []: the -6 dB band of the phantom's own spectrum
+overlap: float = 0.95  # of neighbouring windows: a grid of 0.1 mm
+band_mhz: list = [3.0, 8.0]  # of the fits; []: -6 dB band of the phantom
 artifacts: str = "artifacts"  # folder for the simulated files
 
 # %% tags=["hide-input"]

@@ -50,14 +50,14 @@ def test_header_names_the_kernel(chapter):
 @each_chapter
 def test_parameters_are_typed_explained_and_those_of_the_laptop_profile(chapter):
     declared = chapters.declared_parameters(chapter)
-    laptop = load_settings("laptop")
+    laptop = load_settings("laptop").flat()
     assert {"artifacts"} <= set(declared)
     assert chapter.stem == OWN_RF or "profile" in declared
     for name, parameter in declared.items():
         assert parameter.inferred_type_name != "None", f"{name} has no type"
         assert len(parameter.help) > 8, f"{name} has no explanation"
         if name in TYPES:
-            assert ast.literal_eval(parameter.default) == getattr(laptop, name)
+            assert ast.literal_eval(parameter.default) == laptop[name]
             assert parameter.inferred_type_name == TYPES[name].__name__
 
 
@@ -69,11 +69,6 @@ def test_figures_have_name_caption_and_alternative_text(chapter):
             assert told["figure"]["name"].startswith("fig-")
             assert len(told["image"]["alt"]) >= 20
             assert chapter.stem == OWN_RF or "simulated" in told["figure"]["caption"].lower()
-
-
-@each_chapter
-def test_no_cell_is_longer_than_25_lines(chapter):
-    assert max(len(cell.source.splitlines()) for cell in code_cells(chapter)) <= 25
 
 
 @each_chapter
@@ -140,22 +135,14 @@ def test_one_changed_parameter_is_used(run, tmp_path):
 
 
 def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
-    run = tmp_path / "laptop"
+    run = tmp_path / "laptop-0123456789ab"
     run.mkdir()
     (run / "settings.yml").write_text("cohort: simulated\ncohort_seed: 2022\nseed: 1\nsearch_storage: ''\n")
     papermill = {"start_time": "2026-01-02T03:04:05.678+00:00", "duration": 61.25}
     metadata = {"papermill": papermill, "run": {"commit": "abc1234", "device": "a card", "python": "3.11.9"}}
     (run / "01_study.ipynb").write_text(json.dumps({"metadata": metadata, "cells": []}))
     page = provenance.page(run, [run / "01_study.ipynb"])
-    told = [
-        "`laptop`",
-        "`cohort_seed` 2022",
-        "`seed` 1",
-        "`abc1234`",
-        "a card",
-        "61.2 s",
-        "2026-01-02 03:04:05 UTC",
-    ]
+    told = ["`laptop`", "`cohort_seed` 2022", "`seed` 1", "`abc1234`", "a card", "61.2 s", "2026-01-02 03:04:05 UTC"]
     assert [word for word in told if word not in page] == []
     assert "All patients in this book are simulated" in page
     assert "| `search_storage` | (empty) |" in page
@@ -198,11 +185,7 @@ def test_sound_pages_pass(pages):
         ('"#top"', '"#bottom"', "broken link '#bottom': no such anchor"),
         ('"p.png"', '"q.png"', "missing file 'q.png'"),
         ('"a.css"', '"https://example.org/a.css"', "loads 'https://example.org/a.css' from another server"),
-        (
-            "<h1",
-            '<script src="//a.org/m.js"></script><h1',
-            "loads '//a.org/m.js' from another server",
-        ),
+        ("<h1", '<script src="//a.org/m.js"></script><h1', "loads '//a.org/m.js' from another server"),
         ("a picture of an echo in the dark", "echo", "picture 'p.png' has no alternative text"),
     ],
 )

@@ -165,8 +165,7 @@ def test_wrong_change_is_one_line_and_writes_nothing(project, capsys, text, mess
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("learning_rate=1e-4", 1e-4), ("resnet_layers=[3,4,23,3]", [3, 4, 23, 3]), ("depth_cm=4", 4.0)],
+    ("text", "value"), [("learning_rate=1e-4", 1e-4), ("resnet_layers=[3,4,23,3]", [3, 4, 23, 3]), ("depth_cm=4", 4.0)]
 )
 def test_values_are_read_in_their_type(text, value):
     assert list(parse_changes(text, {}).values()) == [value]

@@ -45,14 +45,8 @@ BY_QUANTILE = {
     "intercept": (lambda level: ends(calibration.calibration_line(POSITIVE, FIRST, level).loc["intercept"]), z),
     "slope": (lambda level: ends(calibration.calibration_line(POSITIVE, FIRST, level).loc["slope"]), z),
     "net benefit": (lambda level: ends(calibration.net_benefit(POSITIVE, FIRST, [0.3], level).iloc[0]), z),
-    "hazard ratio": (
-        lambda level: np.log(survival.compare(*FOLLOW_UP, LEUKEMIA.Rx, level).hazard_ratio_interval),
-        z,
-    ),
-    "restricted mean": (
-        lambda level: survival.restricted_mean_difference(*FOLLOW_UP, LEUKEMIA.Rx, 18.0, level)[1:],
-        z,
-    ),
+    "hazard ratio": (lambda level: np.log(survival.compare(*FOLLOW_UP, LEUKEMIA.Rx, level).hazard_ratio_interval), z),
+    "restricted mean": (lambda level: survival.restricted_mean_difference(*FOLLOW_UP, LEUKEMIA.Rx, 18.0, level)[1:], z),
     "Kaplan-Meier": (
         lambda level: np.log(-np.log(survival.kaplan_meier(*FOLLOW_UP, level).loc[10, ["high", "low"]].astype(float))),
         z,

@@ -34,8 +34,7 @@ def classifier(backbone):
 
 
 @pytest.mark.parametrize(
-    ("reference", "block", "layers"),
-    [(resnet18, "basic", [2, 2, 2, 2]), (resnet101, "bottleneck", [3, 4, 23, 3])],
+    ("reference", "block", "layers"), [(resnet18, "basic", [2, 2, 2, 2]), (resnet101, "bottleneck", [3, 4, 23, 3])]
 )
 def test_resnet_against_torchvision(reference, block, layers):
     torch.manual_seed(0)

@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from helpers.data import simulation, study
 from helpers.judgement import chance
+from helpers.judgement.auc import aucs
+from helpers.judgement.chance import found_aucs
 from helpers.settings import load_settings
 from trust import pitfalls
 
@@ -108,8 +110,8 @@ def test_honest_scaling_and_choice_against_a_plain_loop(features, lesson):
             model = LogisticRegression(max_iter=2000).fit(scaled[np.ix_(train, kept)], positive[train])
             score = model.predict_proba(scaled[np.ix_(test, kept)])[:, 1]
             expected[name].append(roc_auc_score(positive[test], score))
-    for name, aucs in expected.items():
-        assert found[name] == pytest.approx(np.mean(aucs), abs=1e-9)
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(np.mean(values), abs=1e-9)
     assert found["scaled on all"] != found["scaled on training"]
     assert found["chosen on all"] != found["chosen on training"]
 
@@ -242,8 +244,8 @@ def test_folds_are_judged_by_models_that_have_not_seen_them():
 
 def test_auc_and_accuracies_against_scikit_learn():
     rng = np.random.default_rng(1)
-    positive, score = rng.random(40) < 0.3, rng.integers(0, 9, 40)
-    assert pitfalls.auc(positive, score) == pytest.approx(roc_auc_score(positive, score))
+    positive, score = rng.random(40) < 0.3, rng.integers(0, 9, 40).astype(float)
+    assert aucs(positive, score) == pytest.approx(roc_auc_score(positive, score))
     called = score >= np.array([2, 5])[:, None]
     for row, plain, balanced in zip(called, *pitfalls.accuracies(positive, called), strict=True):
         assert plain == accuracy_score(positive, row)
@@ -252,9 +254,9 @@ def test_auc_and_accuracies_against_scikit_learn():
 
 def test_two_models_have_the_aucs_they_were_given():
     """Binormal: AUC = Phi(shift / sqrt 2)."""
-    found = pitfalls.two_models(0.78, 0.83, 71, 229, n_studies=1000)
+    found = found_aucs([0.78, 0.83], 71, 229, 1000, 0.6, study_by_study=True)
     np.testing.assert_allclose(found.mean(0), [0.78, 0.83], atol=0.005)
-    few = pitfalls.two_models(0.78, 0.83, 10, 40, n_studies=1000)
+    few = found_aucs([0.78, 0.83], 10, 40, 1000, 0.6, study_by_study=True)
     assert np.mean(few[:, 0] > few[:, 1]) > 3 * np.mean(found[:, 0] > found[:, 1])
 
 

@@ -15,11 +15,7 @@ from helpers.maps.recovery import summarise, true_maps
 from helpers.settings import load_settings
 
 SETTINGS = load_settings(
-    "smoke",
-    overlap=0.5,
-    margin_mm=3.0,
-    tumour_attenuation_db_cm_mhz=1.4,
-    background_attenuation_db_cm_mhz=0.4,
+    "smoke", overlap=0.5, margin_mm=3.0, tumour_attenuation_db_cm_mhz=1.4, background_attenuation_db_cm_mhz=0.4
 )
 CHOICES = SETTINGS.maps
 CENTRE_MM, RADIUS_MM = (9.0, 10.0), 4.0  # lateral and depth of a round core

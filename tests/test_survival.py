@@ -154,10 +154,7 @@ def test_plot_draws_both_groups_and_numbers_at_risk():
     figure, ax = plt.subplots()
     survival.plot_groups(ax, leukemia.t, leukemia.status, leukemia.Rx)
     figure.canvas.draw()
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "responders (21)",
-        "non-responders (21)",
-    ]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["responders (21)", "non-responders (21)"]
     shown = [text.get_text() for text in ax.texts]
     years = [year for year in ax.get_xticks() if 0 <= year <= leukemia.t.max()]
     treated = leukemia.t[leukemia.Rx == 0]

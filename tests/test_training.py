@@ -14,15 +14,7 @@ from torch import nn
 from helpers import keys
 from helpers.data.study import MODELS
 from helpers.learning import fitting, training
-from helpers.learning.fitting import (
-    Plan,
-    Samples,
-    area_under_curve,
-    cross_entropy,
-    fit,
-    resolve_device,
-    validate,
-)
+from helpers.learning.fitting import Plan, Samples, area_under_curve, cross_entropy, fit, resolve_device, validate
 from helpers.learning.images import fit_scaling
 from helpers.learning.networks import FeatureNetwork
 from helpers.learning.training import check_inputs, load_model, predict, train_all, train_model, train_runs
@@ -482,8 +474,7 @@ def test_auc_counts_ties_half_and_is_nan_for_one_class():
 
 @pytest.mark.parametrize("stage", ["feature", "predictive"])
 @pytest.mark.parametrize(
-    ("losses", "over"),
-    [([3, 2], False), ([3, 2, 2.5, 2.1], True), ([3, 2, 2.5, 1.9], False), ([5, 4, 3, 2, 1], True)],
+    ("losses", "over"), [([3, 2], False), ([3, 2, 2.5, 2.1], True), ([3, 2, 2.5, 1.9], False), ([5, 4, 3, 2, 1], True)]
 )
 def test_early_stopping_by_hand(losses, over, stage):
     """Two epochs of patience, five epochs at most; the other stage's parameters are others."""
@@ -533,14 +524,7 @@ def test_scaling_of_a_trained_model_comes_from_training_patients(trained):
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"optimizer": "lion"},
-        {"precision": "fp8"},
-        {"batch_size": 1},
-        {"epochs": 0},
-        {"image_px": 64},
-        {"image_px": 33},
-    ],
+    [{"optimizer": "lion"}, {"precision": "fp8"}, {"batch_size": 1}, {"epochs": 0}, {"image_px": 64}, {"image_px": 33}],
 )
 def test_impossible_settings_name_the_parameter(change):
     [(name, value)] = change.items()

@@ -45,14 +45,7 @@ def show_map(
 def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: Extent) -> None:
     """Draw a log-compressed B-mode (n_samples, n_lines) in grey, in physical aspect."""
     level = np.percentile(b_mode_db, 99.5)
-    ax.imshow(
-        b_mode_db[::4],
-        extent=extent_mm,
-        cmap="gray",
-        vmin=level - DYNAMIC_RANGE_DB,
-        vmax=level,
-        aspect="equal",
-    )
+    ax.imshow(b_mode_db[::4], extent=extent_mm, cmap="gray", vmin=level - DYNAMIC_RANGE_DB, vmax=level, aspect="equal")
     ax.set(xlabel="lateral / mm", ylabel="depth / mm")
 
 

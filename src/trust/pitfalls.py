@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
@@ -21,7 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated, system_of
 from helpers.data.study import NON_RESPONDERS
-from helpers.judgement.auc import wins
+from helpers.judgement.auc import aucs
+from helpers.judgement.evaluation import student_mean
 from helpers.learning.images import ImageSet, collect
 from helpers.maps.planes import MappedPlane, map_plane
 from helpers.settings import Images, Maps, Settings
@@ -40,8 +41,7 @@ def repeated(once: Callable[[np.random.Generator], Mapping[str, float]], repeats
 
 def mean_interval(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return mean, low and high of each column over repetitions, by Student's t."""
-    error = table.sem() * t.ppf((1 + level) / 2, len(table) - 1)
-    return pd.DataFrame({"mean": table.mean(), "low": table.mean() - error, "high": table.mean() + error})
+    return pd.DataFrame(dict(zip(("mean", "low", "high"), student_mean(table, level), strict=True)), table.columns)
 
 
 def told(table: pd.DataFrame, level: float = 0.95, heading: str = "mean AUC") -> str:
@@ -55,12 +55,6 @@ def shuffled(patients: pd.Index, rng: np.random.Generator) -> pd.Series:
     """Return who is a non-responder, at random, in the paper's share; at least two of them."""
     positive = np.arange(len(patients)) < max(2, round(NON_RESPONDERS * len(patients)))
     return pd.Series(rng.permutation(positive), index=patients)
-
-
-def auc(positive: np.ndarray, score: np.ndarray) -> float:
-    """Return the share of pairs that the positive one wins."""
-    positive, score = np.asarray(positive, bool), np.asarray(score)
-    return float(wins(score[positive], score[~positive]).mean())
 
 
 def accuracies(positive: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,11 +74,11 @@ def folds_of(positive: np.ndarray, rng: np.random.Generator) -> Splits:
 
 def over_folds(model: Any, x: np.ndarray, positive: np.ndarray, folds: Splits) -> float:
     """Return the mean over folds of the test patients' AUC, the model fitted to each fold's training patients."""
-    aucs = []
+    found = []
     for train, test in folds:
         score = model.fit(x[train], positive[train]).predict_proba(x[test])[:, 1]
-        aucs.append(auc(positive[test], score))
-    return float(np.mean(aucs))
+        found.append(float(aucs(positive[test], score)))
+    return float(np.mean(found))
 
 
 def read_off(tables: Mapping[str, pd.DataFrame], positive: pd.Series, rng: np.random.Generator) -> dict[str, float]:
@@ -126,7 +120,7 @@ def aucs_by_epoch(features: pd.DataFrame, rng: np.random.Generator, epochs: int 
     for epoch in range(epochs):
         model.partial_fit(x[parts["train"]], truth[parts["train"]], classes=[False, True])
         for name, curve in curves.items():
-            curve[epoch] = auc(truth[parts[name]], model.predict_proba(x[parts[name]])[:, 1])
+            curve[epoch] = aucs(truth[parts[name]], model.predict_proba(x[parts[name]])[:, 1])
     return curves
 
 
@@ -139,32 +133,12 @@ def aucs_by_configuration(features: pd.DataFrame, rng: np.random.Generator, n: i
         model = LogisticRegression(C=10 ** rng.uniform(-3, 2), class_weight="balanced", max_iter=2000)
         model.fit(x[np.ix_(parts["train"], some)], truth[parts["train"]])
         score = x[:, some] @ model.coef_[0]
-        for name, aucs in found.items():
-            aucs[number] = auc(truth[parts[name]], score[parts[name]])
+        for name, curve in found.items():
+            curve[number] = aucs(truth[parts[name]], score[parts[name]])
     return found
 
 
 # Populations of a known truth
-
-
-def two_models(
-    worse: float,
-    better: float,
-    n_positive: int,
-    n_negative: int,
-    correlation: float = 0.6,
-    n_studies: int = 2000,
-    seed: int = 0,
-) -> np.ndarray:
-    """AUCs (n_studies, 2) found for two models of known AUC on the same patients, scores normal and correlated."""
-    rng = np.random.default_rng(seed)
-    mixing = np.linalg.cholesky([[1, correlation], [correlation, 1]]).T
-    shift = np.sqrt(2) * norm.ppf([worse, better])
-    found = np.empty((n_studies, 2))
-    for study in found:
-        positive, negative = (rng.standard_normal((n, 2)) @ mixing for n in (n_positive, n_negative))
-        study[:] = wins((positive + shift).T, negative.T).mean((-2, -1))
-    return found
 
 
 def label_of_size(size: pd.Series, rng: np.random.Generator, shift_sd: float = 0.5) -> pd.Series:

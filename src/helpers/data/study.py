@@ -11,13 +11,7 @@ import numpy as np
 import pandas as pd
 
 NON_RESPONDERS = 43 / 181  # the paper's fraction
-MR_FRACTIONS = {
-    1: 0.09,
-    2: NON_RESPONDERS - 0.09,
-    3: 0.48,
-    4: 0.12,
-    5: 0.40 - NON_RESPONDERS,
-}  # within a class assumed
+MR_FRACTIONS = {1: 0.09, 2: NON_RESPONDERS - 0.09, 3: 0.48, 4: 0.12, 5: 0.40 - NON_RESPONDERS}  # within a class assumed
 TEST_NON_RESPONDERS = 10 / 50  # the paper's test set, a little fewer than its cohort has
 EFFECTS = {"base": 1.0, "half": 0.5, "none": 0.0, "reversed": -1.0}
 
@@ -59,10 +53,7 @@ SUBTYPES = pd.DataFrame(  # share in Table 1; share of responders in I-SPY 1
 HISTOLOGY = {"invasive ductal": 0.903, "invasive lobular": 0.034, "invasive metaplastic": 0.063}
 GRADE = {"I": 0.106, "II": 0.388, "III": 0.506}
 TREATMENT = {"AC-T/D": 0.629, "FEC-D": 0.326, "TC": 0.045}
-RELAPSE_YEARS = {
-    True: (12.35, 1.21),
-    False: (7.87, 0.92),
-}  # responder: Weibull scale, shape; fitted to I-SPY 1
+RELAPSE_YEARS = {True: (12.35, 1.21), False: (7.87, 0.92)}  # responder: Weibull scale, shape; fitted to I-SPY 1
 FOLLOW_UP_YEARS = (1.0, 10.0)
 SPICULATED = 19 / 141  # of malignant masses on ultrasound (Hong et al. 2005)
 
@@ -166,10 +157,7 @@ def draw_clinic(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFram
 
 def draw_geometry(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Tumour sizes (MRI, cm), number of planes, and the outline in the central plane (mm); none depends on response."""
-    n, (log_size, log_width) = (
-        len(patients),
-        rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], len(patients)).T,
-    )
+    n, (log_size, log_width) = (len(patients), rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], len(patients)).T)
     initial_cm = np.clip(np.exp(np.log(4.6) + 0.49 * log_size), 1.5, 15)
     shrinkage = {1: (-0.2, 0), 2: (0, 0.3), 3: (0.3, 0.9), 4: (0.9, 1), 5: (1, 1)}
     low, high = np.array([shrinkage[score] for score in patients["mr_score"]]).T

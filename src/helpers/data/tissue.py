@@ -56,11 +56,7 @@ def uniform_tissue(esd_um: float, eac_db: float, attenuation_db_cm_mhz: float, d
 
 
 def bilinear(
-    field: np.ndarray,
-    depth_mm: np.ndarray,
-    lateral_mm: np.ndarray,
-    to_depth_mm: np.ndarray,
-    to_lateral_mm: np.ndarray,
+    field: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.ndarray, to_depth_mm: np.ndarray, to_lateral_mm: np.ndarray
 ) -> np.ndarray:
     """A field (n_z, n_x) linearly interpolated at the crossings of two other axes; the edge value beyond the grid."""
     across = linear(np.asarray(field).T, lateral_mm, to_lateral_mm).T

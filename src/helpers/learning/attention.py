@@ -63,10 +63,7 @@ class Attention(nn.Module):
         self.before = Unit(channels, channels)
         self.trunk = nn.Sequential(*[Unit(channels, channels) for _ in range(trunk_units)])
         self.mask = nn.Sequential(
-            Hourglass(channels, depth),
-            activated(channels, channels, 1),
-            activated(channels, channels, 1),
-            nn.Sigmoid(),
+            Hourglass(channels, depth), activated(channels, channels, 1), activated(channels, channels, 1), nn.Sigmoid()
         )
         self.after = Unit(channels, channels)
 

@@ -102,12 +102,7 @@ def fit(
 
 
 def train_epoch(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    samples: Samples,
-    plan: Plan,
-    epoch: int,
-    criterion: Criterion,
+    network: nn.Module, optimizer: torch.optim.Optimizer, samples: Samples, plan: Plan, epoch: int, criterion: Criterion
 ) -> float:
     """Show every sample once, in batches of ``batch_size`` or slightly more; return the mean loss.
 

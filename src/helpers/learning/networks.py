@@ -112,11 +112,7 @@ def build_backbone(networks: Networks, backbone: str, in_channels: int = len(CHA
     if backbone == "resnet":
         return ResNet(in_channels, networks.resnet_block, networks.resnet_layers, networks.resnet_width)
     return ResidualAttentionNetwork(
-        in_channels,
-        networks.ran_width,
-        networks.ran_attention,
-        networks.ran_trunk_units,
-        networks.ran_tail_units,
+        in_channels, networks.ran_width, networks.ran_attention, networks.ran_trunk_units, networks.ran_tail_units
     )
 
 

@@ -64,11 +64,7 @@ def reference_db(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "
 
 @lru_cache(maxsize=32)
 def expected_db(
-    reference: ReferencePhantom,
-    starts: tuple[int, ...],
-    n_window: int,
-    window_mm: float,
-    band_mhz: tuple[float, ...],
+    reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, window_mm: float, band_mhz: tuple[float, ...]
 ) -> Float[np.ndarray, "n_z n_bins"]:
     """Expected log spectrum of a window of the phantom at every depth, (n_z, n_bins), dB.
 

@@ -40,12 +40,7 @@ class ParametricMaps:
     def extent_mm(self) -> tuple[float, float, float, float]:
         """Left, right, bottom and top of the maps, mm, as ``imshow`` wants them."""
         dx, dz = step_mm(self.lateral_mm) / 2, step_mm(self.depth_mm) / 2
-        return (
-            self.lateral_mm[0] - dx,
-            self.lateral_mm[-1] + dx,
-            self.depth_mm[-1] + dz,
-            self.depth_mm[0] - dz,
-        )
+        return (self.lateral_mm[0] - dx, self.lateral_mm[-1] + dx, self.depth_mm[-1] + dz, self.depth_mm[0] - dz)
 
     @property
     def unphysical(self) -> Bool[np.ndarray, "n_z n_x"]:
