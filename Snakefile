@@ -13,7 +13,6 @@ from chapters import CHAPTERS, code_digest, used_modules
 
 from helpers import stages
 from helpers.artifacts import file_digest
-from helpers.data.acquisition import all_files
 from helpers.data.study import MODELS
 from helpers.keys import closure, source_path
 from helpers.settings import load_settings
@@ -21,7 +20,7 @@ from helpers.settings import load_settings
 RUN = Path(config["run"])  # folder that `python book/command.py resolve` has written
 SETTINGS = load_settings(RUN / "settings.yml")
 COMMAND = f"'{sys.executable}' book/command.py"
-COHORT = [] if SETTINGS.study.simulated else all_files(Path(SETTINGS.study.cohort).expanduser())
+COHORT = stages.recorded_files(SETTINGS)
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
 

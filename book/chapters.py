@@ -76,6 +76,12 @@ def check_files(changes: Mapping[str, Any]) -> None:
             raise FileNotFoundError(f"SET: {name} = {value!r}: there is no such file")
 
 
+def own_files(run: Path) -> list[Path]:
+    """Return the recordings that chapters of a run were given by ``..._rf``."""
+    given = [yaml.safe_load(path.read_text()) or {} for path in sorted((run / "parameters").glob("*.yml"))]
+    return [project_path(v) for values in given for k, v in values.items() if k.endswith("_rf") and v]
+
+
 def write_if_changed(path: Path, values: Mapping[str, Any]) -> None:
     """Write values as YAML; leave the file alone, time stamp included, if it says the same already."""
     text = yaml.safe_dump(dict(values), sort_keys=False)

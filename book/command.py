@@ -5,6 +5,7 @@
 
 import argparse
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -14,11 +15,14 @@ from pathlib import Path
 
 import chapters
 import jobs
+import render
 import yaml
 
-from helpers.artifacts import project_path, sweep
+from helpers import stages
+from helpers.artifacts import file_digest, project_path, sweep
 
 BUILD = Path("_build")
+SOURCES = ("src", "notebooks", "book", "results", "data")
 
 
 @contextmanager
@@ -43,15 +47,33 @@ def book(options: argparse.Namespace) -> int:
         sweep(project_path(options.artifacts))
         jobs.discard_records_of_lost_results(run)
         discard_stale_chapters(run)
-        page, before = BUILD / "html" / "index.html", modified(BUILD / "html" / "index.html")
-        status = snakemake(run, "--cores", str(options.cores), "--quiet", "all", keep_open=lock)
-        if status:
+        state = state_of(run)  # before: what is edited while it runs is for the next build
+        if is_built(run, state):
+            print("Nothing has changed since it was made.")
+        elif status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", keep_open=lock):
             print(own_error(run), end="", file=sys.stderr)
             return status
-    if modified(page) == before:
-        print("Nothing has changed since it was made.")
-    print(f"The book is at file://{page.resolve()}")
+        (BUILD / "built").write_text(state)
+    print(f"The book is at file://{(BUILD / 'html' / 'index.html').resolve()}")
     return 0
+
+
+def is_built(run: Path, state: str) -> bool:
+    """Tell whether the rendered book is that of this run and of its sources, in a second where Snakemake needs five."""
+    made = [run / "stages" / f"{door}.json" for door in stages.DOORS] + render.executed(run)
+    told = BUILD / "built"
+    there = all(path.exists() for path in [*made, BUILD / "html" / "index.html", told])
+    return there and told.read_text() == state
+
+
+def state_of(run: Path) -> str:
+    """Return the run and the digest of every file that the book is made from."""
+    settings, _ = jobs.read(run / "parameters" / "stages.yml")
+    sources = [path for folder in SOURCES for path in Path(folder).rglob("*") if path.is_file()]
+    sources += [Path(name) for name in ("Snakefile", "_config.yml")] + list((run / "parameters").iterdir())
+    sources += stages.recorded_files(settings) + chapters.own_files(run)
+    digests = [file_digest(path) for path in sorted(sources) if "__pycache__" not in path.parts]
+    return f"{run} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
 
 
 def snakemake(run: Path, *words: str, keep_open: int) -> int:
@@ -65,11 +87,6 @@ def own_error(run: Path) -> str:
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--config", f"run={run}"]
     answer = subprocess.run(command, capture_output=True, text=True)
     return answer.stderr if answer.returncode else ""
-
-
-def modified(path: Path) -> int | None:
-    """Return when a file was written, None if it is not there."""
-    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def discard_stale_chapters(run: Path) -> None:
@@ -106,10 +123,8 @@ def piece(options: argparse.Namespace) -> int:
 
 def rendered(options: argparse.Namespace) -> int:
     """Render a run's executed chapters."""
-    from render import render
-
     print("rendering ...", flush=True)
-    render(options.run)
+    render.render(options.run)
     return 0
 
 

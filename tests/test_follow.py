@@ -1,9 +1,13 @@
 """Results follow what they depend on: one byte changed makes anew what follows from it, and nothing else."""
 
 import shutil
+import subprocess
+import sys
 import warnings
 from functools import cache
+from pathlib import Path
 
+import chapters
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +19,7 @@ from helpers.data.rf import HEADER, write_rf
 from helpers.data.study import MODELS
 from helpers.settings import load_settings
 
+ROOT = Path(__file__).parents[1]
 SMALL = {"n_test": 4, "n_validation": 4, "overlap": 0.5, "processes": 1, "epochs": 1, "head_epochs": 2, "device": "cpu"}
 DRAWN = {"n_patients": 12, "n_lines": 64, "depth_cm": 4.0, "n_reference_frames": 1}
 
@@ -240,3 +245,27 @@ def test_a_damaged_file_is_named_and_made_again_as_it_was(made, door):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             getattr(stages, door)(settings, artifacts)
+
+
+# --- the build follows too: the same files are inputs of its rules
+
+
+def snakemake(run, *words):
+    command = [sys.executable, "-m", "snakemake", f"{run}/stages/maps.json", *words, "--cores", "1", "--nolock"]
+    done = subprocess.run([*command, "--config", f"run={run}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_build_makes_maps_again_when_an_outline_is_redrawn_and_not_otherwise(recorded, tmp_path):
+    folder, settings = recorded
+    artifacts = tmp_path / "artifacts"
+    words = [f"{name}={value}" for name, value in (SMALL | {"cohort": folder, "artifacts": artifacts}).items()]
+    run = chapters.resolve("smoke", " ".join(words), artifacts)
+    snakemake(run)
+    assert "Nothing to be done" in snakemake(run, "--dry-run")
+    files = {str(path) for path in folder.rglob("*") if path.name != "patients.csv"}
+    edit(folder / "P003_1.csv", b".", b".1")
+    plan = snakemake(run, "--dry-run")
+    assert "rule stage" in plan
+    assert [file for file in files if file not in plan] == []

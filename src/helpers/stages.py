@@ -55,6 +55,11 @@ def draw_cohort(settings: Settings, path: Path) -> None:
     patients.assign(split=split(patients, settings)).to_csv(path)
 
 
+def recorded_files(settings: Settings) -> list[Path]:
+    """Every file of the cohort, if it is a recorded one."""
+    return [] if settings.study.simulated else acquisition.all_files(project_path(settings.study.cohort))
+
+
 def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
     """The study's stratified split."""
     chosen = settings.study

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import hilbert
 
 from helpers.artifacts import write_whole
 
@@ -66,6 +65,8 @@ class RFPlane:
 
 def b_mode_db(plane: RFPlane) -> np.ndarray:
     """Log-compressed envelope (n_samples, n_lines), dB re the plane's maximum."""
+    from scipy.signal import hilbert  # a second to import, which reading and mapping can do without
+
     envelope = np.abs(hilbert(plane.samples.astype(np.float32), axis=0))
     return 20 * np.log10(np.maximum(envelope, 1e-6 * envelope.max()) / envelope.max())
 
