@@ -29,8 +29,9 @@ from torchvision.models import resnet101
 from helpers.artifacts import write_whole
 from helpers.learning.augmentation import augment
 from helpers.learning.fitting import build_optimizer, device_name, mixed_precision, reproducible, resolve_device
-from helpers.learning.networks import build_feature_network, count_macs
+from helpers.learning.networks import build_feature_network
 from helpers.settings import Settings, load_settings
+from pages.networks import count_macs
 
 PLAIN = "torchvision's ResNet-101"
 FULL = {"ResNet-101": "resnet", "RAN-56": "ran", PLAIN: None}

@@ -43,11 +43,12 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, stages
-from helpers.data import study, tissue
-from helpers.judgement import printed
+from helpers import stages
+from helpers.data import study
 from helpers.judgement.evaluation import auc_interval
 from helpers.settings import load_settings
+from pages import figures, printed
+from pages.patients import SOURCES, table1
 
 figures.use_book_style()
 settings = load_settings(
@@ -114,9 +115,7 @@ paper = printed.printed_table1()
 paper.loc["Patients"] = [
     printed.printed("Methods", "patients", group) for group in paper
 ]
-Markdown(
-    study.table1(patients).join(paper.add_prefix("Paper, ")).to_markdown()
-)
+Markdown(table1(patients).join(paper.add_prefix("Paper, ")).to_markdown())
 
 # %% [markdown]
 # ## What ties response to tissue
@@ -136,7 +135,7 @@ Markdown(
 Markdown(
     pd.DataFrame(
         {
-            tissue.SOURCES[name][0]: vars(trait)
+            SOURCES.parameter[name]: vars(trait)
             for name, trait in study.TRAITS.items()
         }
     )
@@ -172,7 +171,7 @@ for ax, name in zip(axes.flat, study.TRAITS, strict=False):
     )
     ax.set(
         xlabel="",
-        ylabel=tissue.SOURCES[name][0].replace(" inside", "\ninside"),
+        ylabel=SOURCES.parameter[name].replace(" inside", "\ninside"),
     )
 
 # %% [markdown]

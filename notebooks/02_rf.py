@@ -43,13 +43,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from helpers import figures, stages
-from helpers.data import tissue
+from helpers import stages
 from helpers.data.phantom import bead_backscatter
 from helpers.data.rf import b_mode_db
 from helpers.data.simulation import System, simulate_plane
 from helpers.maps.windows import decibel, line_power
 from helpers.settings import load_settings
+from pages import figures
+from pages.patients import parameter_table
 
 figures.use_book_style()
 settings = load_settings(
@@ -138,7 +139,7 @@ for ax, (name, label) in zip(axes, fields.items(), strict=True):
 # a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between patients.
 
 # %% tags=["hide-input"]
-Markdown(tissue.parameter_table().to_markdown(index=False))
+Markdown(parameter_table().to_markdown(index=False))
 
 # %% [markdown]
 # The simulated scanner is simpler than a real one. Its beam widens away from the focus, but it is equally strong at

@@ -48,13 +48,15 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.data import form_factor, regions
 from helpers.maps import normalisation, parametric, windows
 from helpers.maps.grid import window_grid
-from helpers.maps.planes import check_plane, protocol_of
+from helpers.maps.planes import protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
+from pages import figures
+from pages.maps import check_plane
 
 figures.use_book_style()
 settings = load_settings(

@@ -44,10 +44,9 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.data import regions, simulation
 from helpers.data.form_factor import gaussian_bsc_db
-from helpers.data.tissue import uniform_tissue
 from helpers.maps import parametric, uncertainty
 from helpers.maps.attenuation import estimate_attenuation
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
@@ -55,6 +54,8 @@ from helpers.maps.parametric import centre_mask, map_windows
 from helpers.maps.planes import protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
+from pages import figures
+from pages.echoes import uniform_tissue
 
 figures.use_book_style()
 settings = load_settings(profile, overlap=overlap, level=level)

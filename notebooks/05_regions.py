@@ -38,13 +38,15 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.data import regions, simulation, study
 from helpers.data.rf import b_mode_db
 from helpers.judgement.evaluation import auc_interval
 from helpers.maps import parametric
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
+from pages import figures
+from pages.echoes import elliptic_outline
 
 figures.use_book_style()
 settings = load_settings(profile, margin_mm=margin_mm)
@@ -102,7 +104,7 @@ Markdown(
 # %%
 left, middle, right = (
     regions.core_from_polygon(
-        regions.elliptic_outline(place_mm, 18.0, 14.0), depth_mm, rf.lateral_mm
+        elliptic_outline(place_mm, 18.0, 14.0), depth_mm, rf.lateral_mm
     )
     for place_mm in ((7.0, 20.0), (22.0, 20.0), (41.0, 23.0))
 )

@@ -43,17 +43,18 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning.augmentation import augment
 from helpers.learning.images import (
     CHANNELS,
     fit_scaling,
-    hole_fraction,
     resample_plane,
     scale,
 )
 from helpers.settings import load_settings
+from pages import figures
+from pages.maps import hole_fraction
 
 # %% tags=["hide-input"]
 figures.use_book_style()

@@ -49,14 +49,13 @@ import torch
 from IPython.display import Markdown
 from torch import nn
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.learning.attention import (
     Attention,
     ResidualAttentionNetwork,
     Unit,
 )
 from helpers.learning.fitting import (
-    milliseconds_per_plane,
     reproducible,
     resolve_device,
 )
@@ -64,12 +63,16 @@ from helpers.learning.images import fit_scaling, scale
 from helpers.learning.networks import (
     ResNet,
     build_feature_network,
-    count_macs,
-    count_weights,
-    output_shapes,
     vector_shape,
 )
 from helpers.settings import load_settings
+from pages import figures
+from pages.networks import (
+    count_macs,
+    count_weights,
+    milliseconds_per_plane,
+    output_shapes,
+)
 
 # %% tags=["hide-input"]
 figures.use_book_style()

@@ -52,14 +52,15 @@ import seaborn as sns
 import torch
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_difference, auc_interval
-from helpers.learning.curves import ignorant_loss, kept_epochs, show_curves
 from helpers.learning.images import scale
 from helpers.learning.training import train_runs
 from helpers.settings import load_settings
+from pages import figures
+from pages.networks import ignorant_loss, kept_epochs, show_curves
 from trust.runs import read as read_results
 
 # %% tags=["hide-input"]

@@ -43,12 +43,13 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning import search
 from helpers.learning.fitting import area_under_curve
 from helpers.settings import load_settings
+from pages import figures, networks
 
 figures.use_book_style()
 chosen = {
@@ -103,7 +104,7 @@ Markdown(f"{whose} validation patients:\n\n{text}")
 # %%
 validation = patients[patients["split"] == "validation"].sort_index()
 positive = ~validation["responder"].to_numpy(bool)
-probability = search.kept_probabilities(study)  # (trials, patients)
+probability = networks.kept_probabilities(study)  # (trials, patients)
 _, low, high = auc_interval(positive, probability[0], level)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
@@ -140,7 +141,7 @@ Markdown(
 # look important because luck struck twice.
 
 # %%
-share = search.importances(study, settings.training.seed)
+share = networks.importances(study, settings.training.seed)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, simulated patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of six hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
@@ -173,7 +174,7 @@ of_seeds = [
     search.fit_head(vectors, paper.networks, training, spec)
     for training in seeds
 ]
-drawn_anew = search.resampled_aucs(
+drawn_anew = networks.resampled_aucs(
     probability, positive, 400, settings.training.seed
 )  # (400, trials)
 causes = {
@@ -216,7 +217,7 @@ _ = ax.set(xlabel=xlabel, ylabel="", xlim=(-0.03, 1.03))
 # flattering.
 
 # %%
-halves = search.winners(
+halves = networks.winners(
     probability, positive, n_splits, settings.training.seed
 )
 

@@ -39,11 +39,13 @@ from scipy.stats import norm
 
 from helpers import stages
 from helpers.data.study import MODELS
-from helpers.figures import use_book_style
-from helpers.judgement import auc_bootstrap, auc_interval, chance, evaluation
-from helpers.judgement.evaluation import proportion_interval, with_interval
-from helpers.judgement.printed import printed, printed_table2
+from helpers.judgement import auc_bootstrap, auc_interval, evaluation
+from helpers.judgement.evaluation import proportion_interval
 from helpers.settings import load_settings
+from pages import chance, judgement
+from pages.figures import use_book_style
+from pages.judgement import with_interval
+from pages.printed import printed, printed_table2
 
 use_book_style()
 settings = load_settings(profile, level=level)
@@ -186,7 +188,7 @@ Markdown(
 table = evaluation.table2(predictions, level)
 
 # %% tags=["table", "hide-input"]
-shown = evaluation.readable(table).to_markdown(disable_numparse=True)
+shown = judgement.readable(table).to_markdown(disable_numparse=True)
 Markdown(f"{whose} patients.\n\n" + shown)
 
 # %% [markdown]
@@ -198,7 +200,7 @@ Markdown(f"{whose} patients.\n\n" + shown)
 
 # %% tags=["hide-input"]
 paper = printed_table2()
-Markdown(evaluation.readable(paper).to_markdown(disable_numparse=True))
+Markdown(judgement.readable(paper).to_markdown(disable_numparse=True))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; simulated unless a recorded cohort was given) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)

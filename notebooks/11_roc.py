@@ -40,11 +40,12 @@ from IPython.display import HTML, Markdown
 
 from helpers import stages
 from helpers.data.study import MODELS
-from helpers.figures import use_book_style
 from helpers.judgement import auc_interval, calibration, roc
-from helpers.judgement.evaluation import with_interval
-from helpers.judgement.printed import printed_table2
 from helpers.settings import load_settings
+from pages import judgement
+from pages.figures import use_book_style
+from pages.judgement import with_interval
+from pages.printed import printed_table2
 
 use_book_style()
 settings = load_settings(profile, level=level)
@@ -126,7 +127,7 @@ for ax, (name, spec), letter in four:
     for split, colour in [("validation", "C1"), ("test", "C0")]:
         part = of_model[of_model.split == split]
         two, band = (~part.responder, part.probability), split == "test"
-        roc.draw(ax, *two, colour, split, level, with_band=band)
+        judgement.draw_roc(ax, *two, colour, split, level, with_band=band)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
     ax.set(
         title=f"{letter}  {spec.title}",
@@ -152,7 +153,9 @@ curves = {
     for name, spec in MODELS.items()
     for part in [test[test.model == name]]
 }
-HTML(roc.interactive(curves, level=level, whose=f"{whose} test patients"))
+HTML(
+    judgement.interactive(curves, level=level, whose=f"{whose} test patients")
+)
 
 # %% [markdown]
 # A threshold found by looking at these patients is a threshold fitted to them. To *use* one, choose it on other

@@ -41,11 +41,11 @@ from scipy.stats import norm
 
 from helpers import stages
 from helpers.data.study import MODELS
-from helpers.figures import use_book_style
 from helpers.judgement import survival
-from helpers.judgement.evaluation import p_text, with_interval
-from helpers.judgement.printed import printed
 from helpers.settings import load_settings
+from pages.figures import use_book_style
+from pages.judgement import p_text, plot_groups, with_interval
+from pages.printed import printed
 
 use_book_style()
 settings = load_settings(profile, level=level)
@@ -105,7 +105,7 @@ Markdown(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All patients of the cohort (simulated unless a recorded one was given). Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
 figure, ax = plt.subplots(figsize=(6.5, 4))
-survival.plot_groups(
+plot_groups(
     ax,
     patients.duration_years,
     patients.recurrence,
@@ -214,7 +214,7 @@ compared = {
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "Test patients (simulated unless a recorded cohort was given). Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
 figure, axes = plt.subplots(3, 2, figsize=(9, 12))
 for ax, (title, group) in zip(axes.flat, groups.items(), strict=False):
-    survival.plot_groups(ax, *times, group, level, until_years=10)
+    plot_groups(ax, *times, group, level, until_years=10)
     p = p_text(compared[title].p_value)
     ax.set_title(f"{title}\nlog-rank p: {p}", fontsize=11)
 axes.flat[-1].remove()

@@ -55,17 +55,27 @@ from scipy.ndimage import uniform_filter
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from helpers import figures, stages
-from helpers.data import study, tissue
+from helpers import stages
+from helpers.data import study
 from helpers.data.study import MODELS
 from helpers.judgement import attribution, pda
-from helpers.judgement.evaluation import bootstrap_mean, mean_in_words
+from helpers.judgement.evaluation import bootstrap_mean
 from helpers.learning.fitting import resolve_device
 from helpers.learning.images import CHANNELS, scale
 from helpers.learning.networks import PatientModel
 from helpers.learning.training import untrained_model
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
+from pages import figures
+from pages.judgement import mean_in_words
+from pages.patients import SOURCES
+from pages.pda import (
+    central_plane,
+    central_predictor,
+    core_and_margin,
+    draw_explained,
+    explain_central,
+)
 
 figures.use_book_style()
 
@@ -132,7 +142,7 @@ Markdown(
 
 # %%
 as_seen = images, chosen["non-responder"], model.scaling, model.region
-predict, plane = pda.central_predictor(model, pda.central_plane(*as_seen))
+predict, plane = central_predictor(model, central_plane(*as_seen))
 centre, half = plane.shape[-1] // 2, pda_patch_px // 2
 middle = slice(centre - half, centre + half)
 covered = plane.clone()
@@ -159,11 +169,11 @@ Markdown(
 # %%
 size = pda_patch_px, pda_stride_px, pda_batch_size
 central = {
-    name: pda.central_plane(images, patient, model.scaling, model.region)
+    name: central_plane(images, patient, model.scaling, model.region)
     for name, patient in chosen.items()
 }
 differences = {
-    name: pda.explain_central(model, planes, *size)
+    name: explain_central(model, planes, *size)
     for name, planes in central.items()
 }
 
@@ -198,11 +208,11 @@ for name, patient in chosen.items():
     )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "Simulated test patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
-figure = pda.draw_explained(*drawn["responder"])
+figure = draw_explained(*drawn["responder"])
 plt.show()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "Simulated test patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
-figure = pda.draw_explained(*drawn["non-responder"])
+figure = draw_explained(*drawn["non-responder"])
 plt.show()
 
 # %% [markdown]
@@ -222,9 +232,9 @@ survey_stride = max(pda_stride_px, settings.images.image_px // 16)
 survey_size = pda_patch_px, survey_stride
 maps, even, masks = {}, {}, {}
 for patient in tqdm(rows.index, desc="patients"):
-    planes = pda.central_plane(images, patient, model.scaling, model.region)
-    core, margin = masks[patient] = pda.core_and_margin(images, planes.image)
-    maps[patient] = pda.explain_central(
+    planes = central_plane(images, patient, model.scaling, model.region)
+    core, margin = masks[patient] = core_and_margin(images, planes.image)
+    maps[patient] = explain_central(
         model, planes, *survey_size, pda_batch_size
     )
     even[patient] = pda.even_map(core | margin, *survey_size)
@@ -314,7 +324,7 @@ squares = attribution.fit_squares(
 
 # %%
 patient, planes = chosen["non-responder"], central["non-responder"]
-predict, plane = pda.central_predictor(model, planes)
+predict, plane = central_predictor(model, planes)
 inside = images.mask(model.region)[planes.image]
 zeros = pda.patch_differences(predict, plane, *size)
 fill = attribution.conditional_fill(
@@ -467,16 +477,14 @@ others = {
 # %%
 checked, correlations = rows.index[:pda_checked], []
 for patient in tqdm(checked, desc="patients"):
-    planes = pda.central_plane(images, patient, model.scaling, model.region)
+    planes = central_plane(images, patient, model.scaling, model.region)
     tumour = masks[patient].any(0)
     pixels = {
         "core and margin": tumour,
         "whole image": np.full_like(tumour, 1),
     }
     for name, network in others.items():
-        other = pda.explain_central(
-            network, planes, *survey_size, pda_batch_size
-        )
+        other = explain_central(network, planes, *survey_size, pda_batch_size)
         for where, mask in pixels.items():
             agree = attribution.agreement(maps[patient], other, mask)
             correlations.append((name, where, agree))
@@ -521,7 +529,7 @@ _ = axes[0].set(ylabel="rank correlation")
 # %% tags=["hide-input"]
 strength = study.EFFECTS[settings.study.effect]
 name_of = {
-    name: tissue.SOURCES[name][0].split(" /")[0] for name in study.TRAITS
+    name: SOURCES.parameter[name].split(" /")[0] for name in study.TRAITS
 }
 traits = ", ".join(
     f"{name_of[name]} {strength * trait.loading:+.2f}"
@@ -557,8 +565,8 @@ medians = [
 ]
 moved = []  # (patients, 4, 2)
 for patient in rows.index:
-    planes = pda.central_plane(images, patient, model.scaling, model.region)
-    predict, plane = pda.central_predictor(model, planes)
+    planes = central_plane(images, patient, model.scaling, model.region)
+    predict, plane = central_predictor(model, planes)
     moved.append(
         pda.region_differences(
             predict, plane, masks[patient], np.array(medians)
@@ -672,7 +680,7 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# predict, plane = pda.central_predictor(model, central["non-responder"])
+# predict, plane = central_predictor(model, central["non-responder"])
 # for patch in (4, 8, 16, plane.shape[-1]):
 #     values = pda.patch_differences(predict, plane, patch, max(patch // 2, 1), pda_batch_size)
 #     print(patch, np.abs(values).max((1, 2)))
@@ -693,8 +701,8 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# predict, plane = pda.central_predictor(model, central["non-responder"])
-# inside = pda.core_and_margin(images, central["non-responder"].image).any(0)
+# predict, plane = central_predictor(model, central["non-responder"])
+# inside = core_and_margin(images, central["non-responder"].image).any(0)
 # medians_here = [channel[inside].median() for channel in plane.cpu()]
 # def fill(channel, top, left):
 #     tissue = inside[top : top + pda_patch_px, left : left + pda_patch_px]

@@ -40,11 +40,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from helpers.settings import load_settings
+from pages import figures, judgement
 from trust import baseline, design, experiment, patients
 
 figures.use_book_style()
@@ -83,8 +84,8 @@ rows = {
 }
 table = pd.DataFrame.from_dict(rows, orient="index")
 readable = {
-    heading: [evaluation.cell(row, name) for _, row in table.iterrows()]
-    for name, heading in evaluation.HEADINGS.items()
+    heading: [judgement.cell(row, name) for _, row in table.iterrows()]
+    for name, heading in judgement.HEADINGS.items()
     if name in table
 }
 Markdown(

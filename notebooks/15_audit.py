@@ -38,14 +38,15 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
-from helpers.figures import use_book_style
-from helpers.judgement import auc, chance, evaluation, printed, survival
+from helpers.judgement import auc, evaluation, survival
+from pages import chance, printed
+from pages.figures import use_book_style
 from trust import audit
 
 use_book_style()
 
 # %% [markdown]
-# What was printed is kept as text, digit by digit, with its place: `src/helpers/judgement/printed.csv`. A figure is **reproduced**
+# What was printed is kept as text, digit by digit, with its place: `src/pages/printed.csv`. A figure is **reproduced**
 # if the computed value rounds to it; a figure that the text gives as "about" so many per cent, if it rounds to the same five
 # per cent. All the rest is computed below.
 

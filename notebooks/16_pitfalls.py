@@ -51,12 +51,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers import figures, stages
+from helpers import stages
 from helpers.data import study
 from helpers.data.phantom import ReferencePhantom
-from helpers.judgement import auc, chance
+from helpers.judgement import auc
 from helpers.learning.images import fit_scaling, scale
 from helpers.settings import load_settings
+from pages import chance, figures
 from trust import baseline, pitfalls
 
 # %% tags=["hide-input"]

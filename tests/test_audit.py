@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.judgement import printed
+from pages import printed
 from trust import audit
 
 

@@ -5,7 +5,8 @@ import pytest
 from lifelines.statistics import logrank_test
 from scipy.stats import binomtest, norm
 
-from helpers.judgement import chance, survival
+from helpers.judgement import survival
+from pages import chance
 
 
 def test_log_rank_against_lifelines():

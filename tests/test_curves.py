@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
 from helpers.data.study import MODELS
-from helpers.learning.curves import ignorant_loss, kept_epochs, show_curves
+from pages.networks import ignorant_loss, kept_epochs, show_curves
 
 
 def learned():

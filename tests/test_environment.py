@@ -89,7 +89,7 @@ def imports(path):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"helpers", "trust", "IPython", "check_html", "provenance"}
+    return found - set(sys.stdlib_module_names) - {"helpers", "pages", "trust", "IPython", "check_html", "provenance"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.stem)

@@ -10,7 +10,8 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from helpers.data.study import MODELS
 from helpers.judgement import evaluation
-from helpers.judgement.printed import printed_table2
+from pages import judgement
+from pages.printed import printed_table2
 
 
 def test_wilson_interval_by_its_formula():
@@ -96,7 +97,7 @@ def test_table2_against_the_printed_table():
 
 
 def test_table2_reads_like_the_papers():
-    printed = evaluation.readable(printed_table2())
+    printed = judgement.readable(printed_table2())
     assert printed.loc[4].tolist() == [
         "RAN",
         "core + margin",
@@ -109,7 +110,7 @@ def test_table2_reads_like_the_papers():
         "70",
         "0.86 ± 0.10",
     ]
-    ours = evaluation.readable(evaluation.table2(predictions_like_the_papers()))
+    ours = judgement.readable(evaluation.table2(predictions_like_the_papers()))
     assert ours.columns.tolist() == printed.columns.tolist()
     assert ours.loc[1, "Test sen (%)"] == "70 (40–89)"
 
@@ -198,10 +199,10 @@ def test_a_threshold_itself_calls_a_non_responder():
 
 
 def test_numbers_as_text():
-    assert evaluation.with_interval((0.814, 0.646, 0.926)) == "0.81 (0.65 to 0.93)"
-    assert evaluation.with_interval((2.0, 1.04, 3.96), to="–") == "2.00 (1.04–3.96)"
-    assert evaluation.with_interval((-1.0, -2.5, 0.5), "+.1f") == "-1.0 (-2.5 to +0.5)"
-    assert evaluation.with_interval((np.nan,) * 3, missing="unknown") == "unknown"
+    assert judgement.with_interval((0.814, 0.646, 0.926)) == "0.81 (0.65 to 0.93)"
+    assert judgement.with_interval((2.0, 1.04, 3.96), to="–") == "2.00 (1.04–3.96)"
+    assert judgement.with_interval((-1.0, -2.5, 0.5), "+.1f") == "-1.0 (-2.5 to +0.5)"
+    assert judgement.with_interval((np.nan,) * 3, missing="unknown") == "unknown"
     mean, low, high = evaluation.bootstrap_mean(FIRST, 0.8)
-    assert evaluation.mean_in_words(FIRST, 0.8) == f"{mean:.2f} ({low:.2f} to {high:.2f})"
-    assert [evaluation.p_text(p) for p in (0.0301, 0.0009, np.nan)] == ["0.030", "< 0.001", "undefined"]
+    assert judgement.mean_in_words(FIRST, 0.8) == f"{mean:.2f} ({low:.2f} to {high:.2f})"
+    assert [judgement.p_text(p) for p in (0.0301, 0.0009, np.nan)] == ["0.030", "< 0.001", "undefined"]

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from helpers import figures
+from pages import figures
 
 EXTENT_MM = (10.0, 30.0, 25.0, 5.0)  # left, right, bottom, top: 40 columns and 20 rows of 0.5 and 1 mm
 MASK = np.zeros((20, 40), bool)

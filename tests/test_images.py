@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from helpers.learning.augmentation import augment, flip_and_shift
-from helpers.learning.images import ImageSet, Scaling, collect, fit_scaling, hole_fraction, resample_plane, scale
+from helpers.learning.images import ImageSet, Scaling, collect, fit_scaling, resample_plane, scale
 from helpers.maps.parametric import ParametricMaps
 from helpers.maps.planes import MappedPlane
+from pages.maps import hole_fraction
 
 
 def parametric(values, depth_mm, lateral_mm):

@@ -9,11 +9,11 @@ LIGHT = """
 import sys
 import helpers.judgement
 assert not {"numpy", "pandas", "torch"} & set(sys.modules), "the face alone loads nothing"
-from helpers.judgement import auc_interval, calibration, chance, evaluation, printed, proportion_interval, roc
+from helpers.judgement import auc_interval, calibration, evaluation, proportion_interval, roc
 import helpers
 assert helpers.judgement.survival.compare.__name__ == "compare"
 assert auc_interval([1, 0], [0.9, 0.1])[0] == 1 and proportion_interval(1, 2)[0] == 0.5
-assert not {"torch", "helpers.learning", "trust"} & set(sys.modules), sorted(sys.modules)
+assert not {"torch", "matplotlib", "helpers.learning", "pages", "trust"} & set(sys.modules), sorted(sys.modules)
 assert "prediction_difference" in dir(helpers.judgement)
 """
 

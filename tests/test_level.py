@@ -10,7 +10,9 @@ from scipy.stats import norm, t
 from test_evaluation import predictions_like_the_papers
 from test_roc import data_of
 
-from helpers.judgement import auc, calibration, chance, evaluation, roc, survival
+import pages.judgement
+from helpers.judgement import auc, calibration, evaluation, roc, survival
+from pages import chance
 
 LEUKEMIA = load_leukemia()
 FOLLOW_UP = LEUKEMIA.t, LEUKEMIA.status
@@ -93,7 +95,7 @@ def test_groups_of_patients_have_the_level_they_were_asked_for():
         lambda level: auc.auc_bootstrap(POSITIVE, FIRST, level, n_resamples=500),
         lambda level: evaluation.bootstrap_mean(FIRST, level, n_resamples=500)[1:],
         lambda level: [edge[25] for edge in roc.band(POSITIVE, FIRST, level)[1:]],
-        lambda level: roc.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
+        lambda level: pages.judgement.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
     ],
 )
 def test_a_higher_level_gives_a_wider_interval(interval):
@@ -104,7 +106,7 @@ def test_a_higher_level_gives_a_wider_interval(interval):
 def test_band_on_the_page_has_the_level_it_was_asked_for():
     """Points of the polygon at a false positive rate of 1/2: where the band begins and ends."""
     span = [
-        np.ptp([y for x, y in roc.curve_data("", POSITIVE, FIRST, level)["band"] if abs(x - 0.5) < 0.1])
+        np.ptp([y for x, y in pages.judgement.curve_data("", POSITIVE, FIRST, level)["band"] if abs(x - 0.5) < 0.1])
         for level in (0.5, 0.99)
     ]
     assert span[0] < span[1]
@@ -117,18 +119,18 @@ def heights(ax):
 
 def test_drawings_have_the_level_they_were_asked_for():
     figure, (curve, groups) = plt.subplots(1, 2)
-    roc.draw(curve, POSITIVE, FIRST, "C0", "test", level=0.8, with_band=True)
+    pages.judgement.draw_roc(curve, POSITIVE, FIRST, "C0", "test", level=0.8, with_band=True)
     low, high = auc.auc_interval(POSITIVE, FIRST, 0.8)[1:]
     assert curve.get_lines()[0].get_label() == f"test: AUC 0.82 ({low:.2f}–{high:.2f})"
     assert set(roc.band(POSITIVE, FIRST, 0.8)[1].round(9)) <= heights(curve)
-    survival.plot_groups(groups, *FOLLOW_UP, LEUKEMIA.Rx, level=0.5)
+    pages.judgement.plot_groups(groups, *FOLLOW_UP, LEUKEMIA.Rx, level=0.5)
     table = survival.kaplan_meier(*(part[LEUKEMIA.Rx == 0] for part in FOLLOW_UP), 0.5)
     assert set(table.low.round(9)) <= heights(groups)
     plt.close(figure)
 
 
 def test_page_has_the_level_it_was_asked_for():
-    data = data_of(roc.interactive({"a": (POSITIVE, FIRST)}, level=0.8))
+    data = data_of(pages.judgement.interactive({"a": (POSITIVE, FIRST)}, level=0.8))
     assert data["z"] == z(0.8)
     assert tuple(data["curves"][0]["auc"]) == auc.auc_interval(POSITIVE, FIRST, 0.8)
 

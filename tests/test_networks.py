@@ -17,12 +17,10 @@ from helpers.learning.networks import (
     ResNet,
     build_backbone,
     build_feature_network,
-    count_macs,
-    count_weights,
-    output_shapes,
     vector_shape,
 )
 from helpers.settings import load_settings
+from pages.networks import count_macs, count_weights, output_shapes
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
 LAPTOP = load_settings(PROFILES / "laptop.yml")

@@ -12,6 +12,7 @@ from helpers.learning.training import untrained_model
 from helpers.maps.parametric import FIELDS, FOUR, ParametricMaps
 from helpers.maps.planes import MappedPlane
 from helpers.settings import load_settings
+from pages.pda import central_plane, central_predictor, core_and_margin, draw_explained, explain_central
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -410,7 +411,7 @@ def cohort():
 @pytest.mark.parametrize(("patient", "place", "image"), [("A", 2, 6), ("B", 2, 4), ("C", 1, 8)])
 def test_the_central_plane_is_the_middle_one_of_her_own(cohort, patient, place, image):
     images, scaling = cohort
-    central = pda.central_plane(images, patient, scaling, "core")
+    central = central_plane(images, patient, scaling, "core")
     assert (central.place, central.image) == (place, image)
     assert len(central.planes) == (images.patient == patient).sum()
     core = images.core[image]
@@ -422,14 +423,14 @@ def test_the_central_plane_is_the_middle_one_of_her_own(cohort, patient, place, 
 
 def test_the_model_that_is_given_is_the_one_that_is_explained(cohort):
     images, scaling = cohort
-    central = pda.central_plane(images, "B", scaling, "core_margin")
+    central = central_plane(images, "B", scaling, "core_margin")
     maps = []
     for seed in (3, 4):
         model = SmallPatientModel(seed, 32)
-        predict, plane = pda.central_predictor(model, central)
+        predict, plane = central_predictor(model, central)
         whole = model.probability(torch.from_numpy(central.planes)).item()
         assert predict(plane[None]).item() == pytest.approx(whole, abs=1e-6)
-        maps.append(pda.explain_central(model, central, 16, 16))
+        maps.append(explain_central(model, central, 16, 16))
         expected = np.abs(pda.patch_differences(predict, plane, 16, 16))
         np.testing.assert_allclose(maps[-1][:, 8::16, 8::16], expected, atol=1e-6)
     assert np.abs(maps[0] - maps[1]).max() > 1e-4
@@ -437,7 +438,7 @@ def test_the_model_that_is_given_is_the_one_that_is_explained(cohort):
 
 def test_margin_is_the_region_without_the_core(cohort):
     images, _ = cohort
-    core, margin = pda.core_and_margin(images, 4)
+    core, margin = core_and_margin(images, 4)
     assert np.array_equal(core, images.core[4])
     assert not (core & margin).any()
     assert np.array_equal(core | margin, images.region[4])
@@ -453,7 +454,7 @@ def test_figure_shows_each_difference_on_the_plane_it_belongs_to():
     difference = np.arange(4.0)[:, None, None] * np.ones((4, 6, 6)) / 100
     region = np.zeros((6, 6), bool)
     region[2:4, 2:4] = True
-    figure = pda.draw_explained(mapped, difference, region, (-5.0, 45.0, 45.0, -5.0), "responder P001")
+    figure = draw_explained(mapped, difference, region, (-5.0, 45.0, 45.0, -5.0), "responder P001")
     axes = np.array(figure.axes[:10]).reshape(5, 2)
     for row, (field, name) in enumerate(zip(FOUR, ("MBF", "SI", "ESD", "EAC"), strict=True), start=1):
         left, right = (ax.images[-1] for ax in axes[row])
@@ -464,5 +465,5 @@ def test_figure_shows_each_difference_on_the_plane_it_belongs_to():
         assert right.get_clim() == pytest.approx((0, 3))
         assert f"|Δp|, {name} / %" in [ax.get_ylabel() for ax in figure.axes]
     with pytest.raises(ValueError, match="no B-mode"):
-        pda.draw_explained(MappedPlane(maps, core, core), difference, region, extent_mm, "")
+        draw_explained(MappedPlane(maps, core, core), difference, region, extent_mm, "")
     plt.close(figure)

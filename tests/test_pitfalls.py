@@ -13,10 +13,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from threadpoolctl import threadpool_limits
 
 from helpers.data import simulation, study
-from helpers.judgement import chance
 from helpers.judgement.auc import aucs
-from helpers.judgement.chance import found_aucs
 from helpers.settings import load_settings
+from pages import chance
+from pages.chance import found_aucs
 from trust import pitfalls
 
 CHAPTER = Path(__file__).parents[1] / "notebooks" / "16_pitfalls.py"

@@ -10,9 +10,10 @@ from helpers.data.rf import RFPlane
 from helpers.data.tissue import Tissue
 from helpers.maps.grid import Protocol
 from helpers.maps.parametric import FIELDS, ParametricMaps, parametric_maps
-from helpers.maps.planes import check_plane, map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
+from helpers.maps.planes import map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
 from helpers.maps.recovery import summarise, true_maps
 from helpers.settings import load_settings
+from pages.maps import check_plane
 
 SETTINGS = load_settings(
     "smoke", overlap=0.5, margin_mm=3.0, tumour_attenuation_db_cm_mhz=1.4, background_attenuation_db_cm_mhz=0.4

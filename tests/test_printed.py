@@ -5,7 +5,7 @@ import pytest
 
 from helpers.data import study
 from helpers.judgement.evaluation import proportion_interval
-from helpers.judgement.printed import N_NON_RESPONDERS, N_RESPONDERS, printed, printed_table1, printed_table2
+from pages.printed import N_NON_RESPONDERS, N_RESPONDERS, printed, printed_table1, printed_table2
 
 
 def test_tables_have_all_their_cells():

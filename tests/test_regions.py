@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers.data.regions import core_from_mask, core_from_polygon, elliptic_outline, margin_of
+from helpers.data.regions import core_from_mask, core_from_polygon, margin_of
+from pages.echoes import elliptic_outline
 
 DEPTH_MM, LATERAL_MM = np.arange(0, 40, 0.1), np.arange(0, 60, 0.25)
 

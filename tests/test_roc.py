@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from helpers.judgement import evaluation, roc
 from helpers.judgement.auc import auc_interval
+from pages import judgement
 
 CURVES = {"RAN, core": (POSITIVE, FIRST), "RAN, core + margin": (POSITIVE, SECOND)}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -87,7 +88,7 @@ def test_precision_and_recall_by_hand():
 
 def test_drawing_tells_auc_and_interval():
     figure, ax = plt.subplots()
-    roc.draw(ax, POSITIVE, FIRST, "C0", "test", with_band=True)
+    judgement.draw_roc(ax, POSITIVE, FIRST, "C0", "test", with_band=True)
     assert [line.get_label() for line in ax.get_lines()][0] == "test: AUC 0.82 (0.64–0.93)"
     plt.close(figure)
 
@@ -112,7 +113,7 @@ def data_of(page):
 
 
 def test_page_holds_the_data_it_needs():
-    curves = data_of(roc.interactive(CURVES))["curves"]
+    curves = data_of(judgement.interactive(CURVES))["curves"]
     assert [curve["title"] for curve in curves] == list(CURVES)
     assert curves[0]["score"] == FIRST.tolist()
     assert np.array_equal(curves[0]["positive"], POSITIVE)
@@ -122,13 +123,13 @@ def test_page_holds_the_data_it_needs():
 
 def test_page_calls_a_non_responder_from_the_threshold_on():
     """The counts of the page, where no browser runs it: >=, as ``confusion``."""
-    counting = re.search(r"const of = .*", roc.interactive(CURVES)).group()
+    counting = re.search(r"const of = .*", judgement.interactive(CURVES)).group()
     assert "(s >= threshold) === call" in counting
     assert "curve.positive[i] === truth" in counting
 
 
 def test_page_asks_nobody_for_anything():
-    page = roc.interactive(CURVES)
+    page = judgement.interactive(CURVES)
     loads = {"src", "href", "action", "data", "srcset"}
     assert [attrs for _, attrs in Tags(page).found if loads & set(attrs)] == []
     assert re.findall(r"@import|url\(|fetch\(|XMLHttpRequest|import\(|sendBeacon", page) == []
@@ -136,7 +137,7 @@ def test_page_asks_nobody_for_anything():
 
 
 def test_page_can_be_used_by_keyboard_and_read_aloud():
-    tags = Tags(roc.interactive(CURVES)).found
+    tags = Tags(judgement.interactive(CURVES)).found
     identities = {attrs["id"] for _, attrs in tags if "id" in attrs}
     labelled = {attrs.get("for") for tag, attrs in tags if tag == "label"}
     slider = next(attrs for tag, attrs in tags if tag == "input")
@@ -149,12 +150,12 @@ def test_page_can_be_used_by_keyboard_and_read_aloud():
 
 
 def test_two_on_one_page_do_not_share_a_name():
-    first, second = (Tags(roc.interactive(CURVES, name=name)).found for name in ("one", "two"))
+    first, second = (Tags(judgement.interactive(CURVES, name=name)).found for name in ("one", "two"))
     assert not {a["id"] for _, a in first if "id" in a} & {a["id"] for _, a in second if "id" in a}
 
 
 def test_no_title_can_break_out_of_its_place():
-    page = roc.interactive({"</script><b>": (POSITIVE, FIRST)}, whose="a < b")
+    page = judgement.interactive({"</script><b>": (POSITIVE, FIRST)}, whose="a < b")
     assert "</script><b>" not in page
     assert data_of(page)["curves"][0]["title"] == "</script><b>"
     assert "A &lt; b" in page
@@ -162,9 +163,9 @@ def test_no_title_can_break_out_of_its_place():
 
 def test_nothing_to_draw_is_named():
     with pytest.raises(ValueError, match="at least one model"):
-        roc.interactive({})
+        judgement.interactive({})
     with pytest.raises(ValueError, match="both classes"):
-        roc.interactive({"a": ([1, 1], [0.1, 0.2])})
+        judgement.interactive({"a": ([1, 1], [0.1, 0.2])})
 
 
 STATES = [(0, 0.5), (1, 0.36), (0, 1.0)]  # model, threshold
@@ -177,7 +178,7 @@ def shown(tmp_path_factory):
     if not CHROMIUM:
         pytest.skip("no Chromium here")
     page = tmp_path_factory.mktemp("chromium") / "page.html"
-    page.write_text(f"<!doctype html><meta charset='utf-8'>{roc.interactive(CURVES)}")
+    page.write_text(f"<!doctype html><meta charset='utf-8'>{judgement.interactive(CURVES)}")
     browsers = {}
     for model, threshold in STATES:
         address, own = f"{page.as_uri()}#roc={threshold},{model}", f"--user-data-dir={page.parent / str(len(browsers))}"

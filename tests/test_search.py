@@ -12,6 +12,7 @@ from helpers.data.study import MODELS
 from helpers.learning import search
 from helpers.learning.fitting import Samples
 from helpers.learning.training import train_all
+from pages import networks
 
 SETTINGS = SMOKE.replace(
     epochs=1, head_epochs=4, processes=1, search_trials=4, search_backbone_trials=6, search_epochs=2
@@ -163,7 +164,7 @@ def test_resampled_aucs_scatter_as_hanley_and_mcneil_say():
     found = []
     for seed in range(40):
         score = rng.normal(positive * 1.0, 1)
-        both = search.resampled_aucs(np.stack([score, 2 * score]), positive, 100, seed)
+        both = networks.resampled_aucs(np.stack([score, 2 * score]), positive, 100, seed)
         np.testing.assert_array_equal(both[:, 0], both[:, 1])  # the same patients for all models
         found.append(both[:, 0].std())
     auc = 0.76
@@ -176,14 +177,15 @@ def test_the_best_of_many_that_are_all_alike_is_no_better_elsewhere():
     """Trials of pure noise: where it is chosen the winner looks good, on the other half it is worth a coin."""
     rng = np.random.default_rng(2)
     positive = np.arange(31) < 9
-    rows = search.winners(rng.random((30, 31)), positive, 300, seed=0)
+    rows = networks.winners(rng.random((30, 31)), positive, 300, seed=0)
     assert rows["chosen"].mean() > 0.8
     assert abs(rows["other"].mean() - rows["any"].mean()) < 0.1
     truth = np.tile(positive.astype(float), (3, 1))
     truth[1:] = 1 - truth[1:]  # one trial is right, two are wrong
-    rows = search.winners(truth, positive, 20, seed=0)
+    rows = networks.winners(truth, positive, 20, seed=0)
     assert (rows[["chosen", "other"]] == 1).all(axis=None)
 
 
 def test_a_single_patient_cannot_be_halved():
-    assert search.winners(np.random.default_rng(3).random((4, 5)), np.arange(5) == 0, 10, seed=0).isna().all(axis=None)
+    probability = np.random.default_rng(3).random((4, 5))
+    assert networks.winners(probability, np.arange(5) == 0, 10, seed=0).isna().all(axis=None)

@@ -8,7 +8,8 @@ from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from helpers.data import study
-from helpers.judgement import printed
+from pages import patients as tables
+from pages import printed
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,6 @@ def test_oracle_weights_equal_least_squares_on_many_patients(many):
 
 
 def test_table1_has_the_rows_of_the_papers(patients):
-    ours = study.table1(patients)
+    ours = tables.table1(patients)
     assert set(ours.index) == {"Patients", *printed.printed_table1().index}
     assert ours.loc["Response: responder"].tolist() == ["76.2 %", "74.8 %", "80.0 %"]

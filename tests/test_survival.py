@@ -6,6 +6,7 @@ import pytest
 from lifelines.datasets import load_leukemia, load_rossi
 
 from helpers.judgement import survival
+from pages.judgement import plot_groups
 
 
 def test_recidivism_against_R():
@@ -152,7 +153,7 @@ def test_numbers_at_risk_against_R():
 def test_plot_draws_both_groups_and_numbers_at_risk():
     leukemia = load_leukemia()
     figure, ax = plt.subplots()
-    survival.plot_groups(ax, leukemia.t, leukemia.status, leukemia.Rx)
+    plot_groups(ax, leukemia.t, leukemia.status, leukemia.Rx)
     figure.canvas.draw()
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["responders (21)", "non-responders (21)"]
     shown = [text.get_text() for text in ax.texts]
@@ -165,7 +166,7 @@ def test_plot_draws_both_groups_and_numbers_at_risk():
 
 def test_plot_with_one_group_only():
     figure, ax = plt.subplots()
-    survival.plot_groups(ax, [1, 2, 3], [1, 0, 1], [0, 0, 0])
+    plot_groups(ax, [1, 2, 3], [1, 0, 1], [0, 0, 0])
     assert len(ax.get_legend().get_texts()) == 1
     plt.close(figure)
 

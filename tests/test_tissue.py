@@ -8,15 +8,9 @@ from helpers.data import study, tissue
 from helpers.data.regions import core_from_polygon, distance_outside_mm, margin_of
 from helpers.data.rf import RFPlane
 from helpers.data.study import draw_patients
-from helpers.data.tissue import (
-    Tissue,
-    bilinear,
-    draw_outline,
-    parameter_table,
-    patient_plane,
-    region_shares,
-    uniform_tissue,
-)
+from helpers.data.tissue import Tissue, bilinear, draw_outline, patient_plane, region_shares
+from pages.echoes import uniform_tissue
+from pages.patients import parameter_table
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from helpers.learning.fitting import Plan, Samples, area_under_curve, cross_entr
 from helpers.learning.images import fit_scaling
 from helpers.learning.networks import FeatureNetwork
 from helpers.learning.training import check_inputs, load_model, predict, train_all, train_model, train_runs
+from pages import networks
 
 
 @pytest.fixture(scope="module")
@@ -560,7 +561,7 @@ def test_milliseconds_are_those_of_one_plane_after_a_first_pass(monkeypatch):
     network, passes = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), []
     network.register_forward_hook(lambda layer, *_: passes.append(layer.training))
     monkeypatch.setattr(fitting.time, "perf_counter", lambda: float(len(passes)))
-    assert fitting.milliseconds_per_plane(network.eval(), torch.rand(4, 1, 4, 4)) == pytest.approx(250)
+    assert networks.milliseconds_per_plane(network.eval(), torch.rand(4, 1, 4, 4)) == pytest.approx(250)
     assert passes == [True] * 6
 
 

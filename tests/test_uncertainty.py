@@ -6,12 +6,12 @@ import pytest
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
-from helpers.data.tissue import uniform_tissue
 from helpers.maps.attenuation import estimate_attenuation
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps
 from helpers.maps.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
+from pages.echoes import uniform_tissue
 
 SYSTEM = System(n_lines=192, depth_mm=32.0)
 SEEDS = range(20)

@@ -1,4 +1,4 @@
-"""The paper's printed figures, computed anew from one another. What was printed stands in ``judgement.printed``.
+"""The paper's printed figures, computed anew from one another. What was printed stands in ``pages.printed``.
 
 >>> verdict(100 * 44 / 50, "88")
 'reproduced'
@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest, norm
 
 from helpers.judgement.evaluation import no_information_rate
-from helpers.judgement.printed import N_NON_RESPONDERS, N_RESPONDERS, PRINTED, printed
+from pages.printed import N_NON_RESPONDERS, N_RESPONDERS, PRINTED, printed
 
 VALIDATION = 21, 9  # responders and non-responders among validation patients, found likewise
 COLUMNS = ["place", "figure", "printed", "recomputed", "verdict"]

@@ -24,12 +24,6 @@ def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: 
     return core
 
 
-def elliptic_outline(centre_mm: tuple[float, float], width_mm: float, height_mm: float) -> np.ndarray:
-    """Corners (72, 2) of an ellipse around a centre, lateral and depth, mm."""
-    angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    return np.column_stack([centre_mm[0] + width_mm / 2 * np.cos(angle), centre_mm[1] + height_mm / 2 * np.sin(angle)])
-
-
 def core_from_mask(mask: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> np.ndarray:
     """A mask drawn on the pixels of the plane, (n_z, n_x) bool, as it is: nothing is resampled.
 

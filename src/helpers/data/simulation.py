@@ -8,7 +8,6 @@ its own path, which makes the sum exact to 0.05 dB in the band, steps of attenua
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,8 @@ from scipy import fft
 from helpers.data.acquisition import Acquisition
 from helpers.data.form_factor import gaussian_bsc_db
 from helpers.data.phantom import ATTENUATION_DB_CM_MHZ, SOUND_SPEED_M_S, ReferencePhantom, bead_backscatter
-from helpers.data.rf import RFPlane, write_rf
-from helpers.data.study import draw_patients
-from helpers.data.tissue import WIDTH_MM, Tissue, patient_plane
+from helpers.data.rf import RFPlane
+from helpers.data.tissue import Tissue, patient_plane
 
 FOCUS_STEP_MM = 5.0  # the sonographer sets the focus in these steps
 HOP = 32  # samples between blocks, 0.6 mm
@@ -292,16 +290,3 @@ def simulated(
 def phantom_frames(system: System, n_frames: int, seed: int) -> ReferencePhantom:
     """The simulated phantom under one set of system settings."""
     return simulate_phantom(system, n_frames, np.random.default_rng([seed, round(system.focus_mm)]))
-
-
-def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
-    """Write a simulated plane and its phantom as ``.rf`` files and return their paths.
-
-    The tumour is one of the simulated cohort's kind.
-    """
-    folder, n_lines = Path(folder), round(WIDTH_MM / line_pitch_mm)
-    patient = draw_patients(8, seed=0).iloc[0]
-    acquired = simulated(patient, 2, n_lines, depth_cm=5.0, n_frames=4, seed=0)
-    sample = write_rf(folder / "sample.rf", [acquired.plane])
-    reference = write_rf(folder / "reference.rf", list(acquired.reference.planes))
-    return str(sample), str(reference)

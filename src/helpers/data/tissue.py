@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from helpers.data.regions import core_from_polygon
 from helpers.data.rf import RFPlane
-from helpers.data.study import ATTENUATION_DB_CM_MHZ, ATTENUATION_SD, BACKGROUND, SPICULATED, TRAITS
+from helpers.data.study import ATTENUATION_DB_CM_MHZ
 
 GRID_MM = 0.25
 WIDTH_MM = 60.0
@@ -46,13 +46,6 @@ class Tissue:
         """Local attenuation at every pixel of a plane, (n_samples, n_lines), dB/cm/MHz."""
         axes = self.depth_mm, self.lateral_mm, plane.depth_mm, plane.lateral_mm
         return bilinear(self.attenuation_db_cm_mhz, *axes)
-
-
-def uniform_tissue(esd_um: float, eac_db: float, attenuation_db_cm_mhz: float, depth_mm: float) -> Tissue:
-    """Tissue of one kind throughout, on a grid of 5 mm down to ``depth_mm``."""
-    z, x = np.arange(0, depth_mm + 5, 5.0), np.arange(0, WIDTH_MM + 5, 5.0)
-    ones = np.ones((len(z), len(x)))
-    return Tissue(esd_um * ones, eac_db * ones, attenuation_db_cm_mhz * ones, z, x)
 
 
 def bilinear(
@@ -150,48 +143,3 @@ def smooth_field(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray
     """Smooth random field of mean 0 and SD 1."""
     field = gaussian_filter(rng.standard_normal(shape), CORRELATION_MM / GRID_MM / np.sqrt(2), mode="wrap")
     return (field - field.mean()) / field.std()
-
-
-TADAYYON, ASSUMED = "Tadayyon et al. 2014", ("our choice", "assumed")
-SOURCES = {  # parameter: what it is, where its values are from, and how they were had from there
-    "core_esd_um": ("ESD of the core / µm", f"{TADAYYON}, text", "read"),
-    "core_eac_db": ("EAC of the core / dB", f"{TADAYYON}, figure 3f", "derived"),
-    "heterogeneity_db": ("SD of EAC inside the core / dB", *ASSUMED),
-    "margin_esd_um": ("ESD of the margin / µm", "between core and background", "assumed"),
-    "margin_eac_db": ("EAC of the margin / dB", "between core and background", "assumed"),
-    "background_esd_um": ("ESD of the background / µm", f"{TADAYYON}, text, normal breast", "read"),
-    "background_eac_db": ("EAC of the background / dB", f"{TADAYYON}, figure 3f, normal breast", "derived"),
-    "background": (
-        "attenuation of the background / dB/cm/MHz",
-        "near breast fat, Nasief et al. 2015; spread ours",
-        "assumed",
-    ),
-    "margin": ("attenuation of the margin / dB/cm/MHz", "as the core", "assumed"),
-    "core": ("attenuation of the core / dB/cm/MHz", f"{TADAYYON} assume the same", "assumed"),
-    "plane_esd_um": ("ESD, from plane to plane / µm", *ASSUMED),
-    "plane_eac_db": ("EAC, from plane to plane / dB", *ASSUMED),
-    "field_esd_um": ("ESD, inside a region / µm", *ASSUMED),
-    "field_eac_db": ("EAC, inside margin and background / dB", *ASSUMED),
-    "correlation_mm": ("length of that variation / mm", *ASSUMED),
-    "margin_mm": ("thickness of the margin / mm", "Tadayyon et al. 2017, figure 1", "read"),
-    "edge_mm": ("softness of the borders / mm", *ASSUMED),
-    "spiculated": ("patients with a spiculated outline / %", "Hong et al. 2005, 19 of 141 malignant masses", "derived"),
-    "length_mm": ("length of a spicule / mm", *ASSUMED),
-    "base_mm": ("width of a spicule at its base / mm", *ASSUMED),
-    "number": ("spicules in a plane", *ASSUMED),
-}
-
-
-def parameter_table() -> pd.DataFrame:
-    """What simulated tissue is drawn from: value (mean ± SD, or a range), source, and how it was had from there."""
-    means = {name: (trait.mean, trait.sd) for name, trait in TRAITS.items()} | BACKGROUND
-    means |= {region: (value, value * ATTENUATION_SD) for region, value in ATTENUATION_DB_CM_MHZ.items()}
-    values: dict[str, str | float] = {name: f"{mean:g} ± {sd:g}" for name, (mean, sd) in means.items()}
-    for prefix, spread in (("plane", PLANE_SD), ("field", FIELD_SD)):
-        values |= {f"{prefix}_{name}": f"± {sd:g}" for name, sd in spread.items()}
-    values |= {"correlation_mm": CORRELATION_MM, "margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}
-    values |= {"spiculated": f"{100 * SPICULATED:.0f}"} | {
-        n: f"{low:g} to {high:g}" for n, (low, high) in SPICULES.items()
-    }
-    rows = [(what, str(values[name]), source, mark) for name, (what, source, mark) in SOURCES.items()]
-    return pd.DataFrame(rows, columns=["parameter", "value", "source", "mark"])

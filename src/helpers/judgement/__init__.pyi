@@ -1,10 +1,8 @@
 from . import attribution as attribution
 from . import auc as auc
 from . import calibration as calibration
-from . import chance as chance
 from . import evaluation as evaluation
 from . import pda as pda
-from . import printed as printed
 from . import roc as roc
 from . import survival as survival
 from .auc import auc_bootstrap as auc_bootstrap

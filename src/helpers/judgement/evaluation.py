@@ -4,7 +4,7 @@
 """
 
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,6 @@ from sklearn.metrics import log_loss
 
 from helpers.data.study import MODELS
 from helpers.judgement.auc import Values, auc_difference, auc_interval, two_classes
-
-HEADINGS = {
-    "features": "Features",
-    "input": "Input",
-    "validation_accuracy": "Val. acc (%)",
-    "validation_specificity": "Val. spec (%)",
-    "validation_sensitivity": "Val. sen (%)",
-    "validation_loss": "Val. loss",
-    "test_accuracy": "Test acc (%)",
-    "test_specificity": "Test spec (%)",
-    "test_sensitivity": "Test sen (%)",
-    "test_auc": "Test AUC",
-}
 
 
 class Confusion(NamedTuple):
@@ -211,43 +198,3 @@ def table2(predictions: pd.DataFrame, level: float = 0.95, threshold: float = 0.
             words = dict(zip(("features", "input"), spec.title.split(", "), strict=True))
             table[spec.number] = words | table2_row(rows, level, threshold)
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("model")
-
-
-# --- as text
-
-
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return ``table2(...)`` or ``printed_table2()`` as text in the paper's columns, such as 80 (67-89)."""
-    columns = {heading: [cell(row, name) for _, row in table.iterrows()] for name, heading in HEADINGS.items()}
-    return pd.DataFrame(columns, index=table.index)
-
-
-def cell(row: pd.Series, name: str) -> str:
-    """Return one cell of Table 2 as text: AUC and loss with two decimals, proportions in per cent."""
-    if isinstance(row[name], str):
-        return row[name]
-    scale, form = (1, ".2f") if name.endswith(("auc", "loss")) else (100, ".0f")
-    value = f"{row[name]:.2f}" if scale == 1 else f"{100 * row[name]:.1f}".removesuffix(".0")
-    if f"{name}_half_width" in row:
-        return f"{value} ± {scale * row[f'{name}_half_width']:{form}}"
-    if f"{name}_low" in row:
-        return f"{value} ({scale * row[f'{name}_low']:{form}}–{scale * row[f'{name}_high']:{form}})"
-    return value
-
-
-def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str = "cannot be estimated") -> str:
-    """Return (value, low, high) as text, such as 0.81 (0.65 to 0.92); ``missing`` where the value is NaN."""
-    value, low, high = three
-    return missing if np.isnan(value) else f"{value:{form}} ({low:{form}}{to}{high:{form}})"
-
-
-def mean_in_words(values: ArrayLike, level: float = 0.95) -> str:
-    """Return the mean of one value per patient with its bootstrap interval as text."""
-    return with_interval(bootstrap_mean(values, level))
-
-
-def p_text(p_value: float) -> str:
-    """Return a p-value as text: three decimals, "< 0.001", or "undefined"."""
-    if np.isnan(p_value):
-        return "undefined"
-    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"

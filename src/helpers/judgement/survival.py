@@ -8,12 +8,9 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.statistics import logrank_test, proportional_hazard_test
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-LABELS = ("responders", "non-responders")
-COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito 2008: told apart with any colour vision
 UNDEFINED = (float("nan"), float("nan"))
 CONVERGED = {"precision": 1e-18, "r_precision": 1e-18}  # lifelines' own limits stop 1e-6 short of R's hazard ratio
 
@@ -147,47 +144,9 @@ def kaplan_meier(duration_years: ArrayLike, event: ArrayLike, level: float = 0.9
     ).rename_axis("years")
 
 
-def plot_groups(
-    ax: Axes,
-    duration_years: ArrayLike,
-    event: ArrayLike,
-    group: ArrayLike,
-    level: float = 0.95,
-    labels: tuple[str, str] = LABELS,
-    until_years: float | None = None,
-) -> Axes:
-    """Draw both groups' curves with intervals, ticks where patients leave, and numbers at risk below.
-
-    The time axis ends at ``until_years``, or with the last patient.
-    """
-    duration, event, group = checked(duration_years, event, group)
-    for member, label, colour, style in zip((~group, group), labels, COLOURS, ("-", "--"), strict=True):
-        if member.any():
-            fit = fit_curve(duration[member], event[member], level, f"{label} ({member.sum()})")
-            look = {"color": colour, "linestyle": style, "show_censors": True, "ci_alpha": 0.15}
-            fit.plot_survival_function(ax=ax, censor_styles={"ms": 6, "marker": "|"}, **look)
-    ax.set(ylim=(0, 1.02), xlim=(0, until_years or duration.max()), xlabel="years", ylabel="recurrence-free")
-    ax.legend(loc="lower left", framealpha=0.6)
-    write_at_risk(ax, duration, (~group, group))
-    return ax
-
-
 def at_risk(duration: ArrayLike, years: ArrayLike) -> Int[np.ndarray, " n_years"]:
     """Return how many patients (n_years,) are under observation just before each time."""
     return (np.asarray(duration) >= np.asarray(years)[:, None]).sum(1)
-
-
-def write_at_risk(
-    ax: Axes, duration: Float[np.ndarray, " n"], members: tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
-) -> None:
-    """Write the numbers at risk of each group below the ticks of the time axis, in the group's colour."""
-    below = ax.get_xaxis_transform()
-    years = [year for year in ax.get_xticks() if ax.get_xlim()[0] <= year <= ax.get_xlim()[1]]
-    for row, (member, colour) in enumerate(zip(members, COLOURS, strict=True)):
-        height = -0.30 - 0.09 * row  # fraction of the panel's height
-        for year, count in zip(years, at_risk(duration[member], years), strict=True):
-            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", fontsize=9)
-    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", fontsize=9, style="italic")
 
 
 def events_needed(hazard_ratio: float, share: float, level: float = 0.95, power: float = 0.8) -> float:

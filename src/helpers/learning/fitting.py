@@ -196,19 +196,6 @@ def seed_everything(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
-def milliseconds_per_plane(network: nn.Module, batch: torch.Tensor, n_steps: int = 5) -> float:
-    """Return the time of a forward and backward pass of a batch (B, C, n, n) on the network's device [ms per plane]."""
-    batch = batch.to(next(network.parameters()).device)
-    network.train()
-    for step in range(n_steps + 1):
-        if step == 1:  # the first pass prepares
-            start = time.perf_counter()
-        loss = network(batch).sum()
-        loss.backward()
-        loss.item()  # waits for the device
-    return 1000 * (time.perf_counter() - start) / n_steps / len(batch)
-
-
 def resolve_device(name: str) -> torch.device:
     """Return the device of a name; ``"auto"`` takes cuda, else mps, else cpu.
 

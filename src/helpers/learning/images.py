@@ -195,10 +195,3 @@ def fill_holes(maps: np.ndarray, inside: np.ndarray, default: np.ndarray) -> np.
         values = channel[inside & np.isfinite(channel)]
         channel[~np.isfinite(channel)] = np.median(values) if values.size else fallback
     return filled
-
-
-def hole_fraction(images: ImageSet, region: str = "core_margin") -> np.ndarray:
-    """Return the fraction (N, 4) of the region's pixels where the fit gave nothing physical."""
-    inside = images.mask(region)
-    holes = ~np.isfinite(images.maps) & inside[:, None]
-    return holes.sum((2, 3)) / np.maximum(inside.sum((1, 2)), 1)[:, None]

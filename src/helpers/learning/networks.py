@@ -1,12 +1,11 @@
 """Networks: the backbones, the 256-vector made of their maps, and a patient's prediction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from helpers.learning.attention import ResidualAttentionNetwork, initialise
@@ -156,32 +155,3 @@ class PatientModel:
     def probability(self, vectors: torch.Tensor) -> torch.Tensor:
         """Return one patient's probability, a scalar, from the vectors of all its planes (P, 256)."""
         return self.probability_of_means(vectors.mean(0, keepdim=True))[0]
-
-
-def count_weights(network: nn.Module) -> int:
-    """Return the number of trainable weights."""
-    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-
-
-@torch.no_grad()
-def output_shapes(parts: Iterable[tuple[str, nn.Module]], images: torch.Tensor) -> list[tuple[str, str, str]]:
-    """Return name, output (channels x pixels) and weights of each part that images (B, C, n, n) pass through."""
-    rows = []
-    for name, part in parts:
-        images = part(images)
-        size = " × ".join(str(length) for length in images.shape[1:])
-        rows.append((name, size, f"{count_weights(part):,}"))
-    return rows
-
-
-@torch.no_grad()
-def count_macs(network: nn.Module, images: torch.Tensor) -> int:
-    """Return the multiplications (each with its addition) in all convolutions and fully connected layers.
-
-    ``images`` (1, C, n, n). Torch counts a multiplication and its addition as two operations.
-    """
-    training = network.training
-    with FlopCounterMode(display=False) as counter:
-        network.eval()(images)
-    network.train(training)
-    return counter.get_total_flops() // 2

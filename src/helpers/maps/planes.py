@@ -60,27 +60,6 @@ def summary_of(
     return [{"patient": patient, "plane": index, **row} for row in summarise(mapped.maps, regions, acquired.tissue)]
 
 
-def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
-    """Medians and truth of core, margin and background of a simulated plane, mapped over its whole width.
-
-    One row per region and per attenuation: the true one, and the one that the analysis assumes.
-    Raises ``ValueError`` for a plane whose tissue is not known.
-    """
-    plane, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
-    if tissue is None:
-        raise ValueError(f"{plane.source}: its tissue is not known, expected a simulated plane")
-    core, margin = acquired.regions(choices.margin_mm)
-    grid = window_grid(plane, reference, None, protocol_of(choices))
-    given = {"known": tissue.attenuation_on(plane), "assumed": assumed_attenuation(core | margin, choices)}
-    masks = {"core": core, "margin": margin, "background": ~(core | margin)}
-    rows = []
-    for name, attenuation in given.items():
-        found = map_windows(plane, reference, grid, attenuation)
-        on_grid = {region: centre_mask(mask, plane, found) for region, mask in masks.items()}
-        rows += [{"attenuation": name, **row} for row in summarise(found, on_grid, tissue)]
-    return pd.DataFrame(rows)
-
-
 def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame) -> None:
     """Write the planes of one patient; maps in half precision (0.1 um, 0.02 dB) take half the space."""
     with h5py.File(path, "w") as file:

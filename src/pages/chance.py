@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from helpers.data.study import draw_survival
 from helpers.judgement.auc import delong, interval_of, normal_studies, wins
-from helpers.judgement.printed import N_NON_RESPONDERS, N_RESPONDERS
+from pages.printed import N_NON_RESPONDERS, N_RESPONDERS
 
 
 def coverage(

@@ -1,0 +1,188 @@
+"""Judgement as text and drawings: Table 2, intervals, ROC curves that a reader can move, survival of two groups."""
+
+import json
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from helpers.judgement.auc import auc_interval
+from helpers.judgement.evaluation import bootstrap_mean
+from helpers.judgement.roc import band, operating_point, roc_curve
+from helpers.judgement.survival import at_risk, checked, fit_curve
+
+HEADINGS = {
+    "features": "Features",
+    "input": "Input",
+    "validation_accuracy": "Val. acc (%)",
+    "validation_specificity": "Val. spec (%)",
+    "validation_sensitivity": "Val. sen (%)",
+    "validation_loss": "Val. loss",
+    "test_accuracy": "Test acc (%)",
+    "test_specificity": "Test spec (%)",
+    "test_sensitivity": "Test sen (%)",
+    "test_auc": "Test AUC",
+}
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Return ``table2(...)`` or ``printed_table2()`` as text in the paper's columns, such as 80 (67-89)."""
+    columns = {heading: [cell(row, name) for _, row in table.iterrows()] for name, heading in HEADINGS.items()}
+    return pd.DataFrame(columns, index=table.index)
+
+
+def cell(row: pd.Series, name: str) -> str:
+    """Return one cell of Table 2 as text: AUC and loss with two decimals, proportions in per cent."""
+    if isinstance(row[name], str):
+        return row[name]
+    scale, form = (1, ".2f") if name.endswith(("auc", "loss")) else (100, ".0f")
+    value = f"{row[name]:.2f}" if scale == 1 else f"{100 * row[name]:.1f}".removesuffix(".0")
+    if f"{name}_half_width" in row:
+        return f"{value} ± {scale * row[f'{name}_half_width']:{form}}"
+    if f"{name}_low" in row:
+        return f"{value} ({scale * row[f'{name}_low']:{form}}–{scale * row[f'{name}_high']:{form}})"
+    return value
+
+
+def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str = "cannot be estimated") -> str:
+    """Return (value, low, high) as text, such as 0.81 (0.65 to 0.92); ``missing`` where the value is NaN."""
+    value, low, high = three
+    return missing if np.isnan(value) else f"{value:{form}} ({low:{form}}{to}{high:{form}})"
+
+
+def mean_in_words(values: ArrayLike, level: float = 0.95) -> str:
+    """Return the mean of one value per patient with its bootstrap interval as text."""
+    return with_interval(bootstrap_mean(values, level))
+
+
+def p_text(p_value: float) -> str:
+    """Return a p-value as text: three decimals, "< 0.001", or "undefined"."""
+    if np.isnan(p_value):
+        return "undefined"
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
+TEMPLATE = files(__package__) / "roc.html"
+
+
+def draw_roc(
+    ax: Axes,
+    positive: ArrayLike,
+    score: ArrayLike,
+    colour: str,
+    name: str,
+    level: float = 0.95,
+    threshold: float = 0.5,
+    with_band: bool = False,
+) -> None:
+    """Draw one ROC curve with its operating point; the label carries AUC and interval."""
+    x, y, _ = roc_curve(positive, score)
+    auc, low, high = auc_interval(positive, score, level)
+    ax.plot(x, y, color=colour, label=f"{name}: AUC {auc:.2f} ({low:.2f}–{high:.2f})")
+    ax.plot(*operating_point(positive, score, threshold), "o", color=colour, ms=8, clip_on=False)
+    if with_band:
+        grid, lower, upper = band(positive, score, level)
+        ax.fill_between(grid, lower, upper, step="post", color=colour, alpha=0.15, lw=0)
+
+
+def interactive(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    threshold: float = 0.5,
+    level: float = 0.95,
+    name: str = "roc",
+    whose: str = "simulated test patients",
+) -> str:
+    """Return HTML with one slider for the threshold: confusion matrix, rates and the point on the curve follow.
+
+    ``curves`` maps the title of a model to (positive (n,), probability (n,)). The HTML stands alone: data, drawing
+    and a few lines of JavaScript are inside. ``name`` tells two of them on one page apart.
+    ``#name=0.3`` at the end of the page's address opens it at that threshold.
+
+    Raises ``ValueError`` for no curve at all, and what ``auc.auc_interval`` raises for unusable scores.
+    """
+    if not curves:
+        raise ValueError("curves is empty: expected at least one model with (positive, probability)")
+    data = {
+        "curves": [curve_data(title, *two, level) for title, two in curves.items()],
+        "threshold": threshold,
+        "z": float(norm.ppf((1 + level) / 2)),
+    }
+    parts = {
+        "NAME": name,
+        "WHOSE": escape(whose.capitalize()),
+        "DATA": json.dumps(data, ensure_ascii=True).replace("<", "\\u003c"),
+    }
+    page = TEMPLATE.read_text(encoding="utf-8")
+    for word, text in parts.items():
+        page = page.replace(f"%{word}%", text)
+    return page
+
+
+def curve_data(title: str, positive: ArrayLike, score: ArrayLike, level: float) -> dict[str, Any]:
+    """Return what the page needs of one model: scores, classes, the curve, its band, and the AUC."""
+    x, y, _ = roc_curve(positive, score)
+    grid, low, high = band(positive, score, level)
+    return {
+        "title": title,
+        "positive": [int(flag) for flag in np.asarray(positive)],
+        "score": [float(value) for value in np.asarray(score)],
+        "curve": np.column_stack([x, y]).tolist(),
+        "band": np.round(np.concatenate([stairs(grid, low), stairs(grid, high)[::-1]]), 4).tolist(),
+        "auc": auc_interval(positive, score, level),
+    }
+
+
+def stairs(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, "corners 2"]:
+    """Return corners (2 n - 1, 2) of a curve that keeps each y until the next x."""
+    return np.column_stack([np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]])
+
+
+LABELS = ("responders", "non-responders")
+
+
+COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito 2008: told apart with any colour vision
+
+
+def plot_groups(
+    ax: Axes,
+    duration_years: ArrayLike,
+    event: ArrayLike,
+    group: ArrayLike,
+    level: float = 0.95,
+    labels: tuple[str, str] = LABELS,
+    until_years: float | None = None,
+) -> Axes:
+    """Draw both groups' curves with intervals, ticks where patients leave, and numbers at risk below.
+
+    The time axis ends at ``until_years``, or with the last patient.
+    """
+    duration, event, group = checked(duration_years, event, group)
+    for member, label, colour, style in zip((~group, group), labels, COLOURS, ("-", "--"), strict=True):
+        if member.any():
+            fit = fit_curve(duration[member], event[member], level, f"{label} ({member.sum()})")
+            look = {"color": colour, "linestyle": style, "show_censors": True, "ci_alpha": 0.15}
+            fit.plot_survival_function(ax=ax, censor_styles={"ms": 6, "marker": "|"}, **look)
+    ax.set(ylim=(0, 1.02), xlim=(0, until_years or duration.max()), xlabel="years", ylabel="recurrence-free")
+    ax.legend(loc="lower left", framealpha=0.6)
+    write_at_risk(ax, duration, (~group, group))
+    return ax
+
+
+def write_at_risk(
+    ax: Axes, duration: Float[np.ndarray, " n"], members: tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
+) -> None:
+    """Write the numbers at risk of each group below the ticks of the time axis, in the group's colour."""
+    below = ax.get_xaxis_transform()
+    years = [year for year in ax.get_xticks() if ax.get_xlim()[0] <= year <= ax.get_xlim()[1]]
+    for row, (member, colour) in enumerate(zip(members, COLOURS, strict=True)):
+        height = -0.30 - 0.09 * row  # fraction of the panel's height
+        for year, count in zip(years, at_risk(duration[member], years), strict=True):
+            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", fontsize=9)
+    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", fontsize=9, style="italic")

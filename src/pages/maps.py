@@ -1,0 +1,40 @@
+"""Maps and images checked: medians against the truth with known and assumed attenuation, and holes."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.data.acquisition import Acquisition
+from helpers.learning.images import ImageSet
+from helpers.maps.grid import window_grid
+from helpers.maps.parametric import centre_mask, map_windows
+from helpers.maps.planes import assumed_attenuation, protocol_of
+from helpers.maps.recovery import summarise
+from helpers.settings import Maps
+
+
+def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
+    """Medians and truth of core, margin and background of a simulated plane, mapped over its whole width.
+
+    One row per region and per attenuation: the true one, and the one that the analysis assumes.
+    Raises ``ValueError`` for a plane whose tissue is not known.
+    """
+    plane, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
+    if tissue is None:
+        raise ValueError(f"{plane.source}: its tissue is not known, expected a simulated plane")
+    core, margin = acquired.regions(choices.margin_mm)
+    grid = window_grid(plane, reference, None, protocol_of(choices))
+    given = {"known": tissue.attenuation_on(plane), "assumed": assumed_attenuation(core | margin, choices)}
+    masks = {"core": core, "margin": margin, "background": ~(core | margin)}
+    rows = []
+    for name, attenuation in given.items():
+        found = map_windows(plane, reference, grid, attenuation)
+        on_grid = {region: centre_mask(mask, plane, found) for region, mask in masks.items()}
+        rows += [{"attenuation": name, **row} for row in summarise(found, on_grid, tissue)]
+    return pd.DataFrame(rows)
+
+
+def hole_fraction(images: ImageSet, region: str = "core_margin") -> np.ndarray:
+    """Return the fraction (N, 4) of the region's pixels where the fit gave nothing physical."""
+    inside = images.mask(region)
+    holes = ~np.isfinite(images.maps) & inside[:, None]
+    return holes.sum((2, 3)) / np.maximum(inside.sum((1, 2)), 1)[:, None]

@@ -1,0 +1,79 @@
+"""One patient's central plane explained, and drawn as in the paper's Figure 2."""
+
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from matplotlib.figure import Figure
+
+from helpers.judgement.pda import Predict, TumourModel, plane_predictor, prediction_difference
+from helpers.learning.images import ImageSet, Scaling, scale
+from helpers.maps.parametric import FOUR, LABELS, NAMES
+from helpers.maps.planes import MappedPlane
+from pages import figures
+
+
+class CentralPlane(NamedTuple):
+    """A patient's scaled planes (P, 4, n, n), of which only the central one is changed."""
+
+    planes: np.ndarray
+    place: int  # of the central plane among the patient's
+    image: int  # of the central plane among all images
+
+
+def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str) -> CentralPlane:
+    """Return a patient's planes as the networks see them, and which one is central: of an even number the later."""
+    own = np.flatnonzero(images.patient == patient)
+    place = len(own) // 2
+    return CentralPlane(scale(images.select(own), scaling, region), place, int(own[place]))
+
+
+def central_predictor(model: TumourModel, central: CentralPlane) -> tuple[Predict, Float[torch.Tensor, "C n n"]]:
+    """Return ``predict`` for the central plane, see ``beside``, and that plane on the model's device."""
+    image = torch.from_numpy(central.planes[central.place]).to(model.device)
+    return plane_predictor(model, central.planes, central.place), image
+
+
+def explain_central(
+    model: TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 128
+) -> Float32[np.ndarray, "C n n"]:
+    """Return the prediction differences of a patient's central plane."""
+    return prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
+
+
+def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
+    """Return the masks of core and margin of one plane."""
+    return np.stack([images.core[index], images.region[index] & ~images.core[index]])
+
+
+def draw_explained(
+    mapped: MappedPlane,
+    difference: Float[np.ndarray, "4 n n"],
+    region: Bool[np.ndarray, "n n"],
+    extent_mm: tuple[float, float, float, float],
+    title: str,
+) -> Figure:
+    """Draw a plane as in the paper's Figure 2: B-mode, then each parametric overlay beside its prediction differences.
+
+    ``mapped`` has its B-mode; ``difference`` is shown inside ``region``, in percentage points on one scale.
+    Raises ``ValueError`` for a plane without B-mode.
+    """
+    if mapped.b_mode_db is None or mapped.b_mode_extent_mm is None:
+        raise ValueError("mapped has no B-mode: expected map_plane(..., with_b_mode=True)")
+    inside = mapped.core | mapped.margin
+    limits = 0.0, float(100 * difference.max() + 1e-9)
+    figure, axes = plt.subplots(5, 2, figsize=(10, 17))
+    for ax in axes[0]:
+        figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
+        figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
+    for (left, right), field, one in zip(axes[1:], FOUR, difference, strict=True):
+        figures.show_overlay(left, mapped, np.where(inside, getattr(mapped.maps, field), np.nan), LABELS[field])
+        points, label = np.where(region, 100 * one, np.nan), f"|Δp|, {NAMES[field]} / %"
+        figures.show_overlay(right, mapped, points, label, extent_mm, "magma", limits)
+    across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
+    for ax in axes.flat[1:]:
+        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
+    figure.suptitle(title)
+    return figure
