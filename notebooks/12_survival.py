@@ -43,6 +43,7 @@ from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import survival
 from helpers.settings import load_settings
+from pages import chance
 from pages.figures import use_book_style
 from pages.judgement import p_text, plot_groups, with_interval
 from pages.printed import printed
@@ -281,7 +282,7 @@ n_events = int(follow_up.recurrence.sum())
 share = float((~follow_up.responder).mean())
 ratios = np.linspace(1.2, 6, 200)
 needed = np.array(
-    [survival.events_needed(theta, share, level) for theta in ratios]
+    [chance.events_needed(theta, share, level) for theta in ratios]
 )
 found = ratios[needed <= n_events]
 
@@ -298,7 +299,7 @@ Markdown(
     f"The test set has **{n_events} recurrences** in {len(follow_up)} "
     f"{whose.lower()} patients, {share:.0%} of whom are non-responders. With a "
     f"power of 80 % it finds {detectable}. A hazard ratio of 2 needs "
-    f"{survival.events_needed(2, share, level):.0f} recurrences. The whole "
+    f"{chance.events_needed(2, share, level):.0f} recurrences. The whole "
     f"cohort has {int(patients.recurrence.sum())}; its hazard ratio is {ratio}."
 )
 

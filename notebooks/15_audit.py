@@ -38,7 +38,7 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
-from helpers.judgement import auc, evaluation, survival
+from helpers.judgement import auc, evaluation
 from pages import chance, printed
 from pages.figures import use_book_style
 from trust import audit
@@ -364,7 +364,7 @@ for n in (10, 15, 20, 25, 30, 40, 60):
         for p in p_values.values()
     }
     for ratio in (1.5, 2, 3):
-        power = survival.power(ratio, 0.2, n)
+        power = chance.power(ratio, 0.2, n)
         rows[n][f"power at ratio {ratio:g}"] = power
 table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("recurrences")
 Markdown(table.to_markdown(floatfmt=".2f"))
@@ -452,7 +452,7 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# n_events = survival.events_needed(2.2, 0.2)
+# n_events = chance.events_needed(2.2, 0.2)
 # n_events, 3 * n_events
 # ```
 # ````

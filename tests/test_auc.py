@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from helpers.judgement import auc
+from pages import chance
 
 
 # a <- roc(y, s, direction="<"); ci.auc(a); ci.auc(a, conf.level=0.8); ci.auc(roc(y, s2, direction="<"))
@@ -159,7 +160,7 @@ def test_there_is_no_auc_of_one_class():
 
 @pytest.mark.parametrize("study_by_study", [False, True])
 def test_simulated_studies_have_the_aucs_and_the_correlation_they_were_given(study_by_study):
-    positive, negative = auc.normal_studies([0.6, 0.9], 3, 5, 20_000, 0.5, study_by_study=study_by_study)
+    positive, negative = chance.normal_studies([0.6, 0.9], 3, 5, 20_000, 0.5, study_by_study=study_by_study)
     assert (positive.shape, negative.shape) == ((2, 20_000, 3), (2, 20_000, 5))
     assert auc.wins(positive, negative).mean((1, 2, 3)) == pytest.approx([0.6, 0.9], abs=0.01)
     for part in (positive, negative):
@@ -170,7 +171,7 @@ def test_simulated_studies_have_the_aucs_and_the_correlation_they_were_given(stu
 
 def test_studies_drawn_study_by_study_against_a_plain_loop():
     generator, mixing = np.random.default_rng(7), np.linalg.cholesky([[1, 0.6], [0.6, 1]])
-    positive, negative = auc.normal_studies([0.5, 0.5], 4, 6, 3, 0.6, seed=7, study_by_study=True)
+    positive, negative = chance.normal_studies([0.5, 0.5], 4, 6, 3, 0.6, seed=7, study_by_study=True)
     for study in range(3):
         for found, n in ((positive, 4), (negative, 6)):
             np.testing.assert_allclose(found[:, study], mixing @ generator.standard_normal((n, 2)).T, atol=1e-12)

@@ -5,7 +5,6 @@ import pytest
 from lifelines.statistics import logrank_test
 from scipy.stats import binomtest, norm
 
-from helpers.judgement import survival
 from pages import chance
 
 
@@ -28,7 +27,7 @@ def test_log_rank_of_no_difference_is_significant_in_5_of_100_studies():
 def test_simulated_studies_agree_with_schoenfeld():
     events, by_truth, by_calls = chance.log_rank_studies(n_studies=2000)
     assert np.array_equal(by_truth, by_calls)  # all calls right
-    assert np.mean(by_truth < 0.05) == pytest.approx(survival.power(1 / 0.45, 0.2, events.mean()), abs=0.08)
+    assert np.mean(by_truth < 0.05) == pytest.approx(chance.power(1 / 0.45, 0.2, events.mean()), abs=0.08)
     wrong = chance.log_rank_studies(kept=20, found=5, n_studies=2000)[2]  # calls of a coin
     assert np.nanmean(wrong < 0.05) < 0.1
 
@@ -50,7 +49,7 @@ def test_interval_of_the_printed_kind_covers_too_seldom():
 
 def test_ratio_behind_a_p_value_turns_power_round():
     """A true ratio at the very p-value of 5 % is found in half of the studies."""
-    assert survival.power(chance.ratio_behind(0.05, 20, 0.2), 0.2, 20) == pytest.approx(0.5, abs=1e-9)
+    assert chance.power(chance.ratio_behind(0.05, 20, 0.2), 0.2, 20) == pytest.approx(0.5, abs=1e-9)
 
 
 @pytest.mark.parametrize("more", [0, 1, 3, 4])

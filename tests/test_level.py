@@ -146,6 +146,6 @@ def test_power_is_that_of_the_level():
     strict, lenient = (chance.auc_power(0.7, 0.8, 0.5, n_studies=300, level=level) for level in (0.99, 0.5))
     assert strict < lenient
     for level in (0.5, 0.99):
-        found = survival.power(2.0, 0.2, survival.events_needed(2.0, 0.2, level), level)
+        found = chance.power(2.0, 0.2, chance.events_needed(2.0, 0.2, level), level)
         assert found == pytest.approx(0.8, abs=1e-3)
-        assert survival.power(1.0, 0.2, 50, level) == pytest.approx((1 - level) / 2, abs=1e-9)
+        assert chance.power(1.0, 0.2, 50, level) == pytest.approx((1 - level) / 2, abs=1e-9)

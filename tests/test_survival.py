@@ -6,6 +6,7 @@ import pytest
 from lifelines.datasets import load_leukemia, load_rossi
 
 from helpers.judgement import survival
+from pages import chance
 from pages.judgement import plot_groups
 
 
@@ -173,10 +174,10 @@ def test_plot_with_one_group_only():
 
 def test_events_needed_by_hand():
     """(1.960 + 0.842)^2 / (0.25 (ln 2)^2) = 65.3: hazard ratio 2, equal groups, 5 % two-sided, power 80 %."""
-    assert survival.events_needed(2.0, 0.5) == pytest.approx(65.3, abs=0.1)
-    assert survival.events_needed(2.0, 0.2) == pytest.approx(65.3 * 0.25 / 0.16, abs=0.2)
+    assert chance.events_needed(2.0, 0.5) == pytest.approx(65.3, abs=0.1)
+    assert chance.events_needed(2.0, 0.2) == pytest.approx(65.3 * 0.25 / 0.16, abs=0.2)
 
 
 def test_power_turns_the_number_of_events_round():
-    assert survival.power(2.0, 0.2, survival.events_needed(2.0, 0.2)) == pytest.approx(0.8, abs=1e-3)
-    assert survival.power(1.0, 0.2, 50) == pytest.approx(0.025, abs=1e-9)  # one of the two tails
+    assert chance.power(2.0, 0.2, chance.events_needed(2.0, 0.2)) == pytest.approx(0.8, abs=1e-3)
+    assert chance.power(1.0, 0.2, 50) == pytest.approx(0.025, abs=1e-9)  # one of the two tails

@@ -8,8 +8,36 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import norm
 
 from helpers.data.study import draw_survival
-from helpers.judgement.auc import delong, interval_of, normal_studies, wins
+from helpers.judgement.auc import delong, interval_of, wins
 from pages.printed import N_NON_RESPONDERS, N_RESPONDERS
+
+
+def normal_studies(
+    true_auc: Sequence[float],
+    n_positive: int,
+    n_negative: int,
+    n_studies: int,
+    correlation: float = 0.0,
+    seed: int | np.random.Generator = 0,
+    study_by_study: bool = False,
+) -> tuple[Float[np.ndarray, "models n_studies n_pos"], Float[np.ndarray, "models n_studies n_neg"]]:
+    """Return scores of positives and negatives in simulated studies of models with these AUCs, on the same patients.
+
+    Scores are normal with SD 1, the classes sqrt(2) probit(AUC) apart (binormal model, Pepe 2003, section 4.3);
+    ``correlation`` is that of any two models' scores within a class. ``study_by_study`` takes the random numbers
+    study by study and patient by patient, else class by class and model by model.
+    """
+    generator, sizes, n_models = np.random.default_rng(seed), (n_positive, n_negative), len(true_auc)
+    if study_by_study:
+        drawn = generator.standard_normal((n_studies, sum(sizes), n_models))
+        standard = np.split(np.moveaxis(drawn, -1, 0), [n_positive], axis=-1)
+    else:
+        standard = [generator.standard_normal((n_models, n_studies, n)) for n in sizes]
+    alike = np.full((n_models, n_models), correlation)
+    np.fill_diagonal(alike, 1.0)
+    positive, negative = (np.einsum("ij,jsn->isn", np.linalg.cholesky(alike), scores) for scores in standard)
+    shift = np.sqrt(2) * norm.ppf(np.asarray(true_auc))
+    return positive + shift[:, None, None], negative
 
 
 def coverage(
@@ -46,7 +74,7 @@ def found_aucs(
     seed: int | np.random.Generator = 0,
     study_by_study: bool = False,
 ) -> Float[np.ndarray, "n_studies models"]:
-    """Return the AUCs found by simulated studies of models with these true AUCs; see ``auc.normal_studies``."""
+    """Return the AUCs found by simulated studies of models with these true AUCs; see ``normal_studies``."""
     scores = normal_studies(true_auc, n_positive, n_negative, n_studies, correlation, seed, study_by_study)
     by_study = zip(*(np.swapaxes(part, 0, 1) for part in scores), strict=True)  # all wins at once fill gigabytes
     return np.array([wins(positive, negative).mean((-2, -1)) for positive, negative in by_study])
@@ -78,6 +106,21 @@ def auc_power(
     won = wins(*scores)
     difference, variance = delong(won[1] - won[0])
     return float(np.mean(np.abs(difference) > norm.ppf((1 + level) / 2) * np.sqrt(variance)))
+
+
+def events_needed(hazard_ratio: float, share: float, level: float = 0.95, power: float = 0.8) -> float:
+    """Return the events a two-sided log-rank test needs to find ``hazard_ratio`` (Schoenfeld 1981).
+
+    ``share`` is the fraction of patients in one of the two groups.
+    """
+    z = norm.ppf((1 + level) / 2) + norm.ppf(power)
+    return float(z**2 / (share * (1 - share) * np.log(hazard_ratio) ** 2))
+
+
+def power(hazard_ratio: float, share: float, n_events: float | int, level: float = 0.95) -> float:
+    """Return the power of a two-sided log-rank test with ``n_events`` events (Schoenfeld 1981)."""
+    shift = np.sqrt(n_events * share * (1 - share)) * abs(np.log(hazard_ratio))
+    return float(norm.cdf(shift - norm.ppf((1 + level) / 2)))
 
 
 def ratio_behind(p_value: float, n_events: float | int, share: float) -> float:

@@ -3,8 +3,6 @@
 >>> auc, low, high = auc_interval([True, True, False, False], [0.9, 0.4, 0.5, 0.1])
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
@@ -141,31 +139,3 @@ def auc_difference(
     error, z = np.sqrt(variance), norm.ppf((1 + level) / 2)
     p_value = 2 * norm.sf(abs(difference) / error) if error > 0 else np.nan
     return float(difference), float(difference - z * error), float(difference + z * error), float(p_value)
-
-
-def normal_studies(
-    true_auc: Sequence[float],
-    n_positive: int,
-    n_negative: int,
-    n_studies: int,
-    correlation: float = 0.0,
-    seed: int | np.random.Generator = 0,
-    study_by_study: bool = False,
-) -> tuple[Float[np.ndarray, "models n_studies n_pos"], Float[np.ndarray, "models n_studies n_neg"]]:
-    """Return scores of positives and negatives in simulated studies of models with these AUCs, on the same patients.
-
-    Scores are normal with SD 1, the classes sqrt(2) probit(AUC) apart (binormal model, Pepe 2003, section 4.3);
-    ``correlation`` is that of any two models' scores within a class. ``study_by_study`` takes the random numbers
-    study by study and patient by patient, else class by class and model by model.
-    """
-    generator, sizes, n_models = np.random.default_rng(seed), (n_positive, n_negative), len(true_auc)
-    if study_by_study:
-        drawn = generator.standard_normal((n_studies, sum(sizes), n_models))
-        standard = np.split(np.moveaxis(drawn, -1, 0), [n_positive], axis=-1)
-    else:
-        standard = [generator.standard_normal((n_models, n_studies, n)) for n in sizes]
-    alike = np.full((n_models, n_models), correlation)
-    np.fill_diagonal(alike, 1.0)
-    positive, negative = (np.einsum("ij,jsn->isn", np.linalg.cholesky(alike), scores) for scores in standard)
-    shift = np.sqrt(2) * norm.ppf(np.asarray(true_auc))
-    return positive + shift[:, None, None], negative

@@ -147,18 +147,3 @@ def kaplan_meier(duration_years: ArrayLike, event: ArrayLike, level: float = 0.9
 def at_risk(duration: ArrayLike, years: ArrayLike) -> Int[np.ndarray, " n_years"]:
     """Return how many patients (n_years,) are under observation just before each time."""
     return (np.asarray(duration) >= np.asarray(years)[:, None]).sum(1)
-
-
-def events_needed(hazard_ratio: float, share: float, level: float = 0.95, power: float = 0.8) -> float:
-    """Return the events a two-sided log-rank test needs to find ``hazard_ratio`` (Schoenfeld 1981).
-
-    ``share`` is the fraction of patients in one of the two groups.
-    """
-    z = norm.ppf((1 + level) / 2) + norm.ppf(power)
-    return float(z**2 / (share * (1 - share) * np.log(hazard_ratio) ** 2))
-
-
-def power(hazard_ratio: float, share: float, n_events: float | int, level: float = 0.95) -> float:
-    """Return the power of a two-sided log-rank test with ``n_events`` events (Schoenfeld 1981)."""
-    shift = np.sqrt(n_events * share * (1 - share)) * abs(np.log(hazard_ratio))
-    return float(norm.cdf(shift - norm.ppf((1 + level) / 2)))
