@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, bootstrap, norm, t
+from scipy.stats import binomtest, norm, t
 from sklearn.metrics import log_loss
 
 from helpers.data.study import MODELS
-from helpers.judgement.auc import Values, auc_difference, auc_interval, two_classes
+from helpers.judgement.auc import Values, auc_difference, auc_interval, drawn_anew, two_classes
 
 
 class Confusion(NamedTuple):
@@ -106,15 +106,7 @@ def bootstrap_mean(
     array = array[np.isfinite(array)]
     if len(array) < 2:
         return (float(array.mean()) if len(array) else np.nan, np.nan, np.nan)
-    ends = bootstrap(
-        (array,),
-        np.mean,
-        confidence_level=level,
-        n_resamples=n_resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(array.mean()), float(ends.low), float(ends.high)
+    return float(array.mean()), *drawn_anew((array,), np.mean, level, n_resamples, seed)
 
 
 # --- two models on the same patients

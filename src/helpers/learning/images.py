@@ -28,18 +28,13 @@ class ImageSet:
     extent_mm: np.ndarray  # (N, 4) left, right, bottom, top
 
     def __post_init__(self) -> None:
-        planes, image = (len(self.maps),), (self.maps.shape[-1],) * 2
-        masks = {"core": planes + image, "region": planes + image}
-        shapes = {
-            "maps": (*planes, len(CHANNELS), *image),
-            "patient": planes,
-            "plane": planes,
-            "extent_mm": (*planes, 4),
-        }
-        shapes |= masks
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"images: {name} has shape {getattr(self, name).shape}, expected {shape}")
+        n_planes, n = len(self.maps), self.maps.shape[-1]
+        mask = n_planes, n, n
+        shapes = (n_planes, len(CHANNELS), n, n), mask, mask, (n_planes,), (n_planes,), (n_planes, 4)
+        for field, expected in zip(fields(self), shapes, strict=True):
+            found = getattr(self, field.name).shape
+            if found != expected:
+                raise ValueError(f"images: {field.name} has shape {found}, expected {expected}")
 
     @cached_property
     def digest(self) -> str:

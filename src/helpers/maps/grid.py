@@ -91,16 +91,10 @@ def window_grid(
 def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray | None) -> None:
     """Raise ``ValueError`` for a phantom scanned differently and for a region of another shape, or an empty one."""
     phantom = reference.planes[0]
-    if phantom.sampling_rate_hz != plane.sampling_rate_hz:
-        raise ValueError(
-            f"{phantom.source}: sampling_rate_hz = {phantom.sampling_rate_hz:g}, expected the sample's "
-            f"{plane.sampling_rate_hz:g} ({plane.source})"
-        )
-    if None not in (phantom.focus_mm, plane.focus_mm) and phantom.focus_mm != plane.focus_mm:
-        raise ValueError(
-            f"{phantom.source}: focus_mm = {phantom.focus_mm:g}, expected the sample's {plane.focus_mm:g} "
-            f"({plane.source})"
-        )
+    for name in ("sampling_rate_hz", "focus_mm"):
+        theirs, ours = getattr(phantom, name), getattr(plane, name)
+        if None not in (theirs, ours) and theirs != ours:
+            raise ValueError(f"{phantom.source}: {name} = {theirs:g}, expected the sample's {ours:g} ({plane.source})")
     if phantom.samples.shape[0] < plane.samples.shape[0]:
         raise ValueError(
             f"{phantom.source}: {phantom.samples.shape[0]} samples deep, expected at least the sample's "
