@@ -38,13 +38,6 @@ def whole_band(band_mhz: list[float]) -> list[float]:
     return band_mhz
 
 
-def multiple_of_stride(image_px: int) -> int:
-    """Return an edge that the networks can halve five times."""
-    if image_px < STRIDE or image_px % STRIDE:
-        raise ValueError("the networks halve an image five times; take a multiple of 32")
-    return image_px
-
-
 def known_device(device: str) -> str:
     """Return the name of a device that torch knows; whether it is here is asked when it is used."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
@@ -100,7 +93,7 @@ class Maps(Section):
 class Images(Section):
     """How maps become square images."""
 
-    image_px: Annotated[int, AfterValidator(multiple_of_stride)]
+    image_px: Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)]
     field_of_view_mm: Length
 
 
