@@ -55,10 +55,7 @@ from helpers.learning.attention import (
     ResidualAttentionNetwork,
     Unit,
 )
-from helpers.learning.fitting import (
-    reproducible,
-    resolve_device,
-)
+from helpers.learning.fitting import reproducible, resolve_device
 from helpers.learning.images import fit_scaling, scale
 from helpers.learning.networks import (
     ResNet,
