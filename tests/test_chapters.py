@@ -230,3 +230,23 @@ def test_the_lock_lives_as_long_as_what_was_started_under_it(project):
     child.wait()
     with command_line.only_build():
         pass
+
+
+def test_a_build_is_current_until_a_source_a_parameter_or_a_page_is_another(project):
+    (project / "Snakefile").touch()
+    (project / "_config.yml").touch()
+    run_ = chapters.resolve("smoke")
+    state = command_line.state_of(run_)
+    assert not command_line.is_built(run_, state)
+    for path in ("_build/html/index.html", "_build/built", f"{run_}/chapters/01_tiny.ipynb"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(state)
+    for door in ("maps", "images", "models"):
+        assert not command_line.is_built(run_, state)
+        (run_ / "stages").mkdir(exist_ok=True)
+        (run_ / "stages" / f"{door}.json").touch()
+    assert command_line.is_built(run_, state)
+    write_chapter(project, "print('other')")
+    assert command_line.state_of(run_) != state
+    other = chapters.resolve("smoke", "seed=9")
+    assert command_line.state_of(other).split()[0] != state.split()[0]
