@@ -75,9 +75,18 @@ def row(record: dict) -> list[str]:
 
 
 def beforehand(folder: Path) -> list[list[str]]:
-    """Return one row per committed file of results: name, when it was finished, commit, device."""
-    found = [(path.name, json.loads(path.read_text())["provenance"]) for path in sorted(folder.glob("*.json"))]
-    return [[f"`{name}`", of["finished"], f"`{of['commit']}`", of["device"]] for name, of in found]
+    """Return one row per committed file of results: name, when it was finished, commits and devices of its runs."""
+    return [row_of_results(path.name, json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+
+
+def row_of_results(name: str, found: dict) -> list[str]:
+    """Return name, when the file was finished, and the commits and devices of its runs, or of all at once."""
+    head, runs = found["provenance"], found.get("runs", [])
+    commits, devices = (
+        sorted({run[what] for run in runs if what in run} or {head.get(what, "unknown")})
+        for what in ("commit", "device")
+    )
+    return [f"`{name}`", head["finished"], ", ".join(f"`{commit}`" for commit in commits), "; ".join(devices)]
 
 
 def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:

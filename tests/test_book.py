@@ -148,6 +148,9 @@ def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
     assert "| `search_storage` | (empty) |" in page
     finished = json.loads((ROOT / "results" / "experiment.json").read_text())["provenance"]["finished"]
     assert f"| `experiment.json` | {finished} |" in page
+    runs = [{"commit": "b", "device": "a card"}, {"commit": "a", "device": "a card"}]
+    told = provenance.row_of_results("new.json", {"provenance": {"finished": "today"}, "runs": runs})
+    assert told == ["`new.json`", "today", "`a`, `b`", "a card"]
     assert "recorded in `my/cohort`" in provenance.whose({"cohort": "my/cohort"})
 
 

@@ -268,6 +268,7 @@ def test_a_model_tells_what_it_is_and_where_it_was_made(trained):
     card = json.loads((trained / "model.json").read_text())
     assert (card["number"], card["title"]) == (4, "RAN, core + margin")
     assert "CPU cores" in card["device"]
+    assert {"commit", "key", "processor", "python", "time", "torch"} <= set(card)
 
 
 def test_four_models_in_two_processes_equal_one_trained_here(trained, tmp_path):

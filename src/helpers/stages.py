@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from helpers.learning.images import ImageSet
     from helpers.learning.training import StudyResults
 
-Record = pd.Series | pd.DataFrame  # what a patient's echoes follow from: tissue, or lines of planes.csv
+Record: TypeAlias = pd.Series | pd.DataFrame  # what a patient's echoes follow from: tissue, or lines of planes.csv
 SIMULATED = ("helpers.data.simulation", "helpers.maps.planes")  # the code that makes a simulated patient's maps
 RECORDED = ("helpers.data.acquisition", "helpers.maps.planes")
 HERE = ("helpers.stages",)

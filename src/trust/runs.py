@@ -18,6 +18,7 @@ from helpers.provenance import circumstances
 from helpers.settings import Settings, load_settings, parse_changes
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
+TOLD = ("model", "seed", "key", "commit", "time", "device", "processor", "python", "torch", "seconds")  # of a run
 DIGITS = 4  # of probabilities and losses
 RUN_COLUMNS = ("model", "seed", "seconds", "device", "torch", "probability", "curves")
 
@@ -30,7 +31,7 @@ class SavedResults:
 
     predictions: pd.DataFrame  # patient, model, split, responder, probability of a NON-responder, seed
     curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc, seed
-    runs: pd.DataFrame  # model, seed, seconds, device, torch
+    runs: pd.DataFrame  # TOLD, a row per model and seed
     provenance: dict[str, Any]
 
 
@@ -51,7 +52,7 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
     return SavedResults(
         predictions=pd.concat([of_seed.predictions for of_seed in collected.values()], ignore_index=True),
         curves=pd.concat([of_seed.curves.assign(seed=seed) for seed, of_seed in collected.items()], ignore_index=True),
-        runs=pd.DataFrame(cards)[["model", "seed", "seconds", "device", "torch"]],
+        runs=pd.DataFrame(cards)[list(TOLD)],
         provenance=provenance(settings),
     )
 

@@ -19,6 +19,7 @@ from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, repro
 from helpers.learning.images import ImageSet, Scaling, fit_scaling, scale
 from helpers.learning.networks import FeatureNetwork, PatientModel, PredictiveNetwork, build_feature_network
 from helpers.parallel import in_processes
+from helpers.provenance import circumstances
 from helpers.settings import Settings, build
 
 
@@ -232,7 +233,7 @@ def save_model(
     """Write weights, predictions and curves, then ``model.json``, which marks the model as finished."""
     seconds = round(sum(row["seconds"] for row in curves), 2)
     made = {"seconds": seconds, "device": device_name(model.device), "torch": torch.__version__}
-    card = {"model": slug, **asdict(MODELS[slug]), **made, "key": key, "settings": settings.flat()}
+    card = {"model": slug, **asdict(MODELS[slug]), **circumstances(), **made, "key": key, "settings": settings.flat()}
     told = predictions.assign(model=slug, seed=settings.training.seed)[PREDICTIONS]
     losses = pd.DataFrame(curves).assign(model=slug)[CURVES]
     (folder / "model.json").unlink(missing_ok=True)  # of an earlier model: it vouches for all files
