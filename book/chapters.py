@@ -109,10 +109,12 @@ def code_digest(chapter: Path) -> str:
 
 
 def is_current(chapter: Path, executed: Path) -> bool:
-    """Tell whether an executed notebook holds the outputs of the chapter's code as it is now."""
-    if not executed.exists():
+    """Tell whether an executed notebook is whole and holds the outputs of the chapter's code as it is now."""
+    try:
+        told = json.loads(executed.read_text())
+    except (FileNotFoundError, ValueError):
         return False
-    return json.loads(executed.read_text())["metadata"]["run"]["code"] == code_digest(chapter)
+    return told["metadata"].get("run", {}).get("code") == code_digest(chapter)
 
 
 def with_outputs(chapter: Path, executed: Path) -> Any:

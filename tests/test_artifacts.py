@@ -107,6 +107,15 @@ def test_what_killed_processes_left_is_swept_and_what_is_being_written_is_not(tm
     assert [path.name for path in tmp_path.rglob("*.h5")] == ["P002.h5"]
 
 
+def test_damaged_notes_of_digests_stop_nothing(tmp_path):
+    notes = tmp_path / "digests.json"
+    store_digests(notes)
+    notes.write_text("{")
+    recall_digests(notes)
+    store_digests(notes)
+    assert notes.read_text() != "{"
+
+
 def test_digests_of_large_files_are_remembered_until_the_file_changes(tmp_path, monkeypatch):
     path, notes = tmp_path / "echo.rf", tmp_path / "digests.json"
     path.write_bytes(b"echo")

@@ -202,6 +202,18 @@ def test_prose_and_captions_follow_the_source_without_being_executed(project):
     assert tags == [["parameters"], ["injected-parameters", "hide-input"], None]
 
 
+def test_a_damaged_notebook_is_executed_again(project):
+    _, output = run(project)
+    output.write_text(output.read_text()[:-100])
+    assert not chapters.is_current(project / "notebooks" / "01_tiny.py", output)
+    command_line.discard_stale_chapters(output.parent.parent)
+    assert output.exists()  # another folder's
+    (project / "a" / "chapters").mkdir(parents=True)
+    output.rename(project / "a" / "chapters" / output.name)
+    command_line.discard_stale_chapters(project / "a")
+    assert not (project / "a" / "chapters" / output.name).exists()
+
+
 def test_outputs_of_other_code_are_refused(project):
     _, output = run(project)
     write_chapter(project, "print('other')")

@@ -99,7 +99,10 @@ def file_digest(path: str | Path) -> str:
 
 def recall_digests(path: Path) -> None:
     """Take over the digests that an earlier process stored; they hold as long as the files stay as they were."""
-    known = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        known = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:
+        known = {}  # damaged notes are written anew; what they told is found again
     DIGESTS.update({name: digest for name, digest in known.items() if name not in DIGESTS})
 
 
