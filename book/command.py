@@ -44,7 +44,7 @@ def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
     with only_build() as lock:
         run = chapters.resolve(options.profile, options.set, options.artifacts)
-        sweep(project_path(options.artifacts))
+        sweep(project_path(jobs.read(run / "parameters" / "stages.yml")[1]))  # where SET may have put it
         jobs.discard_records_of_lost_results(run)
         discard_stale_chapters(run)
         state = state_of(run)  # before: what is edited while it runs is for the next build
