@@ -36,7 +36,7 @@ def train_model(settings: Settings, artifacts: str, model: str, seed: int | None
 
 def run_trials(settings: Settings, artifacts: str, model: str, worker: int = 0) -> None:
     """Join the searches of one model, of its head and of its backbone, as one of several workers."""
-    from helpers.learning import search
+    from beyond import search
 
     results = stages.models(settings, artifacts)
     given = results, stages.images(settings, artifacts), stages.cohort(settings, artifacts), settings, model, worker

@@ -44,11 +44,12 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
+from beyond import uncertainty
+from beyond.attenuation import estimate_attenuation
 from helpers import stages
 from helpers.data import regions, simulation
 from helpers.data.form_factor import gaussian_bsc_db
-from helpers.maps import parametric, uncertainty
-from helpers.maps.attenuation import estimate_attenuation
+from helpers.maps import parametric
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import centre_mask, map_windows
 from helpers.maps.planes import protocol_of

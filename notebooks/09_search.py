@@ -43,10 +43,10 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
+from beyond import search
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement.evaluation import auc_interval
-from helpers.learning import search
 from helpers.learning.fitting import area_under_curve
 from helpers.settings import load_settings
 from pages import figures, networks

@@ -38,9 +38,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
 
+from beyond import calibration
 from helpers import stages
 from helpers.data.study import MODELS
-from helpers.judgement import auc_interval, calibration, roc
+from helpers.judgement import auc_interval, roc
 from helpers.settings import load_settings
 from pages import judgement
 from pages.figures import use_book_style

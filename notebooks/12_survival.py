@@ -39,6 +39,7 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
+from beyond.restricted import restricted_mean, restricted_mean_difference
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import survival
@@ -168,12 +169,12 @@ Markdown(
 of_response = patients.groupby("responder")
 horizon_years = min(10.0, *of_response.duration_years.max())
 means = {
-    responder: survival.restricted_mean(
+    responder: restricted_mean(
         rows.duration_years, rows.recurrence, horizon_years
     )
     for responder, rows in of_response
 }
-difference, low, high = survival.restricted_mean_difference(
+difference, low, high = restricted_mean_difference(
     duration, event, group, horizon_years, level
 )
 
@@ -231,9 +232,7 @@ last = [
 ]
 horizon_years = min(10.0, *last)
 years = {
-    title: survival.restricted_mean_difference(
-        *times, group, horizon_years, level
-    )
+    title: restricted_mean_difference(*times, group, horizon_years, level)
     for title, group in groups.items()
 }
 

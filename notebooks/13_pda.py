@@ -55,10 +55,11 @@ from scipy.ndimage import uniform_filter
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
+from beyond import attribution
 from helpers import stages
 from helpers.data import study
 from helpers.data.study import MODELS
-from helpers.judgement import attribution, pda
+from helpers.judgement import pda
 from helpers.judgement.evaluation import bootstrap_mean
 from helpers.learning.fitting import resolve_device
 from helpers.learning.images import CHANNELS, scale

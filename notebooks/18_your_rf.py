@@ -47,16 +47,16 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+from beyond.uncertainty import uncertainty
 from helpers.artifacts import project_path
-from helpers.data.acquisition import frame_of
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import b_mode_db, n_saturated, read_rf
 from helpers.maps import parametric
 from helpers.maps.grid import Protocol, window_grid
-from helpers.maps.uncertainty import uncertainty
 from helpers.maps.windows import step_mm
 from pages import figures
 from pages.echoes import write_example
+from recorded.cohort import frame_of
 
 figures.use_book_style()
 warnings.filterwarnings("ignore", ".*saturated")  # counted in a table instead

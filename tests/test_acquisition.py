@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data.acquisition import files_of, read_listing, read_patients, recorded
 from helpers.data.regions import core_from_polygon
 from helpers.data.rf import RFPlane, write_rf
+from recorded.cohort import acquire, files_of, read_listing, read_patients
 
 BACKSCATTER = pd.DataFrame({"frequency_mhz": [8.0, 2.0, 4.0], "bsc_per_cm_sr": [9e-4, 1e-5, 1e-4]})
 
@@ -54,7 +54,7 @@ def row():
 def read(folder, *rows):
     """The first plane of a listing of these rows."""
     pd.DataFrame(rows).to_csv(folder / "planes.csv", index=False)
-    return recorded(read_listing(folder).iloc[0], folder)
+    return acquire(read_listing(folder).iloc[0], folder)
 
 
 @pytest.mark.parametrize("frame", [0, 1, 2])

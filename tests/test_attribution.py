@@ -9,7 +9,7 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.metrics import roc_auc_score
 from test_pda import linear, one_thread  # noqa: F401
 
-from helpers.judgement import attribution
+from beyond import attribution
 
 PATCH, RING = 4, 2
 EDGE = PATCH + 2 * RING

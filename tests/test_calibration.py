@@ -5,7 +5,7 @@ import pytest
 from fifty import FIRST, POSITIVE
 from sklearn.metrics import brier_score_loss
 
-from helpers.judgement import calibration
+from beyond import calibration
 from helpers.judgement.evaluation import proportion_interval
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from helpers import keys, stages
-from helpers.data.acquisition import RECORDED_COLUMNS
 from helpers.data.phantom import bead_backscatter
 from helpers.data.rf import HEADER, write_rf
 from helpers.data.study import MODELS
 from helpers.settings import load_settings
+from recorded.cohort import RECORDED_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"n_test": 4, "n_validation": 4, "overlap": 0.5, "processes": 1, "epochs": 1, "head_epochs": 2, "device": "cpu"}
@@ -137,18 +137,18 @@ def test_survival_changes_no_key(recorded, tmp_path):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("data.simulation", {"maps", "images", "models"}),
-        ("maps.normalisation", {"maps", "images", "models"}),
-        ("learning.images", {"images", "models"}),
-        ("learning.fitting", {"models"}),
-        ("learning.search", set()),
-        ("judgement.evaluation", set()),
+        ("helpers.data.simulation", {"maps", "images", "models"}),
+        ("helpers.maps.normalisation", {"maps", "images", "models"}),
+        ("helpers.learning.images", {"images", "models"}),
+        ("helpers.learning.fitting", {"models"}),
+        ("beyond.search", set()),
+        ("helpers.judgement.evaluation", set()),
     ],
 )
 def test_a_constant_changes_the_keys_of_what_its_module_makes(simulated, tmp_path, monkeypatch, module, expected):
     """A constant of the module is changed in its source, as an edit would."""
     before = all_keys(simulated, tmp_path)
-    edited = with_another_constant(monkeypatch, f"helpers.{module}", tmp_path)
+    edited = with_another_constant(monkeypatch, module, tmp_path)
     after = changed(before, all_keys(simulated, tmp_path))
     found = {"maps" if name.startswith("P") else name for name in after}
     assert found == expected, edited

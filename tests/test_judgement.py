@@ -9,7 +9,8 @@ LIGHT = """
 import sys
 import helpers.judgement
 assert not {"numpy", "pandas", "torch"} & set(sys.modules), "the face alone loads nothing"
-from helpers.judgement import auc_interval, calibration, evaluation, proportion_interval, roc
+from beyond import calibration
+from helpers.judgement import auc_interval, evaluation, proportion_interval, roc
 import helpers
 assert helpers.judgement.survival.compare.__name__ == "compare"
 assert auc_interval([1, 0], [0.9, 0.1])[0] == 1 and proportion_interval(1, 2)[0] == 0.5

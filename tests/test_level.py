@@ -11,7 +11,9 @@ from test_evaluation import predictions_like_the_papers
 from test_roc import data_of
 
 import pages.judgement
-from helpers.judgement import auc, calibration, evaluation, roc, survival
+from beyond import calibration
+from beyond.restricted import restricted_mean_difference
+from helpers.judgement import auc, evaluation, roc, survival
 from pages import chance
 
 LEUKEMIA = load_leukemia()
@@ -48,7 +50,7 @@ BY_QUANTILE = {
     "slope": (lambda level: ends(calibration.calibration_line(POSITIVE, FIRST, level).loc["slope"]), z),
     "net benefit": (lambda level: ends(calibration.net_benefit(POSITIVE, FIRST, [0.3], level).iloc[0]), z),
     "hazard ratio": (lambda level: np.log(survival.compare(*FOLLOW_UP, LEUKEMIA.Rx, level).hazard_ratio_interval), z),
-    "restricted mean": (lambda level: survival.restricted_mean_difference(*FOLLOW_UP, LEUKEMIA.Rx, 18.0, level)[1:], z),
+    "restricted mean": (lambda level: restricted_mean_difference(*FOLLOW_UP, LEUKEMIA.Rx, 18.0, level)[1:], z),
     "Kaplan-Meier": (
         lambda level: np.log(-np.log(survival.kaplan_meier(*FOLLOW_UP, level).loc[10, ["high", "low"]].astype(float))),
         z,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tiny import SMOKE, same_weights, study
 
+from beyond.search import search_backbone, search_head
 from helpers.judgement.roc import roc_curve
 from helpers.learning.images import fit_scaling
-from helpers.learning.search import search_backbone, search_head
 from helpers.learning.training import MODELS, train_all
 
 SETTINGS = SMOKE.replace(epochs=2, head_epochs=4, processes=1, search_trials=3, search_backbone_trials=1)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tiny import SMOKE, started, study
 
+from beyond import search
 from helpers.data.study import MODELS
-from helpers.learning import search
 from helpers.learning.fitting import Samples
 from helpers.learning.training import train_all
 from pages import networks

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from helpers import stages
-from helpers.data.acquisition import RECORDED_COLUMNS
 from helpers.data.rf import write_rf
 from helpers.data.simulation import simulated
 from helpers.keys import closure
 from helpers.maps.planes import map_plane, read_maps, read_summary
 from helpers.settings import load_settings
+from recorded.cohort import RECORDED_COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*saturated")  # by a bright tumour, as in the study; see test_rf
 N_PLANES = 2
@@ -117,4 +117,4 @@ def test_processes_do_not_change_a_simulated_plane(settings):
 
 def test_recorded_maps_do_not_depend_on_how_tissue_is_simulated():
     assert not closure(*stages.RECORDED) & {"helpers.data.tissue", "helpers.data.study", "helpers.data.simulation"}
-    assert {"helpers.data.contract", "helpers.maps.grid"} <= closure(*stages.RECORDED)
+    assert {"recorded.contract", "helpers.maps.grid"} <= closure(*stages.RECORDED)

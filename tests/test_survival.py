@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from lifelines.datasets import load_leukemia, load_rossi
 
+from beyond.restricted import restricted_mean, restricted_mean_difference
 from helpers.judgement import survival
 from pages import chance
 from pages.judgement import plot_groups
@@ -59,12 +60,12 @@ def test_curves_that_cross_are_not_proportional():
 )
 def test_restricted_mean_against_R(group, horizon, expected):
     rows = load_leukemia().query("Rx == @group")
-    assert survival.restricted_mean(rows.t, rows.status, horizon) == pytest.approx(expected, abs=1e-9)
+    assert restricted_mean(rows.t, rows.status, horizon) == pytest.approx(expected, abs=1e-9)
 
 
 def test_difference_of_restricted_means_by_its_parts():
     leukemia = load_leukemia()
-    found = survival.restricted_mean_difference(leukemia.t, leukemia.status, leukemia.Rx, 18.0)
+    found = restricted_mean_difference(leukemia.t, leukemia.status, leukemia.Rx, 18.0)
     difference, error = 8.238095238095 - 14.861624649860, np.hypot(1.189341863215, 1.051376495941)
     step = 1.959963984540054 * error
     assert found == pytest.approx((difference, difference - step, difference + step), abs=1e-9)
@@ -72,9 +73,9 @@ def test_difference_of_restricted_means_by_its_parts():
 
 def test_restricted_mean_beyond_follow_up_is_unknown():
     """Two of three patients relapse, the third leaves at 3 years: nobody knows the curve at 5."""
-    assert np.isnan(survival.restricted_mean([1, 2, 3], [1, 1, 0], 5.0)).all()
-    assert survival.restricted_mean([1, 2, 3], [1, 1, 1], 5.0)[0] == pytest.approx(2)  # (1 + 2 + 3) / 3
-    assert np.isnan(survival.restricted_mean_difference([1, 2, 3], [1, 1, 1], [1, 1, 1], 2.0)).all()
+    assert np.isnan(restricted_mean([1, 2, 3], [1, 1, 0], 5.0)).all()
+    assert restricted_mean([1, 2, 3], [1, 1, 1], 5.0)[0] == pytest.approx(2)  # (1 + 2 + 3) / 3
+    assert np.isnan(restricted_mean_difference([1, 2, 3], [1, 1, 1], [1, 1, 1], 2.0)).all()
 
 
 def test_kaplan_meier_against_R():

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from beyond.attenuation import estimate_attenuation
+from beyond.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
-from helpers.maps.attenuation import estimate_attenuation
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps
-from helpers.maps.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
 from pages.echoes import uniform_tissue
 
 SYSTEM = System(n_lines=192, depth_mm=32.0)

@@ -35,7 +35,7 @@ def study(n_patients=15, n=32, seed=0):
 def started(work, *arguments):
     """A fresh process that works; it begins within milliseconds, its libraries are loaded beforehand, once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["helpers.learning.search", "tiny"])
+    context.set_forkserver_preload(["beyond.search", "tiny"])
     process = context.Process(target=work, args=arguments)
     process.start()
     return process

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import pandas as pd
 
 from helpers.artifacts import file_digest, is_sound, keep, project_path, recall_digests, store_digests
-from helpers.data import acquisition, study
+from helpers.data import study
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated
 from helpers.keys import content_key
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
 from helpers.parallel import in_processes
 from helpers.settings import Settings
+from recorded import cohort as recorded
 
 if TYPE_CHECKING:
     from helpers.learning.images import ImageSet
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Record: TypeAlias = pd.Series | pd.DataFrame  # what a patient's echoes follow from: tissue, or lines of planes.csv
 SIMULATED = ("helpers.data.simulation", "helpers.maps.planes")  # the code that makes a simulated patient's maps
-RECORDED = ("helpers.data.acquisition", "helpers.maps.planes")
+RECORDED = ("recorded.cohort", "helpers.maps.planes")
 HERE = ("helpers.stages",)
 DOORS = ("maps", "images", "models")  # results that chapters share, each made from the one before
 CODE = {
@@ -41,7 +42,7 @@ def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
     """The patients with their split, one row each, indexed by ``patient``."""
     chosen = settings.study
     if not chosen.simulated:
-        patients = acquisition.read_patients(project_path(chosen.cohort))
+        patients = recorded.read_patients(project_path(chosen.cohort))
         return patients if "split" in patients else patients.assign(split=split(patients, settings))
     path = project_path(artifacts) / f"cohort-{content_key(chosen, code=['helpers.data.study'], alone=HERE)}.csv"
     keep(path, partial(draw_cohort, settings))
@@ -57,7 +58,7 @@ def draw_cohort(settings: Settings, path: Path) -> None:
 
 def recorded_files(settings: Settings) -> list[Path]:
     """Every file of the cohort, if it is a recorded one."""
-    return [] if settings.study.simulated else acquisition.all_files(project_path(settings.study.cohort))
+    return [] if settings.study.simulated else recorded.all_files(project_path(settings.study.cohort))
 
 
 def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
@@ -76,7 +77,7 @@ def records(settings: Settings, artifacts: str | Path, *patients: str) -> dict[s
     if settings.study.simulated:
         table = cohort(settings, artifacts)
         return {name: table.loc[name, list(study.ECHO_COLUMNS)] for name in patients or table.index}
-    listing = acquisition.read_listing(project_path(settings.study.cohort)).sort_values("plane", kind="stable")
+    listing = recorded.read_listing(project_path(settings.study.cohort)).sort_values("plane", kind="stable")
     lines = dict(list(listing.groupby("patient")))
     return {name: lines[name] for name in patients or cohort(settings, artifacts).index}
 
@@ -84,7 +85,7 @@ def records(settings: Settings, artifacts: str | Path, *patients: str) -> dict[s
 def acquire_plane(record: Record, index: int, settings: Settings) -> Acquisition:
     """One plane of a patient's record."""
     if isinstance(record, pd.DataFrame):
-        return acquisition.recorded(record.iloc[index], project_path(settings.study.cohort))
+        return recorded.acquire(record.iloc[index], project_path(settings.study.cohort))
     return simulate(record, index, settings)
 
 
@@ -136,7 +137,7 @@ def map_files(settings: Settings, artifacts: str | Path) -> dict[str, Path]:
 def map_file(patient: str, record: Record, settings: Settings, artifacts: str | Path) -> Path:
     """Where one patient's maps are kept: under a key of her record, of every file it names, and of what is chosen."""
     if isinstance(record, pd.DataFrame):
-        named = acquisition.files_of(record, project_path(settings.study.cohort))
+        named = recorded.files_of(record, project_path(settings.study.cohort))
         key = content_key(record, [file_digest(path) for path in named], settings.maps, code=RECORDED, alone=HERE)
     else:
         key = content_key(record, settings.scan, settings.study.cohort_seed, settings.maps, code=SIMULATED, alone=HERE)

@@ -1,4 +1,4 @@
-"""Judgement: Table 2, ROC, calibration, survival and prediction difference analysis.
+"""Judgement: Table 2, ROC, survival and prediction difference analysis.
 
 >>> from helpers.judgement import auc_interval, proportion_interval, survival
 """

@@ -1,6 +1,4 @@
-from . import attribution as attribution
 from . import auc as auc
-from . import calibration as calibration
 from . import evaluation as evaluation
 from . import pda as pda
 from . import roc as roc

@@ -1,4 +1,4 @@
-"""Maps: from echoes to five parametric maps, and how sure they are."""
+"""Maps: from echoes to five parametric maps of core and margin."""
 
 import lazy_loader
 
