@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import check_html
+import jobs
 import nbformat
 import provenance
+import words
 from chapters import CHAPTERS, with_outputs
 
 BUILD = Path("_build")
@@ -21,13 +23,19 @@ def executed(run: Path) -> list[Path]:
 
 
 def stage(run: Path, target: Path) -> None:
-    """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance."""
+    """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance.
+
+    Prose and captions say what is true of the run's patients.
+    """
+    told = words.words_of(*jobs.read(run / "parameters" / "stages.yml"))
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree("book", target, ignore=shutil.ignore_patterns("*.py", "__pycache__", "notebooks"))
     (target / "notebooks").mkdir()
     for chapter in executed(run):
-        written = with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter)
+        written = words.chapter(with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter), told)
         nbformat.write(written, target / "notebooks" / chapter.name)
+    for page in target.glob("*.md"):
+        page.write_text(words.page(page.read_text(), told))
     shutil.copy("data/README.md", target / "data.md")
     (target / "provenance.md").write_text(provenance.page(run, executed(run)))
 

@@ -1,0 +1,63 @@
+"""Words that follow the run: what a page says of its patients comes from them, whoever they are.
+
+In prose, captions and alternative texts ``{{ n_patients }}`` stands for a word of the run. A cell tagged
+``if-simulated`` or ``if-recorded`` is on the page only if its patients are; in prose pages, a block between the
+comments ``<!-- if-simulated -->`` and ``<!-- end -->`` is.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from helpers import stages
+from helpers.settings import Settings
+
+PLACE = re.compile(r"\{\{ *(\w+) *\}\}")
+BLOCK = re.compile(r"<!-- if-(simulated|recorded) -->\n(.*?)<!-- end -->\n", re.DOTALL)
+
+
+def words_of(settings: Settings, artifacts: str | Path) -> dict[str, str]:
+    """Return name -> word of a run: whose patients, how many, and what was done to their echoes."""
+    patients = stages.cohort(settings, artifacts)
+    sizes = patients.split.value_counts()
+    counts = {f"n_{part}": int(sizes.get(part, 0)) for part in ("train", "validation", "test")}
+    counts |= {"n_patients": len(patients), "n_planes": int(patients.n_planes.sum())}
+    chosen = settings.maps
+    measures = {"window_mm": f"{chosen.window_mm:g}", "margin_mm": f"{chosen.margin_mm:g}"}
+    measures |= {"overlap_percent": f"{100 * chosen.overlap:g}", "level_percent": f"{100 * settings.judgement.level:g}"}
+    measures |= {"image_px": f"{settings.images.image_px}"}
+    whose = settings.study.whose
+    return {"whose": whose.lower(), "Whose": whose} | measures | {name: f"{n:,}" for name, n in counts.items()}
+
+
+def filled(text: str, words: Mapping[str, str]) -> str:
+    """Return a text with the words of the run in their places. Raises ``ValueError`` for a word that no run has."""
+    unknown = sorted(set(PLACE.findall(text)) - set(words))
+    if unknown:
+        raise ValueError(f"{unknown}: no such words, expected some of {sorted(words)}")
+    return PLACE.sub(lambda found: words[found[1]], text)
+
+
+def page(text: str, words: Mapping[str, str]) -> str:
+    """Return a prose page with the blocks and the words that are true of the run."""
+    return filled(BLOCK.sub(lambda found: found[2] if found[1] == words["whose"] else "", text), words)
+
+
+def chapter(notebook: Any, words: Mapping[str, str]) -> Any:
+    """Return a notebook with the cells and the words that are true of the run; code is left as it was executed."""
+    other = "if-recorded" if words["whose"] == "simulated" else "if-simulated"
+    notebook.cells = [cell for cell in notebook.cells if other not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = filled(cell.source, words)
+        elif "mystnb" in cell.metadata:
+            cell.metadata["mystnb"] = in_metadata(cell.metadata["mystnb"], words)
+    return notebook
+
+
+def in_metadata(value: Any, words: Mapping[str, str]) -> Any:
+    """Return nested metadata with the words in every text of it."""
+    if isinstance(value, dict):
+        return {name: in_metadata(one, words) for name, one in value.items()}
+    return filled(value, words) if isinstance(value, str) else value
