@@ -279,3 +279,18 @@ def test_a_dead_line_is_named(random_scan, of_the_sample):
     scan = (dead, reference) if of_the_sample else (plane, ReferencePhantom([dead], 0.576))
     with pytest.raises(ValueError, match=r"probe: lines \[11\] are constant"):
         parametric_maps(*scan)
+
+
+def test_a_power_law_for_tissue_and_phantom_adds_the_difference_of_the_two(random_scan):
+    """W less that without attenuation is 2 a f^1.2 z - 2 b f^1.1 z_r, but for the gate's blur."""
+    plane, phantom = random_scan
+    grid = window_grid(plane, phantom, None, Protocol(2.0, 0.5, attenuation_exponent=1.2))
+    spectra = []
+    for alpha, beta in ((0.7, 0.5), (0.0, 0.0)):
+        reference = ReferencePhantom(phantom.planes, beta, phantom.backscatter, attenuation_exponent=1.1)
+        spectra.append(normalised_spectra(plane, reference, grid, alpha)[0])
+    depth_cm = grid.depth_mm[:, None, None] / 10
+    phantom_cm = depth_cm * phantom.planes[0].sound_speed_m_s / plane.sound_speed_m_s
+    f = grid.band_mhz[:, None]
+    expected = 2 * 0.7 * f**1.2 * depth_cm - 2 * 0.5 * f**1.1 * phantom_cm
+    np.testing.assert_allclose(*np.broadcast_arrays(spectra[0] - spectra[1], expected), atol=0.5)

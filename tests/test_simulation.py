@@ -1,5 +1,6 @@
 """Simulated echoes, against the tissue that made them."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -25,7 +26,8 @@ from helpers.data.simulation import (
 )
 from helpers.data.study import draw_patients
 from helpers.data.tissue import Tissue, patient_plane
-from helpers.maps.parametric import parametric_maps
+from helpers.maps.grid import Protocol, window_grid
+from helpers.maps.parametric import map_windows, parametric_maps
 from helpers.maps.recovery import true_maps
 
 SYSTEM = System(n_lines=128, depth_mm=40.0, focus_mm=20.0)
@@ -52,6 +54,22 @@ def test_maps_recover_the_tissue(phantom, esd_um, eac_db, attenuation):
     assert np.median(found.ss - truth.ss) == pytest.approx(0, abs=0.15)
     assert np.nanmedian(found.esd_um) == pytest.approx(esd_um, rel=0.04)
     assert np.nanmedian(found.eac_db) == pytest.approx(eac_db, abs=0.7)
+
+
+@pytest.mark.parametrize(("esd_um", "eac_db", "attenuation"), [(149, 12, 0.6), (143, 24.7, 0.5)])
+def test_maps_recover_the_tissue_under_a_power_law(phantom, esd_um, eac_db, attenuation):
+    """Attenuation of 0.5 or 0.6 dB/cm at 1 MHz, growing with f^1.3; with an exponent of 1 the diameter is far off."""
+    tissue = replace(uniform(esd_um, eac_db, attenuation), attenuation_exponent=1.3)
+    plane = simulate_plane(tissue, SYSTEM, np.random.default_rng(1))
+    right, wrong = (
+        map_windows(
+            plane, phantom, window_grid(plane, phantom, None, Protocol(2.0, 0.75, attenuation_exponent=n)), alpha
+        )
+        for n, alpha in ((1.3, attenuation), (1.0, attenuation * 5.5**0.3))
+    )
+    assert np.nanmedian(right.esd_um) == pytest.approx(esd_um, rel=0.03)
+    assert np.nanmedian(right.eac_db) == pytest.approx(eac_db, abs=0.5)
+    assert np.nanmedian(wrong.esd_um) > 1.06 * esd_um
 
 
 def test_phantom_against_a_new_frame_of_itself_is_0_db(phantom):

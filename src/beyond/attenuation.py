@@ -34,7 +34,7 @@ def estimate_attenuation(
     """Attenuation of the region of a grid by the spectral difference method (Kuc 1984).
 
     Where scatterers stay the same, attenuation alone changes the spectral slope with depth: with the phantom's alpha_r
-    put back for the tissue as well, dSS/dz = -2 (alpha - alpha_r). It is
+    put back for the tissue as well, dSS/dz = -2 (alpha - alpha_r), times the slope of f^n over the band. It is
     fitted within each column of windows, so that neither the path above nor the concentration enters; a size of
     scatterers that changes with depth does. The error is that of leaving
     out one strip of columns after the other (the jackknife), with Student's t for their number.
@@ -56,9 +56,10 @@ def estimate_attenuation(
     strips = strip_sums(weights * (slope - tilt * depth_cm), grid) / (1 - strip_sums(weights * centred_cm, grid))
     own = region_errors(reference, grid, slope_of, weights, sample=False)[0]
     n = len(strips)
-    error = np.sqrt((n - 1) / n * (strips**2).sum() + own**2) / 2
+    per_alpha = float((slope_of @ (2 * grid.band_mhz**grid.attenuation_exponent))[0])  # 2 for n = 1
+    error = np.sqrt((n - 1) / n * (strips**2).sum() + own**2) / per_alpha
     half = t.ppf((1 + level) / 2, n - 1) * error
-    value = assumed - tilt / 2
+    value = assumed - tilt / per_alpha
     return AttenuationEstimate(value, float(error), value - half, value + half)
 
 

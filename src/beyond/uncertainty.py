@@ -36,8 +36,14 @@ class Uncertainty:
     misfit_db: Float[np.ndarray, "n_z n_x"]  # rms distance of the normalised spectrum from its line, dB
 
 
-def uncertainty(maps: ParametricMaps, plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Uncertainty:
-    """Standard errors of a plane's maps; plane, phantom and grid are those of the maps.
+def uncertainty(
+    maps: ParametricMaps,
+    plane: RFPlane,
+    reference: ReferencePhantom,
+    grid: Grid,
+    attenuation_db_cm_mhz: Attenuation = 0.0,
+) -> Uncertainty:
+    """Standard errors of a plane's maps; plane, phantom, grid and attenuation are those of the maps.
 
     MBF, SS and SI are linear in the log spectrum: their error is the spread of the phantom's windows at that depth.
     ESD and EAC follow to first order from that of the form factor's slope M and intercept I.
@@ -47,7 +53,7 @@ def uncertainty(maps: ParametricMaps, plane: RFPlane, reference: ReferencePhanto
     linear = [np.broadcast_to(np.sqrt(covariance[:, i, i])[:, None], shape) for i in range(3)]
     rows = derived_rows(maps.esd_um, plane.sound_speed_m_s)
     derived = [np.sqrt(np.einsum("izx,zij,jzx->zx", row, covariance[:, 3:, 3:], row)) for row in rows]
-    fields = [*linear, *derived, misfit_db(plane, reference, grid)]
+    fields = [*linear, *derived, misfit_db(plane, reference, grid, attenuation_db_cm_mhz)]
     return Uncertainty(*(np.where(grid.inside, field, np.nan).astype(np.float32) for field in fields))
 
 
@@ -77,12 +83,17 @@ def derived_rows(
     return np.stack([esd_um / (2 * slope), zero]), np.stack([-30 / np.log(10) / slope, one])
 
 
-def misfit_db(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z n_x"]:
-    """Rms distance of every window's normalised spectrum from its line, (n_z, n_x) dB; attenuation is a line itself."""
+def misfit_db(
+    plane: RFPlane, reference: ReferencePhantom, grid: Grid, attenuation_db_cm_mhz: Attenuation = 0.0
+) -> Float[np.ndarray, "n_z n_x"]:
+    """Rms distance of every window's normalised spectrum from its line, (n_z, n_x) dB.
+
+    An attenuation that is proportional to frequency is a line itself, and need not be given.
+    """
     band_mhz = grid.band_mhz
     level_and_slope = line_fit(band_mhz)[:2]
     line = np.stack([np.ones_like(band_mhz), band_mhz - band_mhz.mean()], axis=1) @ level_and_slope
-    residual_db = normalised(plane, reference, grid, 0.0, np.eye(len(band_mhz)) - line)
+    residual_db = normalised(plane, reference, grid, attenuation_db_cm_mhz, np.eye(len(band_mhz)) - line)
     return np.sqrt((residual_db**2).mean(axis=1))
 
 

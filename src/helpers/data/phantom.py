@@ -21,7 +21,7 @@ class ReferencePhantom:
     """Frames of a uniform phantom, scanned with the same system settings as the sample.
 
     ``backscatter`` maps frequency in Hz to the backscatter coefficient in 1/(cm sr); without it
-    MBF, SS and SI can be had, ESD and EAC cannot.
+    MBF, SS and SI can be had, ESD and EAC cannot. Attenuation grows with f^``attenuation_exponent``, f in MHz.
 
     Raises ``ValueError`` for no frames, frames that differ, or an attenuation that is not a number.
     """
@@ -29,6 +29,7 @@ class ReferencePhantom:
     planes: Sequence[RFPlane]
     attenuation_db_cm_mhz: float
     backscatter: Callable[[np.ndarray], np.ndarray] | None = None
+    attenuation_exponent: float = 1.0
 
     def __post_init__(self) -> None:
         if not len(self.planes):

@@ -99,7 +99,8 @@ def simulate_plane(
     bsc_db = gaussian_bsc_db(frequency_mhz.astype(np.float32), esd_um, eac_db, 1540.0)
     path_db_mhz = tissue.path_db_mhz(system.depth_of_mm(system.path_samples), system.line_mm)
     noise = scatterer_noise(system, rng, scatterers_per_cell)
-    return recorded_plane(echoes(noise, bsc_db, path_db_mhz, system), system, rng, 1540.0, source)
+    echo = echoes(noise, bsc_db, path_db_mhz, system, tissue.attenuation_exponent)
+    return recorded_plane(echo, system, rng, 1540.0, source)
 
 
 def simulate_phantom(system: System, n_frames: int, rng: np.random.Generator) -> ReferencePhantom:
@@ -141,11 +142,14 @@ def pulse_db(frequency_mhz: np.ndarray, system: System) -> np.ndarray:
     return -6 * ((frequency_mhz - (low + high) / 2) / ((high - low) / 2)) ** 2
 
 
-def echoes(noise: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, system: System) -> np.ndarray:
+def echoes(
+    noise: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, system: System, exponent: float = 1.0
+) -> np.ndarray:
     """Echoes of scatterers without electronics, (n_samples, n_lines): a linear operator on ``noise``.
 
     ``noise`` is (n_blocks + 1, n_lines, HOP), ``bsc_db`` broadcasts to (n_blocks, n_lines, n_frequencies) and
-    ``path_db_mhz``, the one-way attenuation from the surface, to (len(path_samples), n_lines).
+    ``path_db_mhz``, the one-way attenuation from the surface at 1 MHz, to (len(path_samples), n_lines); it grows with
+    f^``exponent``.
     """
     n_blocks, share = len(noise) - 1, share_below(path_db_mhz)
     bsc_db = np.broadcast_to(bsc_db, np.broadcast_shapes(np.shape(bsc_db), (n_blocks, 1, 1)))
@@ -155,20 +159,20 @@ def echoes(noise: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, syste
         rows = slice(start, min(start + BATCH, n_blocks))
         around = slice(start, rows.stop + 1)
         cut = blocks(noise[around], share[around])
-        cut = filtered(cut, bsc_db[rows], knots_db_mhz[rows], beam(system)[rows], system)
+        cut = filtered(cut, bsc_db[rows], knots_db_mhz[rows], beam(system)[rows], system, exponent)
         segments[start : rows.stop + PARTS - 1] += overlapped(cut)
     return in_lines(segments, system.n_samples)
 
 
 def filtered(
-    cut: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, beams: np.ndarray, system: System
+    cut: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, beams: np.ndarray, system: System, exponent: float
 ) -> np.ndarray:
     """Blocks (n, n_lines, BLOCK) filtered by their backscatter, spread by their beam, filtered by pulse and path."""
     bins, frequency_mhz = block_bins(system), block_frequencies_mhz(system).astype(np.float32)
     spectra = fft.rfft(cut, axis=-1)[..., bins]
     spectra *= amplitude(bsc_db - phantom_bsc_db((np.mean(system.band_mhz),)))
     spectra = spread(spectra, beams)
-    spectra *= amplitude(pulse_db(frequency_mhz, system) - 2 * path_db_mhz * frequency_mhz)
+    spectra *= amplitude(pulse_db(frequency_mhz, system) - 2 * path_db_mhz * frequency_mhz ** np.float32(exponent))
     whole = np.zeros((*spectra.shape[:2], BLOCK // 2 + 1), np.complex64)
     whole[..., bins] = spectra
     return fft.irfft(whole, BLOCK, axis=-1)

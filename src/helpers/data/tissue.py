@@ -29,6 +29,7 @@ class Tissue:
     attenuation_db_cm_mhz: np.ndarray
     depth_mm: np.ndarray  # (n_z,)
     lateral_mm: np.ndarray  # (n_x,)
+    attenuation_exponent: float = 1.0  # n of alpha f^n, f in MHz
 
     def at(self, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """ESD, EAC and the one-way attenuation from the surface in dB/MHz, each (len(depth), len(lateral))."""

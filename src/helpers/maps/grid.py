@@ -29,6 +29,7 @@ class Protocol:
     overlap: float = 0.95  # of neighbouring windows
     band_mhz: tuple[float, float] | None = BAND_MHZ
     n_bins: int = N_BINS
+    attenuation_exponent: float = 1.0  # n of the tissue's alpha f^n, f in MHz
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -54,6 +55,7 @@ class Grid:
     depth_mm: Float[np.ndarray, " n_z"]  # window centres
     lateral_mm: Float[np.ndarray, " n_x"]  # window centres
     inside: Bool[np.ndarray, "n_z n_x"]  # the windows whose centre lies in the region
+    attenuation_exponent: float = 1.0  # of the tissue
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -85,7 +87,8 @@ def window_grid(
     if region is not None:
         inside = region[np.ix_(*centre_pixels(plane, depth_mm, lateral_mm))]
     band_mhz = band_of(reference, protocol, all_starts[rows], n_window)
-    return Grid(window_mm, band_mhz, all_starts, rows, n_window, lines, weights, depth_mm, lateral_mm, inside)
+    where = depth_mm, lateral_mm, inside, protocol.attenuation_exponent
+    return Grid(window_mm, band_mhz, all_starts, rows, n_window, lines, weights, *where)
 
 
 def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray | None) -> None:

@@ -65,7 +65,7 @@ def effective_frames(planes: Sequence[RFPlane]) -> float:
     if len(planes) < 2:
         return float(len(planes))
     flat = np.stack([plane.samples.astype(np.float32).ravel() for plane in planes])
-    correlation = np.corrcoef(flat)
+    correlation = np.atleast_2d(np.corrcoef(flat))
     n = len(planes)
     squared = float((correlation[~np.eye(n, dtype=bool)] ** 2).mean())
     return n / (1 + (n - 1) * squared)

@@ -33,21 +33,44 @@ def normalised(
 ) -> Float[np.ndarray, "n_z k n_x"]:
     """Normalised spectrum of every window, (n_z, n_bins, n_x) dB, multiplied by ``rows`` (k, n_bins): (n_z, k, n_x).
 
-    W(f) = 10 log10(S_s / S_r) + 2 (A_s - A_r) f (Yao, Zagzebski and Madsen 1990). After the logarithm every step is
-    linear, so a fit over the band can be taken at once: ``rows`` is its matrix, the identity for W itself.
+    W(f) = 10 log10(S_s / S_r) + 2 A_s f^n - 2 A_r f^m (Yao, Zagzebski and Madsen 1990, there with n = m = 1). After the
+    logarithm every step is linear, so a fit over the band can be taken at once: ``rows`` is its matrix, the identity
+    for W itself.
     """
     band_mhz = grid.band_mhz
     phantom_db = reference_db(reference, grid)
-    loss = path_attenuation(plane, attenuation_db_cm_mhz, grid) - phantom_path(plane, reference, grid)[:, None]
+    losses = path_losses(plane, reference, grid, attenuation_db_cm_mhz)
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
     values = with_slope.astype(np.float32) @ window_power_db(plane, grid)
     values -= (phantom_db @ with_slope.T)[:, :, None]
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
-    blur = gate_blur(values[:, -1], 2 * loss, phantom_db, band_mhz, gate_us)
+    tilt, bend = loss_derivatives(losses, band_mhz.mean())
+    blur = gate_blur(values[:, -1], tilt, phantom_db, band_mhz, gate_us, bend)
     values = values[:, :-1]
     values -= np.einsum("kp,pzx->zkx", rows @ np.vander(band_mhz - band_mhz.mean(), 3), blur)
-    values += (rows @ (2 * band_mhz))[:, None] * loss[:, None]
+    for exponent, loss in losses.items():
+        values += (rows @ (2 * band_mhz**exponent))[:, None] * loss[:, None]
     return values
+
+
+def path_losses(
+    plane: RFPlane, reference: ReferencePhantom, grid: Grid, attenuation_db_cm_mhz: Attenuation
+) -> dict[float, Float[np.ndarray, " n_z #n_x"]]:
+    """What the one-way path to every window takes more from the sample than from the phantom: exponent -> dB/MHz^n."""
+    tissue = path_attenuation(plane, attenuation_db_cm_mhz, grid)
+    phantom = phantom_path(plane, reference, grid)[:, None]
+    if grid.attenuation_exponent == reference.attenuation_exponent:
+        return {grid.attenuation_exponent: tissue - phantom}
+    return {grid.attenuation_exponent: tissue, reference.attenuation_exponent: -phantom}
+
+
+def loss_derivatives(
+    losses: dict[float, Float[np.ndarray, " n_z #n_x"]], centre_mhz: float
+) -> tuple[Float[np.ndarray, " n_z #n_x"], Float[np.ndarray, " n_z #n_x"]]:
+    """First and second derivative of the two-way loss at mid-band, dB/MHz and dB/MHz^2."""
+    first = sum(2 * n * centre_mhz ** (n - 1) * loss for n, loss in losses.items())
+    second = sum(2 * n * (n - 1) * centre_mhz ** (n - 2) * loss for n, loss in losses.items())
+    return np.asarray(first), np.asarray(second)
 
 
 def window_power_db(plane: RFPlane, grid: Grid) -> Float[np.ndarray, "n_z n_bins n_x"]:
@@ -105,6 +128,7 @@ def gate_blur(
     phantom_db: Float[np.ndarray, "n_z n_bins"],
     band_mhz: Float[np.ndarray, " n_bins"],
     gate_us: float,
+    loss_bend_db_mhz2: float | Float[np.ndarray, " n_z #n_x"] = 0.0,
 ) -> Float[np.ndarray, "3 n_z n_x"]:
     """What the gate's blur adds to ratios of these slopes (n_z, n_x), dB: (3, n_z, n_x), coefficients of x^2, x and 1.
 
@@ -112,11 +136,12 @@ def gate_blur(
     s^2 = 1 / (3 T^2). To first order that turns L = ln S into L + s^2 / 2 (L'' + L'^2), hence the ratio D to the
     phantom (n_z, n_bins) into D + s^2 (D'' / 2 + L_r' D' + D'^2 / 2): steep ratios come out too flat where the
     phantom's spectrum is curved. D bends with its own scatterers, whose log spectrum is a parabola in f
-    (the form factor): D'' is its slope at mid-band, put back the ``loss_db_mhz`` of the path, over that frequency.
+    (the form factor): D'' is its slope at mid-band, put back the ``loss_db_mhz`` of the path, over that frequency,
+    less the bend of the path's own loss where that is no straight line.
     """
     variance, centre_mhz = 1 / (3 * gate_us**2), band_mhz.mean()
     half_bend, tilt, _ = np.polyfit(band_mhz - centre_mhz, phantom_db.T / DB, 2)[:, :, None]  # of ln S_r, (n_z, 1)
-    bend = (slope_db_mhz + loss_db_mhz) / (DB * centre_mhz)
+    bend = (slope_db_mhz + loss_db_mhz) / (DB * centre_mhz) - loss_bend_db_mhz2 / DB
     slope = (slope_db_mhz / DB - variance * tilt * bend) / (1 + variance * (2 * half_bend + bend))
     return (DB * variance) * np.stack(
         [
