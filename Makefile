@@ -2,6 +2,7 @@
 # make help     what else there is
 
 PROFILE ?= laptop# a name in notebooks/profiles, or the path of a .yml file
+DATA ?=# folder of a recorded cohort, as data/README.md describes it
 SET ?=# single parameters, as in SET="image_px=96 seed=3"
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
@@ -9,16 +10,19 @@ VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as
 
 BIN := "$(VENV)/bin"
 PY := $(BIN)/python
-export PROFILE SET# read by the program, not by the shell
+export PROFILE SET DATA# read by the program, not by the shell
 ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book test lint measures notebooks lock clean help
+.PHONY: book check test lint measures notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@$(PY) book/command.py book --profile "$$PROFILE" --set "$$SET" --cores $(CORES)
+	@$(PY) book/command.py book --profile "$$PROFILE" --set "$$SET" --data "$$DATA" --cores $(CORES)
+
+check: $(READY)  ## hold the recorded cohort in DATA= against its contract, tell all faults, compute nothing
+	@$(PY) book/command.py check --profile "$$PROFILE" --set "$$SET" --data "$$DATA"
 
 test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
 	$(PY) -m pytest

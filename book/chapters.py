@@ -56,8 +56,7 @@ def resolve(profile: str, text: str = "", folder: str | Path = "artifacts") -> P
     what the shared stages are. A file whose content stays is not touched.
     Raises ``FileNotFoundError``, ``ValueError`` or ``TypeError`` as ``load_settings`` does.
     """
-    declared = {path: declared_parameters(path) for path in sorted(project_path("notebooks").glob(CHAPTERS))}
-    changes = parse_changes(text, own_parameters(declared))
+    declared, changes = asked_for(text)
     settings = load_settings(profile, **{name: value for name, value in changes.items() if name in TYPES})
     check_files(changes)
     run = Path(folder) / "runs" / f"{Path(profile).stem}-{content_key(settings.flat(), changes)}"
@@ -67,6 +66,17 @@ def resolve(profile: str, text: str = "", folder: str | Path = "artifacts") -> P
         values = chapter_values(names, settings, changes, run / "settings.yml")
         write_if_changed(project_path(run) / "parameters" / f"{name}.yml", values)
     return run
+
+
+def asked_for(text: str) -> tuple[dict[Path, dict[str, Any]], dict[str, Any]]:
+    """Return what every chapter declares, and the single parameters in a text."""
+    declared = {path: declared_parameters(path) for path in sorted(project_path("notebooks").glob(CHAPTERS))}
+    return declared, parse_changes(text, own_parameters(declared))
+
+
+def settings_of(profile: str, text: str) -> Settings:
+    """Return the settings of a profile with single parameters changed."""
+    return load_settings(profile, **{name: value for name, value in asked_for(text)[1].items() if name in TYPES})
 
 
 def check_files(changes: Mapping[str, Any]) -> None:

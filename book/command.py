@@ -7,6 +7,7 @@ import argparse
 import fcntl
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ import yaml
 
 from helpers import stages
 from helpers.artifacts import file_digest, project_path, sweep
+from helpers.errors import InputError
+from helpers.settings import Settings
 
 BUILD = Path("_build")
 SOURCES = ("src", "notebooks", "book", "results", "data")
@@ -43,6 +46,9 @@ def only_build() -> Iterator[int]:
 def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
     with only_build() as lock:
+        settings = chapters.settings_of(options.profile, options.set)
+        if not settings.study.simulated and (status := tell(settings)):
+            return status
         run = chapters.resolve(options.profile, options.set, options.artifacts)
         sweep(project_path(jobs.read(run / "parameters" / "stages.yml")[1]))  # where SET may have put it
         jobs.discard_records_of_lost_results(run)
@@ -56,6 +62,27 @@ def book(options: argparse.Namespace) -> int:
         (BUILD / "built").write_text(state)
     print(f"The book is at file://{(BUILD / 'html' / 'index.html').resolve()}")
     return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Hold a recorded cohort against its contract and tell all faults; nothing is computed."""
+    values = chapters.settings_of(options.profile, options.set)
+    if values.study.simulated:
+        raise InputError("check: the cohort is simulated, expected DATA=path/to/cohort")
+    return tell(values)
+
+
+def tell(settings: Settings) -> int:
+    """Print what the check of a recorded cohort finds; return 2 if it cannot be used, else 0."""
+    from recorded.check import check as look
+
+    found = look(project_path(settings.study.cohort), settings.maps.band)
+    for line in found.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    for fault in found.faults:
+        print(f"error: {fault}", file=sys.stderr)
+    print(found.summary + (f"; {len(found.faults)} faults" if found.faults else "; in order"))
+    return 2 if found.faults else 0
 
 
 def is_built(run: Path, state: str) -> bool:
@@ -135,11 +162,14 @@ def parser() -> argparse.ArgumentParser:
     whole = commands.add_parser("book", help="all of it")
     whole.add_argument("--cores", type=int, default=os.cpu_count())
     whole.set_defaults(do=book)
+    look = commands.add_parser("check", help="hold a recorded cohort against its contract, compute nothing")
+    look.set_defaults(do=check)
     resolve = commands.add_parser("resolve", help="check the parameters of a run, write them down, print its folder")
     resolve.set_defaults(do=lambda o: print(chapters.resolve(o.profile, o.set, o.artifacts)))
-    for one in (whole, resolve):
+    for one in (whole, resolve, look):
         one.add_argument("--profile", default="laptop", help="a name in notebooks/profiles, or the path of a .yml file")
         one.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="single parameters")
+        one.add_argument("--data", default="", help="folder of a recorded cohort, the same as cohort= in --set")
         one.add_argument("--artifacts", default="artifacts")
     single = commands.add_parser("run", help="execute one chapter")
     single.add_argument("chapter", type=Path)
@@ -177,6 +207,8 @@ def add_pieces(commands: argparse._SubParsersAction) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; what is wrong is told in one line."""
     options = parser().parse_args(arguments)
+    if getattr(options, "data", ""):
+        options.set += f" cohort={shlex.quote(options.data)}"
     try:
         return options.do(options) or 0
     except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:

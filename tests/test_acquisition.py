@@ -6,6 +6,7 @@ import pytest
 
 from helpers.data.regions import core_from_polygon
 from helpers.data.rf import RFPlane, write_rf
+from helpers.errors import InputError
 from recorded.cohort import acquire, files_of, read_listing, read_patients
 
 BACKSCATTER = pd.DataFrame({"frequency_mhz": [8.0, 2.0, 4.0], "bsc_per_cm_sr": [9e-4, 1e-5, 1e-4]})
@@ -51,9 +52,17 @@ def row():
     }
 
 
+def write(folder, *rows):
+    """A listing of these rows, and a table of their patients."""
+    pd.DataFrame(rows).to_csv(folder / "planes.csv", index=False)
+    names = list(dict.fromkeys(row.get("patient", "A") for row in rows))
+    good = {"patient": names, "responder": True, "duration_years": 2.0, "recurrence": False}
+    pd.DataFrame(good).to_csv(folder / "patients.csv", index=False)
+
+
 def read(folder, *rows):
     """The first plane of a listing of these rows."""
-    pd.DataFrame(rows).to_csv(folder / "planes.csv", index=False)
+    write(folder, *rows)
     return acquire(read_listing(folder).iloc[0], folder)
 
 
@@ -82,7 +91,7 @@ def test_pitch_speed_focus_and_attenuation_reach_the_plane_and_the_phantom_they_
 def test_the_phantoms_backscatter_is_its_tables_at_the_tables_frequencies(folder, row):
     backscatter = read(folder, row).reference.backscatter
     np.testing.assert_allclose(backscatter(BACKSCATTER["frequency_mhz"] * 1e6), BACKSCATTER["bsc_per_cm_sr"])
-    assert backscatter(3e6) == pytest.approx(5.5e-5)  # half way from 2 to 4 MHz
+    assert backscatter(3e6) == pytest.approx(1e-5 * 1.5 ** np.log2(10))  # on the power law from 2 to 4 MHz
     assert read(folder, row | {"reference_backscatter_file": ""}).reference.backscatter is None
 
 
@@ -116,7 +125,7 @@ def test_a_focus_that_is_not_known_is_none(folder, row, nothing):
 
 
 def test_every_file_that_a_line_names_is_told_once(folder, row):
-    read(folder, row | {"other_outline_files": "left.csv; right.csv"}, row)
+    read(folder, row | {"other_outline_files": "left.csv; right.csv"}, row | {"plane": 5, "frame": 1})
     named = [path.name for path in files_of(read_listing(folder), folder)]
     assert sorted(named) == ["core.csv", "left.csv", "phantom.csv", "phantom.rf", "plane.rf", "right.csv"]
 
@@ -124,31 +133,40 @@ def test_every_file_that_a_line_names_is_told_once(folder, row):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"focus_mm": "deep"}, "focus_mm = 'deep', expected mm or nothing"),
-        ({"reference_sound_speed_m_s": "fast"}, "reference_sound_speed_m_s = 'fast', expected a number"),
-        ({"line_pitch_mm": ""}, "line_pitch_mm = '', expected a number"),
-        ({"frame": 0.5}, "frame = 0.5, expected a whole number"),
+        ({"focus_mm": "deep"}, "focus_mm = 'deep', expected mm, 1 to 300, or nothing"),
+        ({"reference_sound_speed_m_s": "fast"}, "reference_sound_speed_m_s = 'fast', expected m/s, 1300 to 1800"),
+        ({"reference_sound_speed_m_s": 1.488}, "reference_sound_speed_m_s = '1.488', expected m/s, 1300 to 1800"),
+        ({"reference_attenuation_db_cm_mhz": 57.6}, "reference_attenuation_db_cm_mhz = '57.6', expected dB/cm/MHz"),
+        ({"line_pitch_mm": ""}, "line_pitch_mm = '', expected mm, 0.01 to 5"),
+        ({"line_pitch_mm": -1.5}, "line_pitch_mm = '-1.5', expected mm"),
+        ({"line_pitch_mm": "nan"}, "line_pitch_mm = 'nan', expected mm"),
+        ({"line_pitch_mm": "inf"}, "line_pitch_mm = 'inf', expected mm"),
+        ({"frame": 0.5}, "frame = '0.5', expected a whole number"),
         ({"frame": "first"}, "frame = 'first', expected a whole number"),
-        ({"outline_file": " "}, "outline_file = ' ', expected a name"),
+        ({"outline_file": " "}, "outline_file = ' ', expected a file"),
     ],
 )
 def test_a_value_that_cannot_be_is_told_by_file_row_column_and_expectation(folder, row, change, message):
-    with pytest.raises(ValueError, match=f"planes.csv, patient B, plane 7: {message}"):
-        read(folder, row, row | {"patient": "B", "plane": 7} | change)
+    with pytest.raises(InputError, match=f"planes.csv, line 3, patient B, plane 7: {message}"):
+        read(folder, row, row | {"patient": "B", "plane": 7, "rf_file": "phantom.rf"} | change)
 
 
 @pytest.mark.parametrize("name", ["patient", "frame", "reference_attenuation_db_cm_mhz"])
 def test_a_column_that_is_missing_is_told(folder, row, name):
-    with pytest.raises(ValueError, match=rf"planes.csv: columns \['{name}'\] are missing"):
+    with pytest.raises(ValueError, match=rf"planes.csv: columns = .*, expected a column {name}"):
         read(folder, {key: value for key, value in row.items() if key != name})
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"x": [1.0], "depth_mm": [2.0]}, r"bad.csv: columns \['lateral_mm'\] are missing"),
-        ({"lateral_mm": [1.0, 2.0], "depth_mm": [3.0, "?"]}, "bad.csv, line 3: depth_mm = '\\?', expected a number"),
-        ({"lateral_mm": [1.0, np.nan], "depth_mm": [3.0, 4.0]}, "bad.csv, line 3: lateral_mm = .*nan.*, expected"),
+        ({"x": [1.0], "depth_mm": [2.0]}, "bad.csv: columns = 'x, depth_mm', expected a column lateral_mm"),
+        ({"lateral_mm": [1.0, 2.0], "depth_mm": [3.0, "?"]}, "bad.csv, line 3: depth_mm = '\\?', expected mm"),
+        ({"lateral_mm": [1.0, np.nan], "depth_mm": [3.0, 4.0]}, "bad.csv, line 3: lateral_mm = '', expected mm"),
+        ({"lateral_mm": [14, 26], "depth_mm": [13, 14]}, "bad.csv: outline from 14.0 .*2 corners without an area"),
+        ({"lateral_mm": [14, 26, 14, 26], "depth_mm": [13, 20, 20, 13]}, "bad.csv: .*does not cross itself"),
+        ({"lateral_mm": [1.4, 2.6, 2.0], "depth_mm": [1.3, 1.4, 2.0]}, r"bad.csv: .*expected mm \(not cm\)"),
+        ({"lateral_mm": [50, 70, 70, 50], "depth_mm": [13, 13, 20, 20]}, "bad.csv: .* 50 % lie outside, .* to 60.0 mm"),
     ],
 )
 def test_an_outline_that_cannot_be_is_refused(folder, row, table, message):
@@ -159,7 +177,8 @@ def test_an_outline_that_cannot_be_is_refused(folder, row, table, message):
 
 def patients_of(folder, row, **change):
     """The patients of a folder with one of these values changed."""
-    read(folder, row, row, row | {"patient": "B"})
+    more = row | {"plane": 5, "frame": 0}, row | {"patient": "B", "rf_file": "phantom.rf"}
+    write(folder, row, *more)
     good = {
         "patient": ["001", "B"],
         "responder": [True, False],
@@ -181,11 +200,21 @@ def test_patients_keep_their_ids_and_are_told_their_planes(folder, row):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"responder": [True, "perhaps"]}, "responder = 'perhaps', expected True or False"),
-        ({"recurrence": [1, 7]}, "recurrence = 1, expected True or False"),
-        ({"duration_years": [3.0, "long"]}, "duration_years = 'long', expected a number"),
+        ({"responder": [True, "perhaps"]}, "line 3, patient B: responder = 'perhaps', expected True or False"),
+        ({"recurrence": [1, 2]}, "line 3, patient B: recurrence = '2', expected True or False"),
+        ({"recurrence": ["yes", "false"]}, "line 3, patient B: recurrence = 'false', expected .* one way in the whole"),
+        ({"recurrence": ["yes", ""]}, "line 3, patient B: recurrence = '', expected True or False"),
+        ({"duration_years": [3.0, "long"]}, "line 3, patient B: duration_years = 'long', expected years, 0 to 60"),
+        ({"duration_years": [36, 1200]}, "line 3, patient B: duration_years = '1200', expected years, 0 to 60"),
+        ({"patient": ["001", "001"]}, "line 3, patient 001: patient = '001', expected each patient once"),
+        ({"patient": ["001", "B "]}, "line 3, patient B : patient = 'B ', expected letters, digits"),
+        ({"patient": ["001", "../B"]}, "patient = '../B', expected letters, digits"),
+        ({"patient": ["001", "C"]}, "line 3, patient C: patient = 'C', expected at least one plane in planes.csv"),
+        ({"split": ["train", "tets"]}, "line 3, patient B: split = 'tets', expected train, validation or test"),
+        ({"mr_score": [4, 3]}, "line 3, patient B: responder = 'False', expected what mr_score says"),
+        ({"age_years": [50, 5]}, "line 3, patient B: age_years = '5', expected years, 10 to 120"),
     ],
 )
 def test_a_patient_who_cannot_be_is_told(folder, row, change, message):
-    with pytest.raises(ValueError, match=f"patients.csv, patient (001|B): .*{message}"):
+    with pytest.raises(InputError, match=f"patients.csv, .*{message}"):
         patients_of(folder, row, **change)

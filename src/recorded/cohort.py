@@ -3,88 +3,237 @@
 ``data/README.md`` describes the folder.
 """
 
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from helpers.artifacts import file_digest
 from helpers.data.acquisition import Acquisition
 from helpers.data.phantom import ReferencePhantom
-from helpers.data.rf import RFPlane, read_rf
-from recorded.contract import MORE_OF_PLANES, OUTLINE, PATIENTS, PLANES, checked
+from helpers.data.rf import RFPlane
+from helpers.errors import InputError
+from recorded.contract import PATIENTS, PLANES, Fault, checked, refuse, row_name
+from recorded.files import Backscatter, read_backscatter, read_outline
+from recorded.readers import read_planes
+from recorded.tables import read_table
 
-RECORDED_COLUMNS = tuple(PLANES)
+RECORDED_COLUMNS = tuple(name for name, field in PLANES.items() if field.column)
 FILE_COLUMNS = ("rf_file", "outline_file", "other_outline_files", "reference_file", "reference_backscatter_file")
+TABLES = {"patients": ("patients.csv", "patients.tsv", "participants.tsv"), "planes": ("planes.csv", "planes.tsv")}
+BIDS = {"participant_id": "patient", "age": "age_years"}  # its own names; "n/a" is empty, "sub-" no part of an id
+RESPONDING = 3  # lowest modified response of a responder
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Both tables of a cohort with their values, and all that is not as the contract says."""
+
+    patients: pd.DataFrame  # indexed by patient
+    listing: pd.DataFrame  # a row per plane, indexed by its line in the file
+    faults: list[Fault]
+    unread: list[str]  # columns that the contract does not know
+
+
+def table_path(folder: Path, kind: str) -> Path:
+    """The file that holds the patients or the planes. Raises ``InputError`` naming the folder and what is expected."""
+    if not folder.is_dir():
+        near = difflib.get_close_matches(folder.name, sorted(path.name for path in folder.parent.glob("*/")), n=1)
+        hint = f"; did you mean {str(folder.with_name(near[0]))!r}?" if near else ""
+        raise InputError(f"cohort = {str(folder)!r}: there is no such folder{hint}")
+    found = [folder / name for name in TABLES[kind] if (folder / name).is_file()]
+    if len(found) != 1:
+        told = f"{len(found)} of {', '.join(TABLES[kind])}" if found else f"no {TABLES[kind][0]}"
+        raise InputError(f"{folder}: {told} in this folder, expected one table of {kind}")
+    return found[0]
+
+
+def read_tables(folder: str | Path) -> Tables:
+    """Read both tables. Raises ``InputError`` for a table that cannot be read at all, or that lacks a column."""
+    paths = [table_path(Path(folder), kind) for kind in TABLES]
+    return tables_as_of(*paths, *(file_digest(path) for path in paths))
+
+
+@lru_cache(maxsize=4)
+def tables_as_of(patients_path: Path, planes_path: Path, *_digests: str) -> Tables:
+    """Both tables as they are now: they are read again when their content is another."""
+    people, lines = with_own_names(read_table(patients_path), read_table(planes_path), patients_path.name)
+    fields = dict(PATIENTS)
+    if "responder" not in people and "mr_score" in people:
+        del fields["responder"]
+        fields["mr_score"] = replace(fields["mr_score"], filled=True)
+    patients, faults = checked(people, patients_path, fields)
+    listing, more = checked(lines, planes_path, PLANES)
+    refuse([fault for fault in faults + more if fault.column == "columns"])
+    if "responder" not in patients:
+        patients.insert(1, "responder", patients["mr_score"] >= RESPONDING)
+    faults += [*more, *relations(patients, listing, people, lines, patients_path, planes_path)]
+    unread = [f"{patients_path.name}: {name}" for name in people if name not in PATIENTS]
+    unread += [f"{planes_path.name}: {name}" for name in lines if name not in PLANES]
+    return Tables(settled(patients, listing), settled_listing(listing), faults, unread)
+
+
+def with_own_names(people: pd.DataFrame, lines: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables with the names of the contract; those of BIDS' ``participants.tsv`` are translated."""
+    if name != "participants.tsv":
+        return people, lines
+    people = people.rename(columns={old: new for old, new in BIDS.items() if new not in people}).replace("n/a", "")
+    return without_prefix(people), without_prefix(lines.replace("n/a", ""))
+
+
+def without_prefix(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose ids are without the prefix ``sub-`` of BIDS."""
+    return table.assign(patient=table["patient"].str.removeprefix("sub-")) if "patient" in table else table
+
+
+def settled(patients: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
+    """The patients indexed by their ids, flags as bool where all are known, with ``n_planes`` of the listing."""
+    flags = [name for name, field in PATIENTS.items() if field.kind == "flag" and name in patients]
+    whole = {name: bool for name in flags if patients[name].notna().all()}
+    patients = patients.replace("", np.nan).astype(whole).set_index("patient")
+    return patients.assign(n_planes=listing.groupby("patient").size().reindex(patients.index).fillna(0).astype(int))
+
+
+def settled_listing(listing: pd.DataFrame) -> pd.DataFrame:
+    """The listing with whole numbers as such, and nothing named in columns of files that are empty or missing."""
+    listing = listing.assign(**{name: listing[name].fillna("") for name in FILE_COLUMNS if name in listing})
+    return listing.assign(**{name: listing[name].fillna(-1).astype(int) for name in ("plane", "frame")})
+
+
+def relations(
+    patients: pd.DataFrame,
+    listing: pd.DataFrame,
+    people: pd.DataFrame,
+    lines: pd.DataFrame,
+    patients_path: Path,
+    planes_path: Path,
+) -> Iterator[Fault]:
+    """What does not go together in two tables that were read, their text in ``people`` and ``lines``."""
+
+    def fault(path: Path, text: pd.DataFrame, line: int, column: str, expected: str) -> Fault:
+        return Fault(str(path), row_name(text, line), column, str(text.at[line, column]), expected)
+
+    known, listed = patients["patient"].dropna(), listing["patient"].dropna()
+    for line in known.index[known.duplicated()]:
+        yield fault(patients_path, people, line, "patient", "each patient once")
+    for line in known.index[~known.isin(listed)]:
+        yield fault(patients_path, people, line, "patient", f"at least one plane in {planes_path.name}")
+    for line in listed.index[~listed.isin(known)]:
+        yield fault(planes_path, lines, line, "patient", f"a patient of {patients_path.name}")
+    for line in listing.index[listing.duplicated(["patient", "plane"]) & listing["patient"].notna()]:
+        yield fault(planes_path, lines, line, "plane", "each plane of a patient once")
+    for line in shared_recordings(listing):
+        yield fault(planes_path, lines, line, "rf_file", "a recording of one patient, each frame once")
+    if "mr_score" in patients and "mr_score" in people:
+        agree = (patients["mr_score"] >= RESPONDING) == patients["responder"]
+        for line in patients.index[~agree & patients["mr_score"].notna() & patients["responder"].notna()]:
+            yield fault(patients_path, people, line, "responder", f"what mr_score says, {RESPONDING} to 5 a responder")
+
+
+def shared_recordings(listing: pd.DataFrame) -> list[int]:
+    """Lines that name a recording of another patient, or a frame that another line has."""
+    names = listing["rf_file"].fillna("").map(lambda name: Path(name).as_posix())
+    first = listing["patient"].groupby(names).transform("first")
+    again = pd.DataFrame({"file": names, "frame": listing["frame"]}).duplicated()
+    return list(listing.index[(names != "") & ((first != listing["patient"]) | again)])
 
 
 def read_listing(folder: str | Path) -> pd.DataFrame:
-    """Read ``planes.csv`` of a recorded cohort; see ``data/README.md``.
+    """The planes of a recorded cohort, a row each, indexed by their lines in the file; see ``data/README.md``.
 
-    Raises ``ValueError`` as ``checked`` does.
+    Raises ``InputError`` naming file, row, column, value and expectation of the first fault in either table.
     """
-    path = Path(folder) / "planes.csv"
-    return checked(pd.read_csv(path, dtype={"patient": str}, keep_default_na=False), path, PLANES, MORE_OF_PLANES)
+    tables = read_tables(folder)
+    refuse(tables.faults)
+    return tables.listing.copy()
 
 
 def read_patients(folder: str | Path) -> pd.DataFrame:
-    """Read ``patients.csv`` of a recorded cohort, indexed by ``patient``, with ``n_planes`` of ``planes.csv``.
+    """The patients of a recorded cohort, indexed by ``patient``, with ``n_planes`` of the listing.
 
-    Raises ``ValueError`` as ``checked`` does.
+    Raises ``InputError`` as ``read_listing`` does.
     """
-    path = Path(folder) / "patients.csv"
-    patients = checked(pd.read_csv(path, dtype={"patient": str}), path, PATIENTS).set_index("patient")
-    return patients.assign(n_planes=read_listing(folder).groupby("patient").size())
+    tables = read_tables(folder)
+    refuse(tables.faults)
+    return tables.patients.copy()
+
+
+def named(names: str) -> list[str]:
+    """The files that a cell names, separated by semicolons."""
+    return [part.strip() for part in str(names).split(";") if part.strip()]
+
+
+def inside(folder: Path, name: str, expected: str = "a file inside the cohort's folder") -> Path:
+    """The path of a file that a table names. Raises ``InputError`` for one that leads out of the folder."""
+    path = folder / name
+    if Path(name).is_absolute() or "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder}: {name!r} leads out of the folder, expected {expected}")
+    return path
 
 
 def files_of(lines: pd.DataFrame, folder: str | Path) -> list[Path]:
-    """Every file that lines of ``planes.csv`` name, each once, in order."""
-    names = [name for column in FILE_COLUMNS for name in lines.get(column, [])]
-    single = [part.strip() for name in names for part in name.split(";")]
-    return [Path(folder) / name for name in dict.fromkeys(single) if name]
+    """Every file that lines of the listing name, each once, in order.
+
+    Raises ``InputError`` for one that leads out of the folder or is not there.
+    """
+    single = [name for column in FILE_COLUMNS for names in lines.get(column, []) for name in named(names)]
+    paths = [inside(Path(folder), name) for name in dict.fromkeys(single)]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file, though a line of the planes names it")
+    return paths
 
 
 def all_files(folder: str | Path) -> list[Path]:
     """Every file of a recorded cohort: both tables and what they name."""
-    return [Path(folder) / "patients.csv", Path(folder) / "planes.csv", *files_of(read_listing(folder), folder)]
+    tables = [table_path(Path(folder), kind) for kind in TABLES]
+    return [*tables, *files_of(read_listing(folder), folder)]
 
 
 def acquire(row: pd.Series, folder: str | Path) -> Acquisition:
-    """Read one plane listed in ``planes.csv``, its outlines and its reference phantom."""
+    """Read one plane of the listing, its outlines and its reference phantom."""
     folder = Path(folder)
-    frames = read_rf(folder / row["rf_file"], row["line_pitch_mm"], focus_mm=focus_of(row, "focus_mm"))
-    reference = recorded_phantom(
-        str(folder / row["reference_file"]),
+    waived = named(row.get("waived") or "") if pd.notna(row.get("waived", "")) else []
+    told = {"line_pitch_mm": row["line_pitch_mm"], "focus_mm": given(row, "focus_mm")}
+    plane = one_frame(read_planes(inside(folder, row["rf_file"]), [int(row["frame"])], **told), waived)
+    core = read_outline(inside(folder, row["outline_file"]), plane)
+    others = [read_outline(inside(folder, name), plane) for name in named(row.get("other_outline_files", ""))]
+    return Acquisition(plane, phantom_of(row, folder), core, None, tuple(others))
+
+
+def one_frame(planes: list[RFPlane], waived: list[str]) -> RFPlane:
+    """The frame that was read, without the header fields in which it may differ from its phantom."""
+    plane = planes[0]
+    return replace(plane, header={name: value for name, value in plane.header.items() if name not in waived})
+
+
+def phantom_of(row: pd.Series, folder: Path) -> ReferencePhantom:
+    """The reference phantom of one plane of the listing."""
+    table = row["reference_backscatter_file"]
+    return recorded_phantom(
+        str(inside(folder, row["reference_file"])),
         row["reference_line_pitch_mm"],
         row["reference_sound_speed_m_s"],
         row["reference_attenuation_db_cm_mhz"],
-        str(folder / row["reference_backscatter_file"]) if row["reference_backscatter_file"] else None,
-        focus_of(row, "reference_focus_mm"),
-    )
-    others = [name.strip() for name in row.get("other_outline_files", "").split(";") if name.strip()]
-    return Acquisition(
-        frame_of(frames, int(row["frame"]), row["rf_file"]),
-        reference,
-        read_outline(folder / row["outline_file"]),
-        None,
-        tuple(read_outline(folder / name) for name in others),
+        str(inside(folder, table)) if table else None,
+        given(row, "reference_focus_mm"),
+        given(row, "reference_attenuation_exponent") or 1.0,
     )
 
 
-def focus_of(row: pd.Series, column: str) -> float | None:
-    """Depth of the focus, mm, from a column of ``planes.csv`` that may be missing or empty."""
+def given(row: pd.Series, column: str) -> float | None:
+    """A number of the listing that may be missing or empty."""
     return float(row[column]) if pd.notna(row.get(column)) else None
-
-
-def read_outline(path: Path) -> np.ndarray:
-    """Corners (n_points, 2) of an outline in lateral and depth mm. Raises ``ValueError`` as ``checked`` does."""
-    return checked(pd.read_csv(path), path, OUTLINE)[["lateral_mm", "depth_mm"]].to_numpy()
 
 
 def frame_of(planes: list[RFPlane], frame: int, source: str) -> RFPlane:
     """One frame of a file, or an error that says how many there are."""
     if not 0 <= frame < len(planes):
-        raise ValueError(f"{source}: frame {frame}, expected 0 to {len(planes) - 1}")
+        raise InputError(f"{source}: frame {frame}, expected 0 to {len(planes) - 1}")
     return planes[frame]
 
 
@@ -96,14 +245,9 @@ def recorded_phantom(
     attenuation_db_cm_mhz: float,
     backscatter_path: str | None,
     focus_mm: float | None = None,
+    attenuation_exponent: float = 1.0,
 ) -> ReferencePhantom:
     """All frames of a phantom file; its backscatter from a table of ``frequency_mhz`` and ``bsc_per_cm_sr``."""
-    planes = read_rf(path, line_pitch_mm, sound_speed_m_s, focus_mm)
-    if backscatter_path is None:
-        return ReferencePhantom(planes, attenuation_db_cm_mhz)
-    table = pd.read_csv(backscatter_path).sort_values("frequency_mhz")
-
-    def backscatter(frequency_hz: np.ndarray) -> np.ndarray:
-        return np.interp(np.asarray(frequency_hz) / 1e6, table["frequency_mhz"], table["bsc_per_cm_sr"])
-
-    return ReferencePhantom(planes, attenuation_db_cm_mhz, backscatter)
+    planes = read_planes(path, None, line_pitch_mm=line_pitch_mm, sound_speed_m_s=sound_speed_m_s, focus_mm=focus_mm)
+    table: Backscatter | None = read_backscatter(Path(backscatter_path)) if backscatter_path else None
+    return ReferencePhantom(planes, attenuation_db_cm_mhz, table, attenuation_exponent)

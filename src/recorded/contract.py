@@ -1,84 +1,196 @@
-"""The contract of a recorded cohort: which columns its tables have, and what stands in them.
+"""The contract of a recorded cohort: what each column of its tables holds, in which unit, within which range.
 
-``data/README.md`` says what each column means.
+``data/README.md`` says what each column means. What a value stands for is read from its text, so that a value that is
+refused is told as it was written.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from helpers.errors import InputError
+
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
-TEXT, NAME, FLAG = "text", "a name", "True or False"
-NUMBER, WHOLE, LENGTH = "a number", "a whole number", "mm or nothing"
-PATIENTS = {"patient": NAME, "responder": FLAG, "duration_years": NUMBER, "recurrence": FLAG}
-PLANES = {
-    "patient": NAME,
-    "plane": WHOLE,
-    "rf_file": NAME,
-    "frame": WHOLE,
-    "line_pitch_mm": NUMBER,
-    "outline_file": NAME,
-    "reference_file": NAME,
-    "reference_line_pitch_mm": NUMBER,
-    "reference_sound_speed_m_s": NUMBER,
-    "reference_attenuation_db_cm_mhz": NUMBER,
-    "reference_backscatter_file": TEXT,
+TRUE, FALSE = ("true", "yes", "y", "1", "1.0"), ("false", "no", "n", "0", "0.0")
+CODINGS = (("true", "false"), ("yes", "no"), ("y", "n"), ("1", "0"), ("1.0", "0.0"))
+SPLITS = ("train", "validation", "test")
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+ID = re.compile(r"[^\W_](?:[\w-]{0,62}[\w])?")  # letters, digits, - and _
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one column holds: its kind, in words what is expected, its range, and whether it can be missing or empty."""
+
+    kind: str  # "id", "file", "files", "flag", "number", "whole", "word" or "words"
+    expected: str
+    low: float = -np.inf
+    high: float = np.inf
+    words: tuple[str, ...] = ()
+    column: bool = True  # must be there
+    filled: bool = True  # must not be empty
+
+
+def number(unit: str, low: float, high: float, column: bool = True, filled: bool = True) -> Field:
+    """A number within a range, with its unit."""
+    nothing = "" if filled else ", or nothing"
+    return Field("number", f"{unit}, {low:g} to {high:g}{nothing}", low, high, (), column, filled)
+
+
+def whole(low: int, high: int, column: bool = True, filled: bool = True) -> Field:
+    """A whole number within a range."""
+    nothing = "" if filled else ", or nothing"
+    return Field("whole", f"a whole number, {low} to {high}{nothing}", low, high, (), column, filled)
+
+
+PATIENT = Field("id", "letters, digits, - and _ only, no blanks")
+FLAG = Field("flag", "True or False, yes or no, 1 or 0, one way in the whole column")
+MAYBE = Field("flag", FLAG.expected + ", or nothing", column=False, filled=False)
+ANYTHING = Field("words", "words, or nothing", column=False, filled=False)
+FILE = Field("file", "a file inside the cohort's folder")
+PATIENTS = {
+    "patient": PATIENT,
+    "responder": FLAG,
+    "duration_years": number("years", 0, 60),
+    "recurrence": FLAG,
+    "mr_score": whole(1, 5, column=False, filled=False),
+    "split": Field("word", "train, validation or test", words=SPLITS, column=False),
+    "age_years": number("years", 10, 120, column=False, filled=False),
+    "initial_size_cm": number("cm", 0, 30, column=False, filled=False),
+    "residual_size_cm": number("cm", 0, 30, column=False, filled=False),
+    "histology": ANYTHING,
+    "grade": ANYTHING,
+    "treatment": ANYTHING,
+    "er": MAYBE,
+    "pr": MAYBE,
+    "her2": MAYBE,
 }
-MORE_OF_PLANES = {"other_outline_files": TEXT, "focus_mm": LENGTH, "reference_focus_mm": LENGTH}  # may be missing
-OUTLINE = {"lateral_mm": NUMBER, "depth_mm": NUMBER}
+PLANES = {
+    "patient": PATIENT,
+    "plane": whole(0, 10_000),
+    "rf_file": FILE,
+    "frame": whole(0, 1_000_000),
+    "line_pitch_mm": number("mm", 0.01, 5),
+    "outline_file": FILE,
+    "reference_file": FILE,
+    "reference_line_pitch_mm": number("mm", 0.01, 5),
+    "reference_sound_speed_m_s": number("m/s", 1300, 1800),
+    "reference_attenuation_db_cm_mhz": number("dB/cm/MHz", 0, 5),
+    "reference_backscatter_file": Field("file", FILE.expected + ", or nothing", filled=False),
+    "other_outline_files": Field("files", "files inside the cohort's folder, or nothing", column=False, filled=False),
+    "focus_mm": number("mm", 1, 300, column=False, filled=False),
+    "reference_focus_mm": number("mm", 1, 300, column=False, filled=False),
+    "reference_attenuation_exponent": number("of frequency", 0.5, 2, column=False, filled=False),
+    "waived": Field("words", "names of header fields separated by semicolons", column=False, filled=False),
+}
+OUTLINE = {"lateral_mm": number("mm", -50, 500), "depth_mm": number("mm", -50, 500)}
+BACKSCATTER = {"frequency_mhz": number("MHz", 0.01, 100), "bsc_per_cm_sr": number("1/(cm sr)", 1e-12, 1e3)}
 
 
-def checked(
-    table: pd.DataFrame, path: Path, needed: Mapping[str, str], more: Mapping[str, str] = MappingProxyType({})
-) -> pd.DataFrame:
-    """The table as it was read from ``path``, names as text and numbers as numbers, if all columns hold what they must.
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is not as the contract says."""
 
-    Raises ``ValueError`` naming the file and the columns that are missing, or the first row, column and value that
-    is not as expected.
+    file: str
+    row: str  # "line 3, patient A07", or nothing where the whole file is meant
+    column: str
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.file, self.row) if part)
+        what = f"{self.column} = {self.value!r}" if self.column and self.value is not None else self.column
+        return f"{where}: {what}, expected {self.expected}" if what else f"{where}: expected {self.expected}"
+
+
+def refuse(faults: list[Fault]) -> None:
+    """Raise ``InputError`` with the first fault, and how many more there are; nothing without one."""
+    if faults:
+        more = f" (and {len(faults) - 1} more; make check lists them)" if len(faults) > 1 else ""
+        raise InputError(f"{faults[0]}{more}")
+
+
+def row_name(table: pd.DataFrame, line: int) -> str:
+    """What to call a row: by its line, its patient and its plane."""
+    named = [f"{name} {table.at[line, name]}" for name in ("patient", "plane") if name in table]
+    return ", ".join([f"line {line}", *named])
+
+
+def checked(text: pd.DataFrame, path: Path, fields: Mapping[str, Field]) -> tuple[pd.DataFrame, list[Fault]]:
+    """The table with its values, and what is not as its fields say; ``text`` is indexed by the lines of the file.
+
+    Columns that no field describes are left out. Values that are refused are missing in the table.
     """
+    missing = [name for name, field in fields.items() if field.column and name not in text]
+    faults = [Fault(str(path), "", "columns", ", ".join(text.columns), f"a column {name}") for name in missing]
+    known = {name: field for name, field in fields.items() if name in text}
+    values = pd.DataFrame({name: parsed(text[name], field) for name, field in known.items()}, index=text.index)
+    refused = [*failures(values, text, known), *mixed(text, known)]
+    for line, name in sorted(set(refused)):
+        faults.append(Fault(str(path), row_name(text, line), name, str(text.at[line, name]), known[name].expected))
+        values.at[line, name] = np.nan
+    return values, faults
+
+
+def failures(values: pd.DataFrame, text: pd.DataFrame, fields: Mapping[str, Field]) -> Iterator[tuple[int, str]]:
+    """Line and column of every value that its field does not allow, as pandera finds them all at once."""
     from pandera.errors import SchemaErrors  # half a second to import, which a simulated cohort can do without
 
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise ValueError(f"{path}: columns {missing} are missing, expected {list(needed)}")
-    expected = {name: what for name, what in {**needed, **more}.items() if name in table}
+    for name, field in fields.items():
+        unread = values[name].isna() & (field.filled | (text[name].str.strip() != ""))
+        yield from ((line, name) for line in values.index[unread])
     try:
-        return schema(expected).validate(with_gaps(table, expected), lazy=True)
+        schema(fields).validate(values, lazy=True)
     except SchemaErrors as errors:
-        first = errors.failure_cases.dropna(subset="index").sort_values("index", kind="stable").iloc[0]
-    column, row = first["column"], int(first["index"])
-    value = table[column].astype(object)[row]  # a number of Python's own, whose repr is the number
-    raise ValueError(f"{path}, {row_name(table, row)}: {column} = {value!r}, expected {expected[column]}")
+        found = errors.failure_cases.dropna(subset="index")
+        yield from zip(found["index"].astype(int), found["column"], strict=True)
 
 
-def with_gaps(table: pd.DataFrame, expected: Mapping[str, str]) -> pd.DataFrame:
-    """The table with NaN for the empty text in columns of numbers that may be empty."""
-    gaps = {name: table[name].where(table[name] != "") for name, what in expected.items() if what == LENGTH}
-    return table.assign(**gaps)
+def mixed(text: pd.DataFrame, fields: Mapping[str, Field]) -> Iterator[tuple[int, str]]:
+    """Line and column of flags that are coded otherwise than the first one of their column."""
+    for name in (name for name, field in fields.items() if field.kind == "flag"):
+        words = text[name].str.strip().str.lower()
+        own = next((coding for word in words for coding in CODINGS if word in coding), ())
+        other = words.isin([*TRUE, *FALSE]) & ~words.isin(own)
+        yield from ((line, name) for line in text.index[other])
 
 
-def row_name(table: pd.DataFrame, row: int) -> str:
-    """What to call a row: by its patient and plane, else by its line in the file."""
-    named = [f"{name} {table[name].astype(str)[row]}" for name in ("patient", "plane") if name in table]
-    return ", ".join(named) or f"line {row + 2}"
+def parsed(text: pd.Series, field: Field) -> pd.Series:
+    """Values of a column of text; missing where the text is no such value, or empty."""
+    if field.kind == "id":
+        return text.where(text.map(lambda one: bool(ID.fullmatch(one))), None)
+    bare = text.str.strip()
+    if field.kind in ("number", "whole"):
+        return bare.map(as_number).astype(float)
+    if field.kind == "flag":
+        return bare.str.lower().map({**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)})
+    if field.kind == "word":
+        return bare.str.lower().where(bare.str.lower().isin(field.words), None)
+    return bare.where(bare != "", None) if field.filled else bare
 
 
-def schema(expected: Mapping[str, str]) -> "DataFrameSchema":
-    """What pandera holds a table to: column -> what it must be."""
+def as_number(text: str) -> float:
+    """A decimal number, with a point or a comma; NaN for anything else."""
+    return float(text.replace(",", ".")) if NUMBER.fullmatch(text) else np.nan
+
+
+def schema(fields: Mapping[str, Field]) -> "DataFrameSchema":
+    """What pandera holds the values of a table to."""
     from pandera.pandas import Check, Column, DataFrameSchema
 
-    kinds = {
-        TEXT: Column(str, coerce=True),
-        NAME: Column(str, Check(lambda names: names.str.strip() != ""), coerce=True),
-        FLAG: Column(None, Check(lambda flags: flags.astype(str).isin(["True", "False"]))),
-        NUMBER: Column(float, Check(np.isfinite), coerce=True),
-        WHOLE: Column(float, Check(lambda numbers: numbers % 1 == 0), coerce=True),
-        LENGTH: Column(float, coerce=True, nullable=True),
-    }
-    return DataFrameSchema({name: kinds[what] for name, what in expected.items()})
+    columns = {}
+    for name, field in fields.items():
+        checks = []
+        if field.kind in ("number", "whole"):
+            checks.append(Check.in_range(field.low, field.high))
+        if field.kind == "whole":
+            checks.append(Check(lambda numbers: numbers % 1 == 0))
+        columns[name] = Column(None, checks, nullable=True)
+    return DataFrameSchema(columns)

@@ -4,7 +4,7 @@ Whatever the scanner, samples stand depth first: ``rf`` (n_samples, n_lines) or 
 file tells of its settings is taken from it; what is told beside it must agree, and what neither tells is asked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ class Recording:
     settings: Mapping[str, float]
 
 
-def read_planes(path: str | Path, **told: float | None) -> list[RFPlane]:
-    """Read every frame of a recording: Ultrasonix ``.rf``, HDF5, NPZ, MATLAB, OASBUD, MetaImage or NRRD.
+def read_planes(path: str | Path, frames: Sequence[int] | None = None, **told: float | None) -> list[RFPlane]:
+    """Read a recording, all frames or those of these numbers: Ultrasonix ``.rf``, HDF5, NPZ, MATLAB, OASBUD, MetaImage.
 
     ``told`` holds any of ``SETTINGS`` that is known beside the file.
     Raises ``InputError`` naming the file for a format that is not known, a file that is not as its format says, a
@@ -43,19 +43,23 @@ def read_planes(path: str | Path, **told: float | None) -> list[RFPlane]:
         raise InputError(f"{path}: there is no such file")
     if suffix == ".rf":
         known = agreed(path, {}, {name: told.get(name) for name in SETTINGS if name != "sampling_rate_hz"}, NEEDED[1:])
-        return read_rf(path, known["line_pitch_mm"], known["sound_speed_m_s"], known.get("focus_mm"))
+        return read_rf(path, known["line_pitch_mm"], known["sound_speed_m_s"], known.get("focus_mm"), frames)
     recording = READERS[suffix](path, told)
     known = agreed(path, recording.settings, told, NEEDED)
+    n_frames = recording.frames.shape[2]
+    for number in frames or ():
+        if not 0 <= number < n_frames:
+            raise InputError(f"{path}: frame {number}, expected 0 to {n_frames - 1}")
     return [
         RFPlane(
-            frame,
+            recording.frames[:, :, number],
             known["sampling_rate_hz"],
             known["line_pitch_mm"],
             known["sound_speed_m_s"],
-            f"{path}, frame {index}",
+            f"{path}, frame {number}",
             known.get("focus_mm"),
         )
-        for index, frame in enumerate(np.moveaxis(recording.frames, 2, 0))
+        for number in (range(n_frames) if frames is None else frames)
     ]
 
 

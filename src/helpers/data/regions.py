@@ -2,26 +2,66 @@
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from shapely import Polygon, box
+from shapely.validation import explain_validity
 from skimage.draw import polygon2mask
+
+from helpers.errors import InputError
+
+OUTSIDE = 0.25  # largest share of an outline's area outside the image; tumours are drawn over its edges by a little
 
 
 def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> np.ndarray:
     """Mask (n_z, n_x) of the pixels inside a polygon (n_points, 2) of lateral and depth positions, mm.
 
-    Raises ``ValueError`` for fewer than three points, or a polygon that covers no pixel.
+    Raises ``InputError`` for a polygon that cannot be a tumour in these pixels, or that covers none of them.
     """
     polygon_mm = np.asarray(polygon_mm, float)
-    if polygon_mm.ndim != 2 or polygon_mm.shape[1] != 2 or len(polygon_mm) < 3 or not np.isfinite(polygon_mm).all():
-        raise ValueError(
-            f"core polygon of shape {polygon_mm.shape}, expected (n_points >= 3, 2) finite positions in mm"
-        )
+    check_polygon(polygon_mm, extent_of(depth_mm, lateral_mm))
     lateral, depth = polygon_mm.T
     rows = (depth - depth_mm[0]) / (depth_mm[1] - depth_mm[0])
     columns = (lateral - lateral_mm[0]) / (lateral_mm[1] - lateral_mm[0])
     core = polygon2mask((len(depth_mm), len(lateral_mm)), np.column_stack([rows, columns]))
     if not core.any():
-        raise ValueError(f"core polygon around {polygon_mm.mean(axis=0).round(1)} mm covers no pixel of the plane")
+        raise InputError(f"core polygon around {polygon_mm.mean(axis=0).round(1)} mm covers no pixel of the plane")
     return core
+
+
+def extent_of(depth_mm: np.ndarray, lateral_mm: np.ndarray) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of an image with pixels at these positions, mm."""
+    half_z, half_x = (depth_mm[1] - depth_mm[0]) / 2, (lateral_mm[1] - lateral_mm[0]) / 2
+    return lateral_mm[0] - half_x, lateral_mm[-1] + half_x, depth_mm[-1] + half_z, depth_mm[0] - half_z
+
+
+def check_polygon(polygon_mm: np.ndarray, extent_mm: tuple[float, float, float, float]) -> None:
+    """Raise ``InputError`` for corners (n_points, 2) that cannot outline a tumour in an image of this extent.
+
+    Refused are fewer than three corners, an outline that crosses itself, one that lies mostly above a tenth of the
+    imaged depth (as one in centimetres does), and one of which more than a quarter lies outside the image.
+    """
+    if polygon_mm.ndim != 2 or polygon_mm.shape[1] != 2 or not np.isfinite(polygon_mm).all():
+        raise InputError(f"core polygon of shape {polygon_mm.shape}, expected (n_points >= 3, 2) finite positions, mm")
+    left, right, bottom, top = extent_mm
+    image = f"in the image, {left:.1f} to {right:.1f} mm across and {top:.1f} to {bottom:.1f} mm in depth"
+    where = place_of(polygon_mm)
+    shape = Polygon(polygon_mm) if len(np.unique(polygon_mm, axis=0)) >= 3 else Polygon()
+    if shape.convex_hull.area == 0:
+        raise InputError(f"{where}: {len(polygon_mm)} corners without an area, expected three or more that enclose one")
+    if not shape.is_valid:
+        raise InputError(f"{where}: {explain_validity(shape)}, expected an outline that does not cross itself")
+    if polygon_mm[:, 1].max() < top + (bottom - top) / 10:
+        raise InputError(f"{where}: in the uppermost tenth of the depth, expected mm (not cm) {image}")
+    outside = 1 - shape.intersection(box(left, top, right, bottom)).area / shape.area
+    if outside > OUTSIDE:
+        raise InputError(f"{where}: {100 * outside:.0f} % lie outside, expected an outline {image}")
+
+
+def place_of(polygon_mm: np.ndarray) -> str:
+    """Where an outline lies, in words."""
+    if not len(polygon_mm):
+        return "outline"
+    (left, top), (right, bottom) = polygon_mm.min(axis=0), polygon_mm.max(axis=0)
+    return f"outline from {left:.1f} to {right:.1f} mm across and {top:.1f} to {bottom:.1f} mm in depth"
 
 
 def core_from_mask(mask: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> np.ndarray:

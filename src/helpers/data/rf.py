@@ -1,23 +1,35 @@
 """RF planes and the Ultrasonix file format."""
 
+import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from helpers.artifacts import write_whole
+from helpers.errors import InputError
 
 RF_TYPE = 16
 HEADER_FIELDS = "type frames w h ss ulx uly urx ury brx bry blx bly probe txf sf dr ld extra".split()
 HEADER = np.dtype([(name, "<i4") for name in HEADER_FIELDS])
+SCAN_FIELDS = (
+    "ss",
+    "probe",
+    "txf",
+    "sf",
+    "dr",
+    "ld",
+    "extra",
+)  # how a plane was scanned; the others say how large it is
 
 
 @dataclass(frozen=True, eq=False)
 class RFPlane:
     """One image plane of radiofrequency echoes: samples (n_samples, n_lines), depth first.
 
-    Raises ``ValueError`` when a field cannot describe a plane; warns with a count when samples reach the limits
+    Raises ``InputError`` when a field cannot describe a plane; warns with a count when samples reach the limits
     of 16 bit.
     """
 
@@ -27,17 +39,18 @@ class RFPlane:
     sound_speed_m_s: float = 1540.0
     source: str = "RF plane"  # named in error messages
     focus_mm: float | None = None  # depth of the focus, where it is known
+    header: Mapping[str, int] = field(default_factory=dict)  # ``SCAN_FIELDS`` as the file tells them, where it does
 
     def __post_init__(self) -> None:
         if np.ndim(self.samples) != 2:
-            raise ValueError(f"{self.source}: samples of shape {np.shape(self.samples)}, expected (n_samples, n_lines)")
+            raise InputError(f"{self.source}: samples of shape {np.shape(self.samples)}, expected (n_samples, n_lines)")
         if not np.isfinite(self.samples).all():
             bad = int((~np.isfinite(self.samples)).sum())
-            raise ValueError(f"{self.source}: samples hold {bad} NaN or infinite values, expected none")
+            raise InputError(f"{self.source}: samples hold {bad} NaN or infinite values, expected none")
         for name in ("sampling_rate_hz", "line_pitch_mm", "sound_speed_m_s"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{self.source}: {name} = {value}, expected a positive number")
+                raise InputError(f"{self.source}: {name} = {value}, expected a positive number")
         if count := n_saturated(self.samples):
             warnings.warn(f"{self.source}: {count} of {self.samples.size} samples are saturated", stacklevel=3)
 
@@ -71,33 +84,62 @@ def b_mode_db(plane: RFPlane) -> np.ndarray:
     return 20 * np.log10(np.maximum(envelope, 1e-6 * envelope.max()) / envelope.max())
 
 
-def read_rf(
-    path: str | Path, line_pitch_mm: float, sound_speed_m_s: float = 1540.0, focus_mm: float | None = None
-) -> list[RFPlane]:
-    """Read all frames of an Ultrasonix ``.rf`` file.
+def read_header(path: str | Path) -> dict[str, int]:
+    """Read the header of an Ultrasonix ``.rf`` file: 19 little-endian int32, type 16 for RF.
 
-    The format: a header of 19 little-endian int32 (type 16 is RF), then int16 frames, line after line.
-    The lateral pitch is not in the file and has to be given.
-
-    Raises ``ValueError`` naming the file and the field that is not as expected.
+    Raises ``InputError`` naming the file and the field that is not as expected, or that does not fit the file's size.
     """
     path = Path(path)
-    data = path.read_bytes()
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file, expected an Ultrasonix .rf")
+    with open(path, "rb") as file:
+        data = file.read(HEADER.itemsize)
     if len(data) < HEADER.itemsize:
-        raise ValueError(f"{path}: {len(data)} bytes, expected at least a header of {HEADER.itemsize}")
-    header = np.frombuffer(data, HEADER, count=1)[0]
+        raise InputError(f"{path}: {len(data)} bytes, expected at least a header of {HEADER.itemsize}")
+    header = {name: int(value) for name, value in zip(HEADER_FIELDS, np.frombuffer(data, "<i4"), strict=True)}
     for name, expected in (("type", RF_TYPE), ("ss", 16)):
         if header[name] != expected:
-            raise ValueError(f"{path}: header field {name} = {header[name]}, expected {expected}")
-    shape = tuple(int(header[name]) for name in ("frames", "w", "h"))
-    n_bytes = len(data) - HEADER.itemsize
-    if min(shape) < 1 or n_bytes != 2 * np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{path}: header fields frames, w, h = {shape} do not match {n_bytes} bytes of samples")
-    frames = np.frombuffer(data, "<i2", offset=HEADER.itemsize).reshape(shape)
+            raise InputError(f"{path}: header field {name} = {header[name]}, expected {expected}")
+    shape = header["frames"], header["w"], header["h"]
+    n_bytes = os.path.getsize(path) - HEADER.itemsize
+    if min(shape) < 1 or n_bytes != 2 * shape[0] * shape[1] * shape[2]:
+        raise InputError(f"{path}: header fields frames, w, h = {shape} do not match {n_bytes} bytes of samples")
+    if header["sf"] <= 0:
+        raise InputError(f"{path}: header field sf = {header['sf']}, expected a sampling frequency in Hz")
+    return header
+
+
+def read_rf(
+    path: str | Path,
+    line_pitch_mm: float,
+    sound_speed_m_s: float = 1540.0,
+    focus_mm: float | None = None,
+    frames: Sequence[int] | None = None,
+) -> list[RFPlane]:
+    """Read frames of an Ultrasonix ``.rf`` file, all of them or those of these numbers: header, then int16 lines.
+
+    The lateral pitch is not in the file and has to be given.
+    Raises ``InputError`` naming the file and the field that is not as expected, or a frame that it does not have.
+    """
+    header = read_header(path)
+    n_frames, shape = header["frames"], (header["w"], header["h"])
+    numbers = range(n_frames) if frames is None else frames
+    for number in numbers:
+        if not 0 <= number < n_frames:
+            raise InputError(f"{path}: frame {number}, expected 0 to {n_frames - 1}")
+    settings = float(header["sf"]), line_pitch_mm, sound_speed_m_s
+    told = {name: header[name] for name in SCAN_FIELDS}
     return [
-        RFPlane(frame.T, float(header["sf"]), line_pitch_mm, sound_speed_m_s, f"{path}, frame {i}", focus_mm)
-        for i, frame in enumerate(frames)
+        RFPlane(frame_at(path, number, shape).T, *settings, f"{path}, frame {number}", focus_mm, told)
+        for number in numbers
     ]
+
+
+def frame_at(path: str | Path, number: int, shape: tuple[int, int]) -> np.ndarray:
+    """Samples of one frame of an ``.rf`` file, (n_lines, n_samples) int16."""
+    count = shape[0] * shape[1]
+    offset = HEADER.itemsize + 2 * count * number
+    return np.fromfile(path, "<i2", count, offset=offset).reshape(shape)
 
 
 def n_saturated(samples: np.ndarray) -> int:

@@ -3,6 +3,7 @@
 Inside this module depth is in mm, frequency in MHz.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -94,6 +95,9 @@ def window_grid(
 def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray | None) -> None:
     """Raise ``ValueError`` for a phantom scanned differently and for a region of another shape, or an empty one."""
     phantom = reference.planes[0]
+    differing = different_fields(plane, phantom)
+    if differing:
+        warnings.warn(f"{phantom.source}: scanned otherwise than {plane.source}: {', '.join(differing)}", stacklevel=4)
     for name in ("sampling_rate_hz", "focus_mm"):
         theirs, ours = getattr(phantom, name), getattr(plane, name)
         if None not in (theirs, ours) and theirs != ours:
@@ -107,6 +111,13 @@ def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray |
         raise ValueError(f"region of shape {region.shape}, expected the plane's {plane.samples.shape}")
     if region is not None and not region.any():
         raise ValueError("region is empty: no pixel of the mask is set")
+
+
+def different_fields(plane: RFPlane, phantom: RFPlane) -> list[str]:
+    """Header fields of the scan that differ, with both values; the line density counts where it is not the width."""
+    theirs, ours = ({**p.header, "ld": p.header.get("ld", 0) - p.samples.shape[1]} for p in (phantom, plane))
+    both = [name for name in plane.header if name in phantom.header]
+    return [f"{name} {phantom.header[name]} and {plane.header[name]}" for name in both if theirs[name] != ours[name]]
 
 
 def all_centres(plane: RFPlane, protocol: Protocol) -> tuple[Float[np.ndarray, " n_z"], Float[np.ndarray, " n_x"]]:
