@@ -35,9 +35,9 @@ measures: $(READY)  ## print how large the parts are, what they load, and whethe
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
 	$(PY) -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
 
-lock: $(READY)  ## pin every dependency anew in requirements.lock (needs uv)
+lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade \
-	  --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	  --no-header --no-annotate --no-emit-index-url --generate-hashes -o requirements.lock
 
 clean:  ## remove what was computed and rendered, keep the environment
 	rm -rf artifacts _build .snakemake notebooks/*.ipynb
@@ -49,6 +49,6 @@ help:  ## show this list
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one: make book PYTHON=python3.12"; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
