@@ -3,13 +3,15 @@
 
 PROFILE ?= laptop# a name in notebooks/profiles, or the path of a .yml file
 SET ?=# single parameters, as in SET="image_px=96 seed=3"
-CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+CORES ?=# how many to use; all of them if nothing is said
 PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
-BIN := "$(VENV)/bin"
-PY := $(BIN)/python
-export PROFILE SET# read by the program, not by the shell
+# what is given is read by the program, as it stands: neither make nor the shell runs anything in it
+GIVEN := PROFILE SET CORES PYTHON VENV
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
+PY := "$$VENV/bin/python"
 ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
@@ -18,7 +20,7 @@ endif
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@$(PY) book/command.py book --profile "$$PROFILE" --set "$$SET" --cores $(CORES)
+	@$(PY) book/command.py book --profile="$$PROFILE" --set="$$SET" --cores="$$CORES"
 
 test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
 	$(PY) -m pytest
@@ -26,7 +28,7 @@ test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
 lint: $(READY)  ## look at style without changing anything
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(BIN)/lint-imports --no-cache
+	"$$VENV/bin/lint-imports" --no-cache
 	$(PY) -m mypy
 
 measures: $(READY)  ## print how large the parts are, what they load, and whether chapters fit their page
@@ -43,12 +45,12 @@ clean:  ## remove what was computed and rendered, keep the environment
 	rm -rf artifacts _build .snakemake notebooks/*.ipynb
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one: make book PYTHON=python3.12"; exit 1; }
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	test -x .venv/bin/python || "$$PYTHON" -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
