@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.errors import InputError
 from helpers.settings import TYPES, find_profile, load_settings
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
@@ -28,7 +29,7 @@ def test_unknown_parameter_in_a_profile_names_the_file(tmp_path):
     ("name", "value"), [("image_px", "64"), ("image_px", 64.5), ("seed", True), ("resnet_layers", 3)]
 )
 def test_wrong_type_is_refused(name, value):
-    with pytest.raises(TypeError, match=f"{name} = .* expected {TYPES[name].__name__}"):
+    with pytest.raises(InputError, match=f"{name} = .* expected {TYPES[name].__name__}"):
         load_settings("laptop", **{name: value})
 
 
@@ -42,7 +43,7 @@ def test_profile_is_found_by_name_and_by_path():
 
 
 def test_unknown_profile_is_named():
-    with pytest.raises(FileNotFoundError, match="profile 'labtop'"):
+    with pytest.raises(InputError, match="profile 'labtop': .* did you mean 'laptop'"):
         find_profile("labtop")
 
 
