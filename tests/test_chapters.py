@@ -1,6 +1,7 @@
 """One chapter, executed: on a tiny notebook in a tiny project."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,12 @@ from pathlib import Path
 import chapters
 import command as command_line
 import nbformat
+import numpy as np
 import pytest
 import yaml
 
+from helpers.data.rf import RFPlane, write_rf
+from helpers.errors import InputError
 from helpers.settings import parse_changes
 
 HEADER = """# ---
@@ -25,6 +29,10 @@ HEADER = """# ---
 profile: str = "laptop"  # profile of the study
 image_px: int = 64  # edge of the image, pixels
 sample_rf: str = ""  # a recording
+reference_rf: str = ""  # one of its phantom
+patient: str = ""  # patient shown
+plane: int = 0  # plane shown
+frame: int = 0  # frame shown
 
 """
 ROOT = Path(__file__).parents[1]
@@ -52,6 +60,12 @@ def run(project, **values):
     parameters.write_text(yaml.safe_dump(values))
     command = ["run", "notebooks/01_tiny.py", "--parameters", str(parameters), "--output", str(output)]
     return command_line.main(command), output
+
+
+def record(path, n_frames=2):
+    """Write a small recording."""
+    samples = np.random.default_rng(0).integers(-99, 99, (64, 8)).astype(np.int16)
+    write_rf(path, [RFPlane(samples, 40e6, 0.3)] * n_frames)
 
 
 def printed(path):
@@ -135,14 +149,16 @@ def test_resolve_touches_nothing_that_stays_the_same(project):
 
 
 def test_runs_that_differ_in_anything_have_folders_of_their_own(project):
-    (project / "mine.rf").touch()
-    texts = ["", "seed=4", "sample_rf=mine.rf"]
+    record("mine.rf")
+    record("phantom.rf")
+    texts = ["", "seed=4", "sample_rf=mine.rf reference_rf=phantom.rf"]
     assert len({chapters.resolve("smoke", text) for text in texts}) == len(texts)
 
 
 def test_parameter_of_one_chapter_alone_may_be_set(project):
-    (project / "mine.rf").touch()
-    run = chapters.resolve("smoke", "sample_rf=mine.rf")
+    record("mine.rf")
+    record("phantom.rf")
+    run = chapters.resolve("smoke", "sample_rf=mine.rf reference_rf=phantom.rf")
     assert yaml.safe_load((run / "parameters/01_tiny.yml").read_text())["sample_rf"] == "mine.rf"
     assert "sample_rf" not in yaml.safe_load((run / "settings.yml").read_text())
 
@@ -175,7 +191,7 @@ def test_own_values_keep_their_type():
     own = {"patient": str, "plane": int, "share": float}
     changes = parse_changes("patient='P 007' plane=2 share=1", own)
     assert changes == {"patient": "P 007", "plane": 2, "share": 1.0}
-    with pytest.raises(TypeError, match="plane = '2.5' is float, expected int"):
+    with pytest.raises(InputError, match="plane = '2.5' is float, expected int"):
         parse_changes("plane=2.5", own)
 
 
@@ -228,15 +244,19 @@ def test_outputs_of_other_code_are_refused(project):
 def test_a_second_build_is_told_so_before_it_looks_at_anything(project, capsys):
     with command_line.only_build():
         assert command_line.main(["book", "--profile", "no such profile"]) == 2
-    assert capsys.readouterr().err == "error: a build is running here already\n"
+    told = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"error: a build is running here already \(process {os.getpid()}, since .* UTC\); wait .*\n", told
+    )
     assert command_line.main(["book", "--profile", "no such profile"]) == 2
     assert "no such profile" in capsys.readouterr().err
 
 
 def test_the_lock_lives_as_long_as_what_was_started_under_it(project):
     with command_line.only_build() as lock:
-        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
-    with pytest.raises(RuntimeError, match="running"), command_line.only_build():
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock.fileno()])
+        command_line.note(lock, child.pid)
+    with pytest.raises(InputError, match=f"running here already .process {child.pid}"), command_line.only_build():
         pass
     child.kill()
     child.wait()
