@@ -15,9 +15,10 @@ from helpers.artifacts import home, project_path, write_whole
 from helpers.keys import closure, content_key, imported_by, source_path
 from helpers.profiles import Writer, read_parameters
 from helpers.provenance import circumstances
-from helpers.settings import TYPES, Settings, check_name, check_own, parse_changes, published, read_settings
+from helpers.settings import TYPES, Settings, check_each, check_name, parse_changes, published, read_settings
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
+FIRST = "--IPKernelApp.exec_lines=import matplotlib"  # complains of a reader's matplotlibrc before any cell can
 GIVEN = {"profile"}  # declared by every chapter, chosen by whoever runs it
 
 
@@ -72,7 +73,7 @@ def asked_for(text: str) -> tuple[dict[Path, dict[str, Any]], dict[str, Any]]:
     """Return what every chapter declares, and the single parameters in a text."""
     declared = {path: declared_parameters(path) for path in sorted(project_path("notebooks").glob(CHAPTERS))}
     changes = parse_changes(text, own_parameters(declared))
-    check_own(changes, "SET")
+    check_each(changes, "SET")
     return declared, changes
 
 
@@ -160,7 +161,7 @@ def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
     declared = declared_parameters(chapter)
     for name in values:
         check_name(name, declared, chapter)
-    check_own(values, str(chapter))
+    check_each(values, str(chapter))
     failed = output.with_suffix(".failed.ipynb")
     source = output.with_suffix(".source.ipynb")
     write_source(chapter, source)
@@ -173,7 +174,7 @@ def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
                 kernel_name="python3",
                 cwd=project_path("."),
                 progress_bar=False,
-                extra_arguments=["--log-level=CRITICAL"],  # of the kernel, not of the cells
+                extra_arguments=["--log-level=CRITICAL", FIRST],  # of the kernel, not of the cells
             )
     except (KeyboardInterrupt, OSError):
         failed.unlink(missing_ok=True)

@@ -303,7 +303,9 @@ def build(values: Mapping[str, Any], sources: Mapping[str, Any] = MappingProxyTy
     by_section: dict[str, dict[str, Any]] = {title: {} for title in SECTIONS}
     for name, value in values.items():
         by_section[SECTION_OF[name]][name] = value
-    made = {title: judged(SECTIONS[title], given, sources) for title, given in by_section.items()}
+    for section in SECTIONS.values():
+        check_alone(values, section, sources)
+    made = {title: SECTIONS[title](**given) for title, given in by_section.items()}
     settings = Settings(**made)  # type: ignore[arg-type]
     for names, expected in contradictions(settings):
         told = ", ".join(f"{name} = {shown(name, values[name])}" for name in names.split())
@@ -311,33 +313,37 @@ def build(values: Mapping[str, Any], sources: Mapping[str, Any] = MappingProxyTy
     return settings
 
 
-def judged(section: type[Section], values: Mapping[str, Any], sources: Mapping[str, Any]) -> Section:
-    """Return a section of these values. Raises ``InputError`` for the first that is not as expected."""
+def check_each(values: Mapping[str, Any], source: str = CALL) -> None:
+    """Raise ``InputError`` for a value of another type or beyond its range, whichever parameters are there.
+
+    It looks at those of the study and at those that chapters declare for themselves, and passes over other names.
+    """
+    sections: list[type[Section]] = [*SECTIONS.values(), Own]
+    for section in sections:
+        check_alone(values, section, dict.fromkeys(values, source))
+
+
+def check_alone(values: Mapping[str, Any], section: type[Section], sources: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` for the first value that a section refuses."""
+    given = {name: value for name, value in values.items() if name in section.model_fields}
     try:
-        return section(**values)
+        section(**given)
     except ValidationError as error:
-        raise refusal(error, section, values, sources) from None
-
-
-def check_own(values: Mapping[str, Any], source: str = CALL) -> None:
-    """Raise ``InputError`` for a parameter of a chapter's own that is of another type, or beyond its range."""
-    own = {name: value for name, value in values.items() if name in Own.model_fields}
-    judged(Own, own, dict.fromkeys(own, source))
+        for one in error.errors():
+            if one["type"] != "missing":
+                raise refusal(one, section, given, sources) from None
 
 
 MORE = {"greater": "more", "less": "less"}
 
 
 def refusal(
-    error: ValidationError, section: type[Section], values: Mapping[str, Any], sources: Mapping[str, Any]
+    first: Mapping[str, Any], section: type[Section], values: Mapping[str, Any], sources: Mapping[str, Any]
 ) -> InputError:
-    """Return what pydantic found first as one line: source, name, value and expectation."""
-    first = error.errors()[0]
+    """Return what pydantic found as one line: source, name, value and expectation."""
     name = str(first["loc"][0])
-    value = values.get(name)
+    value = values[name]
     where = f"{sources.get(name, CALL)}: {name} = {shown(name, value)}"
-    if first["type"] == "missing":
-        return InputError(f"{where}: expected a value")
     if first["type"].endswith(("_type", "_from_float")) and len(first["loc"]) == 1:
         expected = type_of(section.model_fields[name].annotation)
         way = f"; with papermill: -y '{{{name}: {value}}}'" if (expected, type(value)) == (list, str) else ""

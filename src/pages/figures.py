@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-from helpers.settings import check_own
+from helpers.settings import check_each
 
 DYNAMIC_RANGE_DB = 60.0
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
@@ -20,7 +20,7 @@ def use_book_style() -> None:
     """Set the style of all figures of the book, whatever a reader's own settings are."""
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel"):
-        check_own(shell.user_ns)  # what papermill gave to the chapter
+        check_each(shell.user_ns)  # what papermill gave to the chapter
         if "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
             shell.run_line_magic("matplotlib", "inline")
     matplotlib.rcdefaults()

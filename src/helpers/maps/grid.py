@@ -23,7 +23,7 @@ class Protocol:
     """What is chosen before any echo is seen: windows, their overlap, and the band of the fits.
 
     A band of None is the -6 dB band of the phantom's own spectrum at the mapped depths.
-    Raises ``ValueError`` for an overlap, a band or a number of bins that cannot be.
+    Raises ``InputError`` for an overlap, a band or a number of bins that cannot be.
     """
 
     window_mm: float = 2.0  # edge, axial and lateral
@@ -33,17 +33,12 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap = {self.overlap}, expected 0 <= overlap < 1")
-        if not (
-            self.band_mhz is None
-            or all(isinstance(f, float | int) for f in self.band_mhz[:3])
-            and len(self.band_mhz) == 2
-        ):
-            raise InputError(
-                f"band_mhz = {self.band_mhz!r}, expected two numbers; with papermill: -y '{{band_mhz: [4, 7]}}'"
-            )
+            raise InputError(f"overlap = {self.overlap}, expected 0 <= overlap < 1")
         if self.n_bins < 3:
-            raise ValueError(f"n_bins = {self.n_bins}, expected 3 or more")
+            raise InputError(f"n_bins = {self.n_bins}, expected 3 or more")
+        band = self.band_mhz
+        if band is not None and (len(band) != 2 or any(isinstance(edge, str) for edge in band)):
+            raise InputError(f"band_mhz = {band!r}, expected two numbers; with papermill: -y '{{band_mhz: [4, 7]}}'")
 
 
 PROTOCOL = Protocol()  # the paper's
