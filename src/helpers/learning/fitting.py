@@ -1,11 +1,13 @@
 """Fitting: one network, one stage: epochs with their own seeds, early stopping, a checkpoint after each."""
 
+import io
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +164,7 @@ def keep(
 ) -> None:
     """Write everything the next epoch starts from."""
     state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "curves": curves, "best": best}
-    write_whole(checkpoint, lambda path: torch.save(state, path), seal=True)
+    write_whole(checkpoint, partial(save_tensors, state), seal=True)
 
 
 def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[Row], Weights]:
@@ -194,6 +196,13 @@ def seed_everything(seed: int, device: torch.device) -> torch.Generator:
     """Seed dropout (torch's own generator) and return a generator on the device for order and shifts."""
     torch.manual_seed(seed)
     return torch.Generator(device).manual_seed(seed)
+
+
+def save_tensors(state: dict, path: Path) -> None:
+    """Write tensors as one file, by way of memory: what torch writes by itself does not say that a disk is full."""
+    whole = io.BytesIO()
+    torch.save(state, whole)
+    path.write_bytes(whole.getbuffer())
 
 
 def resolve_device(name: str) -> torch.device:
