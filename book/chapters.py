@@ -157,16 +157,18 @@ def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
     ``RuntimeError`` for a figure without a picture, and what papermill raises for an error in a cell.
     """
     import papermill
+    from traitlets.config import Config
 
     declared = declared_parameters(chapter)
     for name in values:
         check_name(name, declared, chapter)
     check_each(values, str(chapter))
+    sockets = {"transport": "ipc"}  # files, where a port could be taken by another program
     failed = output.with_suffix(".failed.ipynb")
     source = output.with_suffix(".source.ipynb")
     write_source(chapter, source)
     try:
-        with environment.of_kernel():
+        with environment.of_kernel() as folder:
             notebook = papermill.execute_notebook(
                 source,
                 failed,
@@ -174,6 +176,7 @@ def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
                 kernel_name="python3",
                 cwd=project_path("."),
                 progress_bar=False,
+                config=Config(KernelManager=sockets | {"connection_file": str(folder / "k.json")}),
                 extra_arguments=["--log-level=CRITICAL", FIRST],  # of the kernel, not of the cells
             )
     except (KeyboardInterrupt, OSError):

@@ -47,14 +47,17 @@ def enter() -> None:
 
 
 @contextmanager
-def of_kernel() -> Iterator[None]:
-    """Let kernels be started in the book's own environment, with empty folders for what IPython and Jupyter read."""
+def of_kernel() -> Iterator[Path]:
+    """Let a kernel be started in the book's own environment, with empty folders for what IPython and Jupyter read.
+
+    Yields where they are.
+    """
     before = dict(os.environ)
     with TemporaryDirectory(prefix="kernel-") as empty:
         own = {name: f"{empty}/{name.lower()}" for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
         replace(own_variables() | own)
         try:
-            yield
+            yield Path(empty)
         finally:
             replace(before)
 
