@@ -435,8 +435,8 @@ def read_value(name: str, text: str, expected: type) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = text
-    if expected is float and type(value) is int:
-        return float(value) if abs(value) < 1e300 else text
+    if expected is float and type(value) is int and abs(value) < 1e300:
+        value = float(value)
     if type(value) is not expected:
         raise InputError(f"SET: {name} = {shown(name, text)} is {type(value).__name__}, expected {expected.__name__}")
     return value
