@@ -209,13 +209,6 @@ def rendered(options: argparse.Namespace) -> int:
     return 0
 
 
-class CommandLine(argparse.ArgumentParser):
-    """A command line that tells in one line what is wrong with it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {self.prog}: {message}; see --help\n")
-
-
 def cores(text: str) -> int:
     """Return a number of cores; all of them if nothing is said."""
     n_cores = int(text) if text else os.cpu_count() or 1
@@ -226,7 +219,7 @@ def cores(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    line = CommandLine(prog="python book/command.py", description=__doc__)
+    line = errors.CommandLine(prog="python book/command.py", description=__doc__)
     commands = line.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("book", help="all of it")
     whole.add_argument("--cores", type=cores, default=cores(""))

@@ -74,10 +74,7 @@ def check_device(settings: Settings) -> None:
     if device not in ("auto", "cpu"):
         from helpers.learning.fitting import resolve_device
 
-        try:
-            resolve_device(device)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        resolve_device(device)
 
 
 def check_folder(cohort: str) -> None:

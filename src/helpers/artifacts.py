@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from helpers.errors import InputError
+
 SEAL = ".sha256"  # beside every artifact, in the form that ``sha256sum --check`` reads
 TEMPORARY = re.compile(r"^\..+~(?P<host>[^~]+)~(?P<pid>\d+)~[0-9a-f]{32}(\.\w+)*$")
 
@@ -57,6 +59,14 @@ def write_whole(path: str | Path, write: Callable[[Path], object], seal: bool = 
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise ``InputError`` for a path that no file can be written to, before there is something to write."""
+    path = project_path(path)
+    above = next(folder for folder in path.parents if folder.exists())
+    if path.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{path}: cannot be written, expected the path of a file in a folder that may be changed")
 
 
 def sweep(folder: Path) -> list[Path]:

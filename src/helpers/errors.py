@@ -1,9 +1,11 @@
 """One class for everything that a user gave and that is not as expected, and one line for whatever ends a command."""
 
+import argparse
 import errno
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class OneLine(Exception):
@@ -65,3 +67,10 @@ def run_command(work: Callable[[], int | None]) -> int:
         if status != 130 or INSIDE not in os.environ:
             print(f"error: {sentence}", file=sys.stderr)
         return status
+
+
+class CommandLine(argparse.ArgumentParser):
+    """A command line that tells in one line what is wrong with it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {self.prog}: {message}; see --help\n")

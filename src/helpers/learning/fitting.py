@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils import deterministic
 
 from helpers.artifacts import is_sound, write_whole
+from helpers.errors import InputError
 from helpers.learning.augmentation import augment
 from helpers.settings import Training
 
@@ -208,7 +209,7 @@ def save_tensors(state: dict, path: Path) -> None:
 def resolve_device(name: str) -> torch.device:
     """Return the device of a name; ``"auto"`` takes cuda, else mps, else cpu.
 
-    Raises ``ValueError`` for a name torch does not know or a device that is not here.
+    Raises ``InputError`` for a name torch does not know or a device that is not here.
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -216,7 +217,7 @@ def resolve_device(name: str) -> torch.device:
     kind = name.split(":")[0]
     if not here.get(kind, False):
         known = [kind for kind, available in here.items() if available]
-        raise ValueError(f"device = {name!r}: this machine offers 'auto' or {known}")
+        raise InputError(f"device = {name!r}: this machine offers 'auto' or {known}")
     return torch.device(name)
 
 
