@@ -236,7 +236,7 @@ def recorded(project):
 
 
 def test_a_recorded_cohort_has_its_own_number_of_patients(recorded):
-    settings = load_settings(chapters.resolve("laptop", "cohort=mine") / "settings.yml")
+    settings = load_settings(chapters.resolve("smoke", "cohort=mine") / "settings.yml")
     patients = stages.cohort(settings, "")
     assert settings.study.n_patients == len(patients) == 24
     sizes = patients["split"].value_counts()
@@ -402,7 +402,7 @@ def test_ctrl_c_ends_a_chapter_its_kernel_and_leaves_nothing(project):
     (project / "values.yml").write_text("{}")
     command = "run notebooks/01_tiny.py --parameters values.yml --output out/01_tiny.ipynb"
     line = [sys.executable, ROOT / "book/command.py", *command.split()]
-    started = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    started = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
     wait_for(lambda: (project / "pid").exists() and (project / "pid").read_text())
     started.send_signal(signal.SIGINT)
     said = started.communicate(timeout=20)[1]
@@ -411,6 +411,11 @@ def test_ctrl_c_ends_a_chapter_its_kernel_and_leaves_nothing(project):
     assert "Traceback" not in said
     assert os.listdir(project / "out") == []
     wait_for(lambda: not is_running(int((project / "pid").read_text())))
+
+
+def heed_signals():
+    """As a terminal starts a command; one that is started in the background does not hear Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(true, seconds=20):
