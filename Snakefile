@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 sys.path[:0] = ["src", "book"]
 
@@ -17,7 +18,7 @@ from helpers.keys import closure, source_path
 from helpers.profiles import read_parameters
 from helpers.settings import load_settings
 
-RUN = Path(config["run"])  # folder that `python book/command.py resolve` has written
+RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written
 SETTINGS = load_settings(RUN / "settings.yml")
 COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 COHORT = stages.recorded_files(SETTINGS)

@@ -12,6 +12,7 @@ import yaml
 from given import checked
 
 from helpers.artifacts import home, project_path, write_whole
+from helpers.errors import InputError
 from helpers.keys import closure, content_key, imported_by, source_path
 from helpers.profiles import Writer, read_parameters
 from helpers.provenance import circumstances
@@ -61,6 +62,8 @@ def resolve(profile: str, text: str = "", folder: str | Path = "artifacts") -> P
     declared, changes = asked_for(text)
     settings = checked(chosen(profile, changes), changes)
     run = home(folder) / "runs" / f"{Path(profile).stem}-{content_key(settings.flat(), changes)}"
+    if set(str(run)) & set("{}\n"):
+        raise InputError(f"{str(run)!r}: expected a folder and a profile without braces in their names")
     write_parameters(project_path(run) / "settings.yml", settings.flat())
     given = {path.stem: list(names) for path, names in declared.items()} | {"stages": ["profile", "artifacts"]}
     for name, names in given.items():

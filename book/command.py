@@ -12,7 +12,6 @@ import argparse
 import builtins
 import fcntl
 import hashlib
-import json
 import os
 import re
 import signal
@@ -23,6 +22,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
+from urllib.parse import quote
 
 import chapters
 import given
@@ -136,8 +136,8 @@ PATIENCE_S = 15  # for jobs to leave nothing half-written
 
 
 def config(run: Path) -> tuple[str, str]:
-    """Return the words that tell Snakemake the folder of the run; it reads them as YAML."""
-    return "--config", f"run={json.dumps(str(run), ensure_ascii=False)}"
+    """Return the words that tell Snakemake the folder of the run, which it would read as YAML without its quotes."""
+    return "--config", f"run={quote(str(run))}"
 
 
 def end_group(process: subprocess.Popen) -> None:

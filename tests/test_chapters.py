@@ -220,6 +220,11 @@ def test_recordings_come_in_pairs_and_are_read_before_anything_runs(project, tex
         chapters.resolve("smoke", text)
 
 
+def test_artifacts_in_a_folder_that_snakemake_cannot_name_are_refused(project):
+    with pytest.raises(InputError, match="without braces"):
+        chapters.resolve("smoke", "", "art{e}")
+
+
 @pytest.fixture
 def recorded(project):
     """A recorded cohort of 24 patients, as far as its tables go; their files are looked at elsewhere."""

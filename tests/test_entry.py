@@ -1,10 +1,13 @@
 """Every command line of the project: what is wrong with it is one line on stderr, exit 2, whatever a reader has set."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -51,3 +54,89 @@ def test_what_is_wrong_is_one_line_though_a_stranger_has_our_name(command, stran
 def test_a_command_line_that_is_none_is_one_line():
     answer = run("book/command.py", "book --cores=two")
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+
+
+# --- what make is given reaches the program as it stands
+
+GIVEN = [
+    "x=$(touch {folder}/made)",
+    "x=`touch {folder}/made`",
+    "x=$(shell touch {folder}/made)",
+    "x=$$(touch {folder}/made)",
+    "x=;touch {folder}/made",
+    "x='quoted \"words\"' $HOME",
+    "$(error no)",
+]
+ECHO = "#!{python}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """An environment, in a folder with a space, whose python prints what it is given."""
+    python = tmp_path / "my vénv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(ECHO.format(python=sys.executable))
+    python.chmod(0o755)
+    return tmp_path / "my vénv"
+
+
+@pytest.mark.parametrize("how", ["on the command line", "in the environment"])
+@pytest.mark.parametrize("text", GIVEN)
+def test_neither_make_nor_the_shell_runs_what_it_is_given(programs, tmp_path, text, how):
+    text = text.format(folder=tmp_path)
+    given = {name: text for name in ("SET", "PROFILE", "CORES")} | {"VENV": str(programs)}
+    if how == "in the environment":
+        answer = subprocess.run(
+            ["make", "-s", "book"], cwd=ROOT, env=os.environ | given, capture_output=True, text=True
+        )
+    else:
+        words = [f"{name}={value}" for name, value in given.items()]
+        answer = subprocess.run(["make", "-s", "book", *words], cwd=ROOT, capture_output=True, text=True)
+    words = json.loads(answer.stdout)
+    assert {f"--set={text}", f"--profile={text}", f"--cores={text}"} <= set(words)
+    assert not (tmp_path / "made").exists()
+
+
+# --- a checkout, an environment, a profile and artifacts with spaces, quotes and letters of any language
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A copy of what is tracked in such a folder, with the environment of these tests linked into another."""
+    folder = tmp_path_factory.mktemp("odd") / 'My Böok\'s "copy" $HOME (1)'
+    for name in ("src", "book", "notebooks", "data", "results"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb"))
+    for name in ("Makefile", "Snakefile", "_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "my venv").mkdir()
+    (folder / "my venv" / "v").symlink_to(sys.prefix)
+    profile = (folder / "notebooks/profiles/smoke.yml").read_text()
+    (folder / "notebooks/profiles/my pröfile's.yml").write_text(profile)
+    return folder
+
+
+def in_odd(odd, *command, **variables):
+    """Run a command there; nothing of this checkout is on its path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
+    return subprocess.run(command, cwd=odd, env=environment, capture_output=True, text=True)
+
+
+def test_a_checkout_may_lie_anywhere(odd):
+    """Against Snakemake itself: it plans the whole book there, and makes a chapter, by commands a shell has read."""
+    python = "my venv/v/bin/python"
+    words = ["--profile", "my pröfile's", "--artifacts", 'ärt "e"', "--set", "artifacts='ärt: \"e\" #1'"]
+    resolved = in_odd(odd, python, "book/command.py", "resolve", *words)
+    assert resolved.returncode == 0, resolved.stderr
+    run_ = resolved.stdout.strip()
+    snakemake = [python, "-m", "snakemake", "--nolock", "--cores", "1", "--config", f"run={quote(run_)}"]
+    planned = in_odd(odd, *snakemake, "--dry-run")
+    assert re.search(r"chapter +18\n", planned.stdout + planned.stderr), planned.stderr
+    made = in_odd(odd, *snakemake, "--quiet", "all", "--", f"{run_}/chapters/15_audit.ipynb")
+    assert made.returncode == 0, made.stderr
+    assert (odd / run_ / "chapters" / "15_audit.ipynb").exists()
+
+
+def test_make_finds_its_environment_there(odd):
+    answer = in_odd(odd, "make", "-s", "book", "VENV=my venv/v", "PROFILE=my pröfile's", "SET=level=95")
+    assert answer.stderr.splitlines()[0] == "error: SET: level = 95.0: expected 0.999 or less"
+    assert answer.returncode == 2
