@@ -15,7 +15,7 @@ from helpers import stages
 from helpers.artifacts import file_digest
 from helpers.data.study import MODELS
 from helpers.keys import closure, source_path
-from helpers.profiles import read_parameters
+from entry.profiles import read_parameters
 from helpers.settings import load_settings
 
 RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written

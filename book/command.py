@@ -29,10 +29,11 @@ import given
 import jobs
 import render
 
+from entry.commands import INSIDE, CommandLine, of_system, run_command
+from entry.profiles import read_parameters
 from helpers import errors, stages
 from helpers.artifacts import file_digest, is_running, project_path, sweep
 from helpers.errors import InputError
-from helpers.profiles import read_parameters
 
 BUILD = Path("_build")
 SOURCES = ("src", "notebooks", "book", "results", "data")
@@ -121,7 +122,7 @@ def snakemake(run: Path, *words: str, lock: TextIO) -> int:
     It and its jobs are a group of their own, which ends with this process when that is asked to stop.
     """
     command = [*SNAKEMAKE, *words, "--nolock", "--rerun-incomplete", *config(run)]
-    quietly = os.environ | {errors.INSIDE: "1"}
+    quietly = os.environ | {INSIDE: "1"}
     with subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True, env=quietly) as process:
         note(lock, os.getpid(), process.pid)
         try:
@@ -185,12 +186,12 @@ def chapter(options: argparse.Namespace) -> int:
 def tell_failure(error: Any, source: Path, output: Path) -> int:
     """Print what stopped a chapter: one line where that tells what to do, else the cell's traceback too."""
     kind, what = getattr(builtins, error.ename, None), error.evalue
-    of_system = isinstance(kind, type) and issubclass(kind, OSError)
-    if error.ename not in ("InputError", "Ended") and not of_system:
+    refused = isinstance(kind, type) and issubclass(kind, OSError)
+    if error.ename not in ("InputError", "Ended") and not refused:
         print(f"{error}\n{source} failed; see {output.with_suffix('.failed.ipynb')}", file=sys.stderr)
         return 1
-    if of_system and (told := re.match(r"\[Errno (\d+)\] (.*?)(?:: '(.*)')?$", what)):
-        what = errors.of_system(OSError(int(told[1]), told[2], told[3]))
+    if refused and (told := re.match(r"\[Errno (\d+)\] (.*?)(?:: '(.*)')?$", what)):
+        what = of_system(OSError(int(told[1]), told[2], told[3]))
     print(f"error: {source}: {what}", file=sys.stderr)
     return 1 if error.ename == "Ended" else 2
 
@@ -219,7 +220,7 @@ def cores(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    line = errors.CommandLine(prog="python book/command.py", description=__doc__)
+    line = CommandLine(prog="python book/command.py", description=__doc__)
     commands = line.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("book", help="all of it")
     whole.add_argument("--cores", type=cores, default=cores(""))
@@ -266,7 +267,7 @@ def add_pieces(commands: argparse._SubParsersAction) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; what is wrong is told in one line."""
     options = parser().parse_args(arguments)
-    return errors.run_command(lambda: told_faults(options))
+    return run_command(lambda: told_faults(options))
 
 
 def told_faults(options: argparse.Namespace) -> int:

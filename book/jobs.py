@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from entry.profiles import read_parameters
 from helpers import stages
 from helpers.artifacts import is_sound, project_path, recall_digests, store_digests, write_whole
 from helpers.errors import InputError
-from helpers.profiles import read_parameters
 from helpers.provenance import circumstances
 from helpers.settings import Settings, load_settings
 

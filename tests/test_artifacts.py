@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from entry.commands import run_command
 from helpers import artifacts
 from helpers.artifacts import (
     file_digest,
@@ -21,7 +22,7 @@ from helpers.artifacts import (
     sweep,
     write_whole,
 )
-from helpers.errors import InputError, run_command
+from helpers.errors import InputError
 
 
 def test_write_whole_leaves_the_old_file_when_writing_fails(tmp_path):
@@ -149,7 +150,7 @@ import resource, sys
 import numpy as np
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 from helpers.artifacts import keep
-from helpers.errors import run_command
+from entry.commands import run_command
 {imports}
 values = np.random.default_rng(0).random((400, 400)).astype(np.float32)
 sys.exit(run_command(lambda: keep(sys.argv[1], {write}) and 0))
@@ -222,7 +223,7 @@ def test_a_worker_that_the_system_ends_is_one_sentence(capsys):
     """As the kernel's killer does when memory runs out."""
     code = (
         "import os, signal, sys\n"
-        "from helpers.errors import run_command\n"
+        "from entry.commands import run_command\n"
         "from helpers.parallel import in_processes\n"
         "work = lambda i: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(run_command(lambda: in_processes(work, range(3), 2, 'maps of patients')))"

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from entry.own import Own, check_each
+from entry.profiles import read_parameters
 from helpers.errors import InputError
-from helpers.profiles import read_parameters
-from helpers.settings import TYPES, Own, Section, check_each, find_profile, load_settings, parse_changes, type_of
+from helpers.settings import TYPES, Section, find_profile, load_settings, parse_changes, type_of
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
 OTHERS = sorted(path.stem for path in PROFILES.glob("*.yml") if path.stem != "laptop")

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-from helpers.settings import check_each
+from entry.own import check_each
 
 DYNAMIC_RANGE_DB = 60.0
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm

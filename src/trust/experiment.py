@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from entry.commands import CommandLine, run_command
 from helpers import stages
 from helpers.artifacts import check_writable, is_sound, keep, project_path
 from helpers.data import study
-from helpers.errors import CommandLine, run_command
 from helpers.judgement.auc import auc_interval
 from helpers.keys import content_key
 from helpers.learning.fitting import resolve_device

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
+from entry.commands import CommandLine, run_command
 from helpers.artifacts import check_writable, project_path, write_whole
-from helpers.errors import CommandLine, run_command
 from helpers.provenance import circumstances
 from helpers.settings import Settings, parse_changes, read_settings
 
