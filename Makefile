@@ -11,6 +11,7 @@ VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as
 GIVEN := PROFILE SET CORES PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
+unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
 PY := "$$VENV/bin/python"
 ifeq ($(VENV),.venv)
 READY := .venv/.installed

@@ -5,16 +5,16 @@ Nothing is imported but the standard library, so that it can be put right before
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 INLINE = "module://matplotlib_inline.backend_inline"
 FOREIGN = (  # what would change how Python, Jupyter or Snakemake work, or how wide their lines are
-    *("PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT", "IPYTHONDIR", "LANGUAGE"),
+    *("PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONSAFEPATH", "IPYTHONDIR", "LANGUAGE"),
     *("JUPYTER_CONFIG_DIR", "JUPYTER_CONFIG_PATH", "SNAKEMAKE_PROFILE", "COLUMNS", "LINES"),
 )
 
@@ -22,8 +22,9 @@ FOREIGN = (  # what would change how Python, Jupyter or Snakemake work, or how w
 def own_variables() -> dict[str, str]:
     """Return the environment that the book is made in: the reader's, with what would change the book replaced."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    matplotlib = find_spec("matplotlib")
-    defaults = Path(matplotlib.origin).parent / "mpl-data" / "matplotlibrc" if matplotlib and matplotlib.origin else ""
+    matplotlib = Path(sysconfig.get_path("platlib")) / "matplotlib"
+    if matplotlib.exists():  # this environment is whole, and needs nothing of what a user has installed for all of hers
+        kept |= {"PYTHONNOUSERSITE": "1", "MATPLOTLIBRC": str(matplotlib / "mpl-data" / "matplotlibrc")}
     first = [str(ROOT / "src"), str(ROOT / "book")]
     others = [path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path and path not in first]
     return kept | {
@@ -33,7 +34,6 @@ def own_variables() -> dict[str, str]:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "LC_ALL": "C",
         "MPLBACKEND": INLINE,
-        "MATPLOTLIBRC": str(defaults),
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),  # whose kernel `python3` is this very Python
         "JUPYTER_NO_CONFIG": "1",
     }

@@ -393,6 +393,7 @@ def test_a_reader_s_own_configuration_changes_nothing(project, elsewhere):
     assert said.startswith(str(ROOT / "src" / "helpers"))
 
 
+@pytest.mark.slow
 def test_papermill_alone_draws_the_pictures_too(project, monkeypatch):
     write_chapter(project, FIGURE)
     jupytext.write(jupytext.read(project / "notebooks/01_tiny.py"), project / "in.ipynb")

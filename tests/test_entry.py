@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -121,16 +123,26 @@ def in_odd(odd, *command, **variables):
     return subprocess.run(command, cwd=odd, env=environment, capture_output=True, text=True)
 
 
-def test_a_checkout_may_lie_anywhere(odd):
-    """Against Snakemake itself: it plans the whole book there, and makes a chapter, by commands a shell has read."""
+@pytest.fixture(scope="module")
+def at_work(odd):
+    """The folder of a run there, and the words that let Snakemake work on it."""
     python = "my venv/v/bin/python"
-    words = ["--profile", "my pröfile's", "--artifacts", 'ärt "e"', "--set", "artifacts='ärt: \"e\" #1'"]
+    words = ["--profile", "my pröfile's", "--artifacts", 'ärt: "e" #1', "--set", "artifacts='ärt: \"e\" #1'"]
     resolved = in_odd(odd, python, "book/command.py", "resolve", *words)
     assert resolved.returncode == 0, resolved.stderr
     run_ = resolved.stdout.strip()
-    snakemake = [python, "-m", "snakemake", "--nolock", "--cores", "1", "--config", f"run={quote(run_)}"]
-    planned = in_odd(odd, *snakemake, "--dry-run")
+    return run_, [python, "-m", "snakemake", "--nolock", "--cores", "1", "--config", f"run={quote(run_)}"]
+
+
+def test_the_whole_book_is_planned_wherever_it_lies(odd, at_work):
+    planned = in_odd(odd, *at_work[1], "--dry-run")
     assert re.search(r"chapter +18\n", planned.stdout + planned.stderr), planned.stderr
+
+
+@pytest.mark.slow
+def test_a_chapter_is_made_wherever_it_lies(odd, at_work):
+    """By a command that a shell has read."""
+    run_, snakemake = at_work
     made = in_odd(odd, *snakemake, "--quiet", "all", "--", f"{run_}/chapters/15_audit.ipynb")
     assert made.returncode == 0, made.stderr
     assert (odd / run_ / "chapters" / "15_audit.ipynb").exists()
@@ -140,3 +152,28 @@ def test_make_finds_its_environment_there(odd):
     answer = in_odd(odd, "make", "-s", "book", "VENV=my venv/v", "PROFILE=my pröfile's", "SET=level=95")
     assert answer.stderr.splitlines()[0] == "error: SET: level = 95.0: expected 0.999 or less"
     assert answer.returncode == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_build_with_all_that_it_started(odd):
+    """As a terminal sends it: to make and to all that make has started, but for what lives in a group of its own."""
+    command = ["make", "-s", "book", "VENV=my venv/v", "PROFILE=smoke", "SET=artifacts=stopped"]
+    build = subprocess.Popen(command, cwd=odd, start_new_session=True, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(odd.glob("stopped/maps/P*.h5")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(build.pid, signal.SIGINT)
+    said = [line for line in build.communicate(timeout=30)[1].splitlines() if line.startswith("error: ")]
+    assert len(said) == 1
+    assert re.fullmatch("error: stopped, .* run the same command again: .*", said[0])
+    assert not list(odd.rglob(".*~*"))
+    assert not [line for path in Path("/proc").glob("[0-9]*/cmdline") if str(odd) in (line := read(path))]
+
+
+def read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
