@@ -12,7 +12,7 @@ GIVEN := PROFILE SET CORES PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
-PY := "$$VENV/bin/python"
+PY := $$VENV/bin/python
 ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
@@ -21,22 +21,22 @@ endif
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@$(PY) book/command.py book --profile="$$PROFILE" --set="$$SET" --cores="$$CORES"
+	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --cores="$$CORES"
 
 test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
-	$(PY) -m pytest
+	"$(PY)" -m pytest
 
 lint: $(READY)  ## look at style without changing anything
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
 	"$$VENV/bin/lint-imports" --no-cache
-	$(PY) -m mypy
+	"$(PY)" -m mypy
 
 measures: $(READY)  ## print how large the parts are, what they load, and whether chapters fit their page
-	$(PY) book/measures.py
+	"$(PY)" book/measures.py
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
-	$(PY) -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
+	"$(PY)" -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
 
 lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade \

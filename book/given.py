@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers.artifacts import project_path
 from helpers.errors import InputError
-from helpers.settings import Settings
+from helpers.settings import CALL, Settings
 
 PAIR = ("sample_rf", "reference_rf")
 SIZES = {"n_test": "test", "n_validation": "validation"}
@@ -54,7 +54,10 @@ def with_own_sizes(settings: Settings, patients: pd.DataFrame, changes: Mapping[
                 f"SET: {name} = {changes[name]}: expected {size} of the cohort's {len(patients)} patients, by its "
                 "column split or so that a third is left to train on"
             )
-    return settings.replace(n_patients=len(patients), **sizes)
+    try:
+        return settings.replace(n_patients=len(patients), **sizes)
+    except InputError as error:
+        raise InputError(f"{settings.study.cohort}: {str(error).removeprefix(f'{CALL}: ')}") from None
 
 
 def check_patient(patients: pd.DataFrame, changes: Mapping[str, Any]) -> None:

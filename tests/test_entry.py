@@ -99,6 +99,11 @@ def test_neither_make_nor_the_shell_runs_what_it_is_given(programs, tmp_path, te
     assert not (tmp_path / "made").exists()
 
 
+def test_every_recipe_quotes_the_python_it_calls():
+    recipes = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t")]
+    assert not [line for line in recipes if re.search(r'(?<!")\$\((PY|VENV|PYTHON|BIN)\)', line)]
+
+
 # --- a checkout, an environment, a profile and artifacts with spaces, quotes and letters of any language
 
 
