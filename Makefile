@@ -4,13 +4,16 @@
 PROFILE ?= laptop# a name in notebooks/profiles, or the path of a .yml file
 DATA ?=# folder of a recorded cohort, as data/README.md describes it
 SET ?=# single parameters, as in SET="image_px=96 seed=3"
-CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+CORES ?=# how many to use; all of them if nothing is said
 PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
-BIN := "$(VENV)/bin"
-PY := $(BIN)/python
-export PROFILE SET DATA# read by the program, not by the shell
+# what is given is read by the program, as it stands: neither make nor the shell runs anything in it
+GIVEN := PROFILE DATA SET CORES PYTHON VENV
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
+unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
+PY := $$VENV/bin/python
 ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
@@ -19,40 +22,40 @@ endif
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@$(PY) book/command.py book --profile "$$PROFILE" --set "$$SET" --data "$$DATA" --cores $(CORES)
+	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES"
 
 check: $(READY)  ## hold the recorded cohort in DATA= against its contract, tell all faults, compute nothing
-	@$(PY) book/command.py check --profile "$$PROFILE" --set "$$SET" --data "$$DATA"
+	@"$(PY)" book/command.py check --profile="$$PROFILE" --set="$$SET" --data="$$DATA"
 
 test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
-	$(PY) -m pytest
+	"$(PY)" -m pytest
 
 lint: $(READY)  ## look at style without changing anything
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(BIN)/lint-imports --no-cache
-	$(PY) -m mypy
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
+	"$$VENV/bin/lint-imports" --no-cache
+	"$(PY)" -m mypy
 
 measures: $(READY)  ## print how large the parts are, what they load, and whether chapters fit their page
-	$(PY) book/measures.py
+	"$(PY)" book/measures.py
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
-	$(PY) -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
+	"$(PY)" -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
 
-lock: $(READY)  ## pin every dependency anew in requirements.lock (needs uv)
+lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade \
-	  --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	  --no-header --no-annotate --no-emit-index-url --generate-hashes -o requirements.lock
 
 clean:  ## remove what was computed and rendered, keep the environment
 	rm -rf artifacts _build .snakemake notebooks/*.ipynb
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one: make book PYTHON=python3.12"; exit 1; }
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	test -x .venv/bin/python || "$$PYTHON" -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@

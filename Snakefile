@@ -2,12 +2,12 @@
 
 import hashlib
 import re
+import shlex
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
-import yaml
-
-sys.path.insert(0, "book")
+sys.path[:0] = ["src", "book"]
 
 from chapters import CHAPTERS, code_digest, used_modules
 
@@ -15,11 +15,12 @@ from helpers import stages
 from helpers.artifacts import file_digest
 from helpers.data.study import MODELS
 from helpers.keys import closure, source_path
+from entry.profiles import read_parameters
 from helpers.settings import load_settings
 
-RUN = Path(config["run"])  # folder that `python book/command.py resolve` has written
+RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written
 SETTINGS = load_settings(RUN / "settings.yml")
-COMMAND = f"'{sys.executable}' book/command.py"
+COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 COHORT = stages.recorded_files(SETTINGS)
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
@@ -70,7 +71,7 @@ def needed_stages(wildcards):
 
 
 def own_parameters(wildcards):
-    return yaml.safe_load((RUN / "parameters" / f"{wildcards.chapter}.yml").read_text())
+    return read_parameters(RUN / "parameters" / f"{wildcards.chapter}.yml")
 
 
 def data_of(wildcards):

@@ -5,18 +5,21 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import argparse
 import json
 import platform
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # before any other package called helpers
+
 import numpy as np
 
-from helpers.artifacts import write_whole
+from entry.commands import CommandLine, run_command
+from helpers.artifacts import check_writable, write_whole
 
 
 def medians_s(steps: dict[str, Callable], repeats: int = 11) -> dict[str, float]:
@@ -62,12 +65,19 @@ def table(rows: dict[str, str]) -> str:
     return "\n".join(f"{name:44s}{value:>14s}" for name, value in rows.items())
 
 
-def run(description: str, measure: Callable[[], dict], rows: Callable[[dict], dict[str, str]]) -> None:
-    """Measure, print the table and, with ``--json PATH``, write the figures there."""
-    parser = argparse.ArgumentParser(description=description)
+def run(description: str, measure: Callable[[], dict], rows: Callable[[dict], dict[str, str]]) -> int:
+    """Measure, print the table and, with ``--json PATH``, write the figures there; return the exit status."""
+    parser = CommandLine(description=description)
     parser.add_argument("--json", metavar="PATH", help="also write the figures there")
     path = parser.parse_args().json
+    return run_command(lambda: show(path, measure, lambda found: table(rows(found))))
+
+
+def show(path: str | None, measure: Callable[[], dict], text: Callable[[dict], str]) -> None:
+    """Measure, print the figures as text and, if there is a path, write them there."""
+    if path:
+        check_writable(path)
     found = measure()
-    print(table(rows(found)))
+    print(text(found))
     if path:
         write_whole(path, lambda temporary: temporary.write_text(json.dumps(found, indent=2) + "\n"))

@@ -5,6 +5,7 @@ margin of 5 mm. The loop is lean: one FFT of the gated lines, their average, the
 what no map can do without: the in-band transform of every line at every axial start, in float32, and its power.
 """
 
+import sys
 from functools import partial
 
 import common  # first: one thread
@@ -126,4 +127,4 @@ def rows(found: dict) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    common.run(__doc__.splitlines()[0], measure, rows)
+    sys.exit(common.run(__doc__.splitlines()[0], measure, rows))

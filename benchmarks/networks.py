@@ -9,9 +9,9 @@ the processor's time for this thread, which other work on the machine does not l
 """
 
 import argparse
-import json
 import multiprocessing
 import resource
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +26,6 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet101
 
-from helpers.artifacts import write_whole
 from helpers.learning.augmentation import augment
 from helpers.learning.fitting import build_optimizer, device_name, mixed_precision, reproducible, resolve_device
 from helpers.learning.networks import build_feature_network
@@ -237,19 +236,21 @@ def rows(found: dict) -> dict[str, str]:
     return head | of_networks
 
 
-def main() -> None:
-    """Measure, print the table and, with ``--json``, write it down."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    """Measure, print the table and, with ``--json``, write it down; return the exit status."""
+    parser = common.CommandLine(description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="PATH", help="also write the figures there")
     parser.add_argument("--px", type=int, help="edge of the images, pixels")
     parser.add_argument("--batch", type=int, help="planes in a batch")
     parser.add_argument("--compile", action="store_true", help="let torch.compile work on all networks")
     options = parser.parse_args()
-    found = measure_all(options)
-    print("\n".join(f"{name:62s}{value:>14s}" for name, value in rows(found).items()))
-    if options.json:
-        write_whole(options.json, lambda path: path.write_text(json.dumps(found, indent=2) + "\n"))
+    return common.run_command(lambda: common.show(options.json, partial(measure_all, options), lines))
+
+
+def lines(found: dict) -> str:
+    """The figures, a line each."""
+    return "\n".join(f"{name:62s}{value:>14s}" for name, value in rows(found).items())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -196,4 +196,4 @@ def rows(found: dict) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    common.run("Prediction difference analysis of one patient against captum's Occlusion.", measure, rows)
+    sys.exit(common.run("Prediction difference analysis of one patient against captum's Occlusion.", measure, rows))

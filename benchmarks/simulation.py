@@ -4,6 +4,7 @@
 the plane along depth, there and back; both are timed in turn, so that a busy machine slows both.
 """
 
+import sys
 from dataclasses import replace
 
 import common  # first: one thread
@@ -72,4 +73,4 @@ def rows(found: dict) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    common.run(__doc__.splitlines()[0], measure, rows)
+    sys.exit(common.run(__doc__.splitlines()[0], measure, rows))

@@ -3,20 +3,24 @@
 import ast
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import environment
 import yaml
+from given import checked
 
-from helpers.artifacts import project_path, write_whole
+from entry.own import check_each
+from entry.profiles import Writer, read_parameters
+from helpers.artifacts import home, project_path, write_whole
+from helpers.errors import InputError
 from helpers.keys import closure, content_key, imported_by, source_path
 from helpers.provenance import circumstances
-from helpers.settings import TYPES, Settings, check_name, load_settings, parse_changes
+from helpers.settings import TYPES, Settings, check_name, parse_changes, published, read_settings
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
+FIRST = "--IPKernelApp.exec_lines=import matplotlib"  # complains of a reader's matplotlibrc before any cell can
 GIVEN = {"profile"}  # declared by every chapter, chosen by whoever runs it
 
 
@@ -53,50 +57,51 @@ def resolve(profile: str, text: str = "", folder: str | Path = "artifacts") -> P
 
     It is named after what it holds: two runs of one profile with other parameters never meet. ``settings.yml`` there
     holds every parameter of the study, ``parameters/NN_word.yml`` what a chapter is given, ``parameters/stages.yml``
-    what the shared stages are. A file whose content stays is not touched.
-    Raises ``FileNotFoundError``, ``ValueError`` or ``TypeError`` as ``load_settings`` does.
+    what the shared stages are. A file whose content stays is not touched. The numbers of a recorded cohort's patients
+    are its own. Raises ``InputError`` naming the parameter.
     """
     declared, changes = asked_for(text)
-    settings = load_settings(profile, **{name: value for name, value in changes.items() if name in TYPES})
-    check_files(changes)
-    run = Path(folder) / "runs" / f"{Path(profile).stem}-{content_key(settings.flat(), changes)}"
-    write_if_changed(project_path(run) / "settings.yml", settings.flat())
+    settings = checked(chosen(profile, changes), changes)
+    run = home(folder) / "runs" / f"{Path(profile).stem}-{content_key(settings.flat(), changes)}"
+    if set(str(run)) & set("{}\n"):
+        raise InputError(f"{str(run)!r}: expected a folder and a profile without braces in their names")
+    write_parameters(project_path(run) / "settings.yml", settings.flat())
     given = {path.stem: list(names) for path, names in declared.items()} | {"stages": ["profile", "artifacts"]}
     for name, names in given.items():
         values = chapter_values(names, settings, changes, run / "settings.yml")
-        write_if_changed(project_path(run) / "parameters" / f"{name}.yml", values)
+        write_parameters(project_path(run) / "parameters" / f"{name}.yml", values)
     return run
 
 
 def asked_for(text: str) -> tuple[dict[Path, dict[str, Any]], dict[str, Any]]:
     """Return what every chapter declares, and the single parameters in a text."""
     declared = {path: declared_parameters(path) for path in sorted(project_path("notebooks").glob(CHAPTERS))}
-    return declared, parse_changes(text, own_parameters(declared))
+    changes = parse_changes(text, own_parameters(declared))
+    check_each(changes, "SET")
+    return declared, changes
 
 
 def settings_of(profile: str, text: str) -> Settings:
     """Return the settings of a profile with single parameters changed."""
-    return load_settings(profile, **{name: value for name, value in asked_for(text)[1].items() if name in TYPES})
+    return chosen(profile, asked_for(text)[1])
 
 
-def check_files(changes: Mapping[str, Any]) -> None:
-    """Raise ``FileNotFoundError`` for a parameter ``..._rf`` that names a file that is not there."""
-    for name, value in changes.items():
-        if name.endswith("_rf") and value and not project_path(value).is_file():
-            raise FileNotFoundError(f"SET: {name} = {value!r}: there is no such file")
+def chosen(profile: str, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings of a profile with those of the changes that are the study's."""
+    return read_settings(profile, {name: value for name, value in changes.items() if name in TYPES}, "SET")
+
+
+def write_parameters(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values as YAML; leave the file alone, time stamp included, if it says the same already."""
+    text = yaml.dump(dict(values), Dumper=Writer, sort_keys=False, allow_unicode=True)
+    if not path.exists() or path.read_text() != text:
+        write_whole(path, lambda temporary: temporary.write_text(text))
 
 
 def own_files(run: Path) -> list[Path]:
     """Return the recordings that chapters of a run were given by ``..._rf``."""
-    given = [yaml.safe_load(path.read_text()) or {} for path in sorted((run / "parameters").glob("*.yml"))]
+    given = [read_parameters(path) for path in sorted((run / "parameters").glob("*.yml"))]
     return [project_path(v) for values in given for k, v in values.items() if k.endswith("_rf") and v]
-
-
-def write_if_changed(path: Path, values: Mapping[str, Any]) -> None:
-    """Write values as YAML; leave the file alone, time stamp included, if it says the same already."""
-    text = yaml.safe_dump(dict(values), sort_keys=False)
-    if not path.exists() or path.read_text() != text:
-        write_whole(path, lambda temporary: temporary.write_text(text))
 
 
 def used_modules(source: Path) -> list[Path]:
@@ -152,33 +157,55 @@ def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
     """Execute a chapter with papermill and return how long it took, s.
 
     Only a chapter that ran to its end takes the place of ``output``; one that failed is left beside
-    it as ``*.failed.ipynb``. Raises ``ValueError`` for a parameter the chapter does not declare and
-    what papermill raises for an error in a cell.
+    it as ``*.failed.ipynb``. Raises ``InputError`` for a parameter the chapter does not declare or beyond its range,
+    ``RuntimeError`` for a figure without a picture, and what papermill raises for an error in a cell.
     """
     import papermill
+    from traitlets.config import Config
 
     declared = declared_parameters(chapter)
     for name in values:
         check_name(name, declared, chapter)
-    use_own_kernel()
+    check_each(values, str(chapter))
+    sockets = {"transport": "ipc"}  # files, where a port could be taken by another program
     failed = output.with_suffix(".failed.ipynb")
     source = output.with_suffix(".source.ipynb")
     write_source(chapter, source)
     try:
-        notebook = papermill.execute_notebook(
-            source,
-            failed,
-            dict(values),
-            kernel_name="python3",
-            cwd=project_path("."),
-            progress_bar=False,
-            extra_arguments=["--log-level=CRITICAL"],  # of the kernel, not of the cells
-        )
+        with environment.of_kernel() as folder:
+            notebook = papermill.execute_notebook(
+                source,
+                failed,
+                dict(values),
+                kernel_name="python3",
+                cwd=project_path("."),
+                progress_bar=False,
+                config=Config(KernelManager=sockets | {"connection_file": str(folder / "k.json")}),
+                extra_arguments=["--log-level=CRITICAL", FIRST],  # of the kernel, not of the cells
+            )
+    except (KeyboardInterrupt, OSError):
+        failed.unlink(missing_ok=True)
+        raise
     finally:
         source.unlink()
+    check_pictures(notebook, chapter)
     finish(notebook, chapter, output)
     failed.unlink()
     return notebook.metadata.papermill.duration
+
+
+def check_pictures(notebook: Any, chapter: Path) -> None:
+    """Raise ``RuntimeError`` naming the figures of a notebook that no picture was drawn for."""
+    empty = []
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        shown = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+        if figure and not any(kind.startswith("image/") or kind == "text/html" for kind in shown):
+            empty.append(figure.get("name", cell.source[:40]))
+    if empty:
+        raise RuntimeError(
+            f"{chapter}: no picture was drawn for {', '.join(empty)}; expected one from each figure's cell"
+        )
 
 
 def write_source(chapter: Path, path: Path) -> None:
@@ -191,9 +218,10 @@ def write_source(chapter: Path, path: Path) -> None:
 
 
 def finish(notebook: Any, chapter: Path, output: Path) -> None:
-    """Name files as the project does, fold the injected values, and put the notebook in its place."""
+    """Name files as the project does, fold the injected values, and put the notebook in its place, without secrets."""
     import nbformat
 
+    hide_secrets(notebook)
     notebook.metadata.papermill.input_path = f"notebooks/{chapter.name}"
     notebook.metadata.papermill.output_path = output.name
     for cell in notebook.cells:
@@ -202,7 +230,12 @@ def finish(notebook: Any, chapter: Path, output: Path) -> None:
     write_whole(output, lambda temporary: nbformat.write(notebook, temporary))
 
 
-def use_own_kernel() -> None:
-    """Let ``python3`` be this very Python, whatever kernels the user has installed elsewhere."""
-    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+def hide_secrets(notebook: Any) -> None:
+    """Take the address of a database, which may hold a password, out of the values that a notebook was given."""
+    given = notebook.metadata.papermill.parameters
+    secret = given.get("search_storage")
+    if secret:
+        told = published("search_storage", secret)
+        given["search_storage"] = told
+        for cell in notebook.cells:
+            cell.source = cell.source.replace(secret, told)

@@ -3,24 +3,37 @@
 ``python book/command.py book --profile smoke --set "image_px=96"`` is what ``make book`` does.
 """
 
+import environment
+
+if __name__ == "__main__":
+    environment.enter()  # before anything of a reader's own is imported
+
 import argparse
+import builtins
 import fcntl
 import hashlib
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NoReturn, TextIO
+from urllib.parse import quote
 
 import chapters
+import given
 import jobs
 import render
-import yaml
 
-from helpers import stages
-from helpers.artifacts import file_digest, project_path, sweep
+from entry.commands import INSIDE, CommandLine, of_system, run_command
+from entry.profiles import read_parameters
+from helpers import errors, stages
+from helpers.artifacts import file_digest, is_running, project_path, sweep
 from helpers.errors import InputError
 from helpers.settings import Settings
 
@@ -29,34 +42,55 @@ SOURCES = ("src", "notebooks", "book", "results", "data")
 
 
 @contextmanager
-def only_build() -> Iterator[int]:
+def only_build() -> Iterator[TextIO]:
     """Hold the lock of this checkout. It ends with the last process that was started under it, however that ends.
 
-    Raises ``RuntimeError`` when another build holds it.
+    Raises ``InputError`` when another build holds it; what a build that was killed has left in it holds nothing.
     """
     BUILD.mkdir(exist_ok=True)
-    with open(BUILD / ".lock", "w") as file:
+    with open(BUILD / ".lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError("a build is running here already") from None
-        yield file.fileno()
+            raise InputError(f"a build is running here already{holder(file)}; wait for it, or end it") from None
+        note(file, os.getpid())
+        yield file
+
+
+def note(file: TextIO, *pids: int) -> None:
+    """Write down which processes hold the lock, and since when."""
+    file.seek(0)
+    file.truncate()
+    file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {' '.join(map(str, pids))}")
+    file.flush()
+
+
+def holder(file: TextIO) -> str:
+    """Return what the lock tells of its holder: the first of its processes that is running."""
+    file.seek(0)
+    since, _, pids = file.read().partition(" UTC ")
+    running = [pid for pid in pids.split() if pid.isdigit() and is_running(int(pid))]
+    return f" (process {running[0]}, since {since} UTC)" if running else ""
 
 
 def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
+    for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked_to_stop, stop)
     with only_build() as lock:
         settings = chapters.settings_of(options.profile, options.set)
         if not settings.study.simulated and (status := tell(settings)):
             return status
         run = chapters.resolve(options.profile, options.set, options.artifacts)
-        sweep(project_path(jobs.read(run / "parameters" / "stages.yml")[1]))  # where SET may have put it
+        settings, artifacts = jobs.read(run / "parameters" / "stages.yml")
+        given.check_device(settings)
+        sweep(project_path(artifacts))  # where SET may have put it
         jobs.discard_records_of_lost_results(run)
         discard_stale_chapters(run)
         state = state_of(run)  # before: what is edited while it runs is for the next build
         if is_built(run, state):
             print("Nothing has changed since it was made.")
-        elif status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", keep_open=lock):
+        elif status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", lock=lock):
             print(own_error(run), end="", file=sys.stderr)
             return status
         (BUILD / "built").write_text(state)
@@ -85,6 +119,11 @@ def tell(settings: Settings) -> int:
     return 2 if found.faults else 0
 
 
+def stop(number: int, frame: Any) -> NoReturn:
+    """End as Ctrl-C does, with all that was started."""
+    raise KeyboardInterrupt
+
+
 def is_built(run: Path, state: str) -> bool:
     """Tell whether the rendered book is that of this run and of its sources, in a second where Snakemake needs five."""
     made = [run / "stages" / f"{door}.json" for door in stages.DOORS] + render.executed(run)
@@ -103,16 +142,44 @@ def state_of(run: Path) -> str:
     return f"{run} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
 
 
-def snakemake(run: Path, *words: str, keep_open: int) -> int:
-    """Run Snakemake on a run; it inherits the lock, so that a killed build does not let in another beside it."""
-    command = [sys.executable, "-m", "snakemake", *words, "--nolock", "--rerun-incomplete", "--config", f"run={run}"]
-    return subprocess.run(command, pass_fds=[keep_open]).returncode
+def snakemake(run: Path, *words: str, lock: TextIO) -> int:
+    """Run Snakemake on a run; it inherits the lock, so that a killed build does not let in another beside it.
+
+    It and its jobs are a group of their own, which ends with this process when that is asked to stop.
+    """
+    command = [*SNAKEMAKE, *words, "--nolock", "--rerun-incomplete", *config(run)]
+    quietly = os.environ | {INSIDE: "1"}
+    with subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True, env=quietly) as process:
+        note(lock, os.getpid(), process.pid)
+        try:
+            return process.wait()
+        except BaseException:
+            end_group(process)
+            raise
+
+
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
+PATIENCE_S = 15  # for jobs to leave nothing half-written
+
+
+def config(run: Path) -> tuple[str, str]:
+    """Return the words that tell Snakemake the folder of the run, which it would read as YAML without its quotes."""
+    return "--config", f"run={quote(str(run))}"
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """Ask a process and all of its group to stop, and end what has not after a while."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(PATIENCE_S)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
 
 
 def own_error(run: Path) -> str:
     """Return what Snakemake itself complains of, if it does; a chapter's error stands on the screen already."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--config", f"run={run}"]
-    answer = subprocess.run(command, capture_output=True, text=True)
+    answer = subprocess.run([*SNAKEMAKE, "--dry-run", "--nolock", *config(run)], capture_output=True, text=True)
     return answer.stderr if answer.returncode else ""
 
 
@@ -133,18 +200,32 @@ def chapter(options: argparse.Namespace) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     print(f"{source.stem} ...", flush=True)
     try:
-        duration = chapters.execute(source, yaml.safe_load(options.parameters.read_text()) or {}, output)
-    except (PapermillExecutionError, DeadKernelError) as error:
-        print(f"{error}\n{source} failed; see {output.with_suffix('.failed.ipynb')}", file=sys.stderr)
-        return 1
+        duration = chapters.execute(source, read_parameters(options.parameters), output)
+    except PapermillExecutionError as error:
+        return tell_failure(error, source, output)
+    except DeadKernelError:
+        raise errors.Ended(f"{source}: its process was ended from outside, {errors.MEMORY}") from None
     print(f"{source.stem} done in {duration:.0f} s", flush=True)
     return 0
 
 
+def tell_failure(error: Any, source: Path, output: Path) -> int:
+    """Print what stopped a chapter: one line where that tells what to do, else the cell's traceback too."""
+    kind, what = getattr(builtins, error.ename, None), error.evalue
+    refused = isinstance(kind, type) and issubclass(kind, OSError)
+    if error.ename not in ("InputError", "Ended") and not refused:
+        print(f"{error}\n{source} failed; see {output.with_suffix('.failed.ipynb')}", file=sys.stderr)
+        return 1
+    if refused and (told := re.match(r"\[Errno (\d+)\] (.*?)(?:: '(.*)')?$", what)):
+        what = of_system(OSError(int(told[1]), told[2], told[3]))
+    print(f"error: {source}: {what}", file=sys.stderr)
+    return 1 if error.ename == "Ended" else 2
+
+
 def piece(options: argparse.Namespace) -> int:
     """Do one of the jobs, and leave a record of it."""
-    given = *jobs.read(options.parameters), options.piece, *options.more(options)
-    jobs.record(lambda: options.job(*given), f"{options.command} {options.piece}", options.output)
+    handed = *jobs.read(options.parameters), options.piece, *options.more(options)
+    jobs.record(lambda: options.job(*handed), f"{options.command} {options.piece}", options.output)
     return 0
 
 
@@ -155,12 +236,20 @@ def rendered(options: argparse.Namespace) -> int:
     return 0
 
 
+def cores(text: str) -> int:
+    """Return a number of cores; all of them if nothing is said."""
+    n_cores = int(text) if text else os.cpu_count() or 1
+    if n_cores < 1:
+        raise argparse.ArgumentTypeError(f"{n_cores}, expected 1 or more")
+    return n_cores
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    line = argparse.ArgumentParser(prog="python book/command.py", description=__doc__)
+    line = CommandLine(prog="python book/command.py", description=__doc__)
     commands = line.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("book", help="all of it")
-    whole.add_argument("--cores", type=int, default=os.cpu_count())
+    whole.add_argument("--cores", type=cores, default=cores(""))
     whole.set_defaults(do=book)
     look = commands.add_parser("check", help="hold a recorded cohort against its contract, compute nothing")
     look.set_defaults(do=check)
@@ -209,11 +298,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if getattr(options, "data", ""):
         options.set += f" cohort={shlex.quote(options.data)}"
+    return run_command(lambda: told_faults(options))
+
+
+def told_faults(options: argparse.Namespace) -> int:
+    """Do what is asked for; what a page, a table or a file lacks ends it as what a user gave does."""
     try:
         return options.do(options) or 0
-    except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except errors.OneLine:
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise InputError(str(error)) from error
 
 
 if __name__ == "__main__":

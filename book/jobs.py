@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
+from entry.profiles import read_parameters
 from helpers import stages
 from helpers.artifacts import is_sound, project_path, recall_digests, store_digests, write_whole
+from helpers.errors import InputError
 from helpers.provenance import circumstances
 from helpers.settings import Settings, load_settings
 
@@ -52,7 +52,9 @@ def names_of_patients(parameters: str | Path) -> list[str]:
 
 def read(parameters: str | Path) -> tuple[Settings, str]:
     """Return the settings and the artifacts folder that ``parameters/stages.yml`` of a run names."""
-    given = yaml.safe_load(Path(parameters).read_text())
+    given = read_parameters(parameters)
+    if not {"profile", "artifacts"} <= set(given):
+        raise InputError(f"{parameters}: expected the parameters/stages.yml that `resolve` has written")
     return load_settings(given["profile"]), given["artifacts"]
 
 

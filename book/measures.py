@@ -16,7 +16,7 @@ import jupytext
 
 SOURCE = Path("src")
 HELPERS = ("helpers", "helpers/data", "helpers/maps", "helpers/learning", "helpers/judgement")
-PARTS = (*HELPERS, "recorded", "beyond", "pages", "trust")
+PARTS = ("entry", *HELPERS, "recorded", "beyond", "pages", "trust")
 LIMITS = {"helpers": 3000, "src": 6000, "part": 1150, "modules": 9}
 WIDTH, LENGTH = 79, 25  # of an open code cell
 CHAPTERS_WITH_TORCH = 7

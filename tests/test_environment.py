@@ -17,6 +17,7 @@ from helpers.keys import PROJECT as PACKAGES
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
+PINS = [line.removesuffix(" \\") for line in LOCK.splitlines() if line[:1].isalnum()]  # hashes stand below, indented
 DISTRIBUTION = {
     "yaml": "pyyaml",
     "skimage": "scikit-image",
@@ -34,10 +35,9 @@ def declared(*groups):
 def pins():
     """Name -> pinned versions in the lock; a package may have one for each Python."""
     found = {}
-    for line in LOCK.splitlines():
-        if line.strip() and not line.startswith("#"):
-            name, version = re.match(r"([\w.-]+)==([^ ;]+)", line).groups()
-            found.setdefault(name, []).append(version)
+    for line in PINS:
+        name, version = re.match(r"([\w.-]+)==([^ ;]+)", line).groups()
+        found.setdefault(name, []).append(version)
     return found
 
 
@@ -59,7 +59,7 @@ def test_lock_pins_every_dependency_within_its_bounds(requirement):
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_lock_gives_each_python_one_version_of_every_dependency(python, platform):
     where = {"python_full_version": python, "python_version": python.rsplit(".", 1)[0], "sys_platform": platform}
-    lines = [Requirement(line) for line in LOCK.splitlines() if line.strip()]
+    lines = [Requirement(line) for line in PINS]
     here = [line.name for line in lines if line.marker is None or line.marker.evaluate(where)]
     assert len(here) == len(set(here))
     assert {requirement.name for requirement in declared("book", "dev")} <= set(here)
@@ -67,11 +67,19 @@ def test_lock_gives_each_python_one_version_of_every_dependency(python, platform
 
 def test_lock_names_no_address():
     assert "://" not in LOCK
-    assert "--" not in LOCK
+    assert set(re.findall(r"--[\w-]+", LOCK)) == {"--hash"}
+
+
+def test_lock_holds_every_file_to_its_hash():
+    """pip's own rule: with --require-hashes, a pin without one is refused."""
+    per_pin = re.split(r"^(?=\w)", LOCK, flags=re.MULTILINE)[1:]
+    assert len(per_pin) == len(PINS)
+    assert all(re.search(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$", pin, re.MULTILINE) for pin in per_pin)
+    assert "--require-hashes -r requirements.lock" in (ROOT / "Makefile").read_text()
 
 
 def test_graphics_card_packages_are_for_linux_alone():
-    lines = [line for line in LOCK.splitlines() if line.startswith(("nvidia-", "cuda-", "triton"))]
+    lines = [line for line in PINS if line.startswith(("nvidia-", "cuda-", "triton"))]
     assert lines
     assert all("sys_platform == 'linux'" in line for line in lines)
 

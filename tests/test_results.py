@@ -96,13 +96,17 @@ def test_one_line_stands_for_one_record(tmp_path):
     [
         (["--profile", "smoke", "--set", "device=tpu"], "device = 'tpu': expected 'auto', 'cpu'"),
         (["--profile", "smoke", "--set", "pixels=3"], "unknown parameter 'pixels'"),
+        (["--profile", "smoke", "--set", "level=95"], "SET: level = 95.0: expected 0.999 or less"),
+        (["--profile", "smoke", "--seeds", "-4"], "seed = -4: expected 0 or more"),
+        (["--profile", "smoke", "--output", "src"], "src: cannot be written"),
         (["--profile", "elsewhere"], "profile 'elsewhere': neither a .yml file nor a name"),
     ],
 )
 def test_a_run_that_cannot_be_is_refused_before_anything_is_made(words, message, tmp_path, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        results.main([*words, "--artifacts", str(tmp_path)])
-    assert message in capsys.readouterr().err
+    assert results.main([*words, "--artifacts", str(tmp_path / "artifacts")]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from helpers.errors import InputError
+
 SEAL = ".sha256"  # beside every artifact, in the form that ``sha256sum --check`` reads
 TEMPORARY = re.compile(r"^\..+~(?P<host>[^~]+)~(?P<pid>\d+)~[0-9a-f]{32}(\.\w+)*$")
 
@@ -38,7 +40,7 @@ def is_sound(path: Path) -> bool:
 def write_whole(path: str | Path, write: Callable[[Path], object], seal: bool = False) -> Path:
     """Let ``write(temporary_path)`` make a file, then move it to ``path`` in one step, with its checksum beside it.
 
-    A reader never sees half a file: an exception or a kill leaves ``path`` as it was.
+    A reader never sees half a file: an exception or a kill leaves ``path`` as it was. An ``OSError`` names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,9 +52,21 @@ def write_whole(path: str | Path, write: Callable[[Path], object], seal: bool = 
             told = f"{digest_of(temporary)}  {path.name}\n"
             write_whole(path.with_name(path.name + SEAL), lambda file: file.write_text(told))
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise ``InputError`` for a path that no file can be written to, before there is something to write."""
+    path = project_path(path)
+    above = next(folder for folder in path.parents if folder.exists())
+    if path.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{path}: cannot be written, expected the path of a file in a folder that may be changed")
 
 
 def sweep(folder: Path) -> list[Path]:
@@ -113,9 +127,17 @@ def store_digests(path: Path) -> None:
         write_whole(path, lambda temporary: temporary.write_text(text))
 
 
+def home(path: str | Path) -> Path:
+    """Return a path with ``~`` written out, where the system knows whose home it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def project_path(path: str | Path) -> Path:
-    """Return an absolute path; a relative one counts from the nearest folder with a ``pyproject.toml``."""
-    path = Path(path)
+    """Return an absolute path; a relative one counts from the nearest folder with a ``pyproject.toml``, ~ from home."""
+    path = home(path)
     if path.is_absolute():
         return path
     here = Path.cwd()

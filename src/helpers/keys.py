@@ -16,7 +16,14 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-PROJECT = ("helpers", "recorded", "beyond", "pages", "trust")  # whose source counts; the lock file pins all else
+PROJECT = (
+    "entry",
+    "helpers",
+    "recorded",
+    "beyond",
+    "pages",
+    "trust",
+)  # whose source counts; the lock file pins all else
 
 
 def content_key(*parts: Any, code: Iterable[str] = (), alone: Iterable[str] = ()) -> str:

@@ -7,34 +7,44 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from entry.profiles import read_parameters
+from helpers.errors import InputError
 
 SIMULATED = "simulated"
 STRIDE = 32  # the networks halve an image five times
 VECTOR = 256  # length of the feature vector in the paper
+WIDTH_MM = 60.0  # of a simulated scan
+NYQUIST_MHZ = 20.0  # of a simulated scan
+RESOLVED_MHZ_MM = 0.77  # frequencies that a window of 1 mm tells apart: half the speed of sound over its length
+LAST_SEED = 2**31 - 1
 
-Count = Annotated[int, Field(ge=1)]
-Length = Annotated[float, Field(gt=0)]
-Level = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
+Width = Annotated[int, Field(ge=1, le=1024)]  # channels
+Units = Annotated[int, Field(ge=1, le=64)]  # of a network's stage
+Modules = Annotated[int, Field(ge=0, le=8)]
+Level = Annotated[float, Field(ge=0.5, le=0.999)]
+Attenuation = Annotated[float, Field(ge=0, le=5)]  # dB/cm/MHz; muscle across its fibres has 3
 
 
 class Section(BaseModel):
     """Parameters of one part of the path; a value of another type or beyond its range is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def whole_band(band_mhz: list[float]) -> list[float]:
-    """Return the band, empty or two rising frequencies."""
-    if band_mhz and not (len(band_mhz) == 2 and 0 < band_mhz[0] < band_mhz[1]):
-        raise ValueError("expected [] or [low, high] in MHz, 0 < low < high")
+    """Return the band, empty or two rising frequencies that ultrasound has."""
+    if band_mhz and not (len(band_mhz) == 2 and 0 < band_mhz[0] < band_mhz[1] <= 100):
+        raise ValueError("expected [] or [low, high] in MHz, 0 < low < high <= 100")
     return band_mhz
 
 
@@ -45,14 +55,21 @@ def known_device(device: str) -> str:
     return device
 
 
+def an_address(storage: str) -> str:
+    """Return the address of a database, or nothing."""
+    if storage and not re.fullmatch(r"\w+(\+\w+)?://\S+", storage):
+        raise ValueError("expected nothing, or an address such as sqlite:///trials.db")
+    return storage
+
+
 class Study(Section):
     """Who the patients are."""
 
     cohort: Annotated[str, Field(min_length=1)]
-    n_patients: Annotated[int, Field(ge=8)]
+    n_patients: Annotated[int, Field(ge=8, le=100_000)]
     n_test: Count
     n_validation: Count
-    cohort_seed: Annotated[int, Field(ge=0)]
+    cohort_seed: Seed
     effect: Literal["base", "half", "none", "reversed"]
 
     @property
@@ -68,21 +85,21 @@ class Study(Section):
 class Scan(Section):
     """How simulated patients and their phantom are scanned."""
 
-    n_lines: Annotated[int, Field(ge=8)]
-    depth_cm: Annotated[float, Field(gt=0, le=30)]
-    n_reference_frames: Count
+    n_lines: Annotated[int, Field(ge=16, le=2048)]
+    depth_cm: Annotated[float, Field(ge=3, le=15)]  # the shallowest tumours end at 3 cm
+    n_reference_frames: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Maps(Section):
     """How echoes become maps of core and margin."""
 
-    window_mm: Length
-    overlap: Annotated[float, Field(ge=0, lt=1)]
+    window_mm: Annotated[float, Field(ge=0.2, le=20)]
+    overlap: Annotated[float, Field(ge=0, le=0.99)]
     band_mhz: Annotated[list[float], AfterValidator(whole_band)]
-    n_bins: Annotated[int, Field(ge=3)]
-    background_attenuation_db_cm_mhz: Annotated[float, Field(ge=0, le=10)]
-    tumour_attenuation_db_cm_mhz: Annotated[float, Field(ge=0, le=10)]
-    margin_mm: Length
+    n_bins: Annotated[int, Field(ge=3, le=1024)]
+    background_attenuation_db_cm_mhz: Attenuation
+    tumour_attenuation_db_cm_mhz: Attenuation
+    margin_mm: Annotated[float, Field(ge=0.5, le=50)]
 
     @property
     def band(self) -> tuple[float, float] | None:
@@ -93,37 +110,37 @@ class Maps(Section):
 class Images(Section):
     """How maps become square images."""
 
-    image_px: Annotated[int, Field(ge=STRIDE, multiple_of=STRIDE)]
-    field_of_view_mm: Length
+    image_px: Annotated[int, Field(ge=STRIDE, le=1024, multiple_of=STRIDE)]
+    field_of_view_mm: Annotated[float, Field(ge=10, le=300)]
 
 
 class Networks(Section):
     """How the networks are built."""
 
     resnet_block: Literal["basic", "bottleneck"]
-    resnet_layers: Annotated[list[Count], Field(min_length=4, max_length=4)]
-    resnet_width: Count
-    ran_width: Count
-    ran_attention: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]
-    ran_trunk_units: Count
-    ran_tail_units: Count
+    resnet_layers: Annotated[list[Units], Field(min_length=4, max_length=4)]
+    resnet_width: Width
+    ran_width: Width
+    ran_attention: Annotated[list[Modules], Field(min_length=3, max_length=3)]
+    ran_trunk_units: Units
+    ran_tail_units: Units
     vector: Literal["flatten", "pool"]
-    hidden: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    hidden: Annotated[int, Field(ge=1, le=10_000)]
+    dropout: Annotated[float, Field(ge=0, le=0.95)]
 
 
 class Training(Section):
     """How the networks are trained."""
 
-    clip_percentile: Annotated[float, Field(ge=0, lt=50)]
-    seed: Annotated[int, Field(ge=0)]
+    clip_percentile: Annotated[float, Field(ge=0, le=25)]
+    seed: Seed
     epochs: Count
     patience: Count
     head_epochs: Count
     head_patience: Count
-    batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two samples
-    learning_rate: Length
-    class_weight: Length
+    batch_size: Annotated[int, Field(ge=2, le=65_536)]  # batch norm needs two samples
+    learning_rate: Annotated[float, Field(ge=1e-8, le=1)]
+    class_weight: Annotated[float, Field(ge=0.01, le=1000)]
     optimizer: Literal["adam", "sgd"]
     max_shift: Annotated[float, Field(ge=0, lt=1)]
     precision: Literal["float32", "bf16"]
@@ -134,26 +151,26 @@ class Search(Section):
     """How hyperparameters are searched for."""
 
     search_trials: Count
-    search_backbone_trials: Annotated[int, Field(ge=0)]
+    search_backbone_trials: Annotated[int, Field(ge=0, le=100_000)]
     search_epochs: Count
-    search_storage: str
+    search_storage: Annotated[str, AfterValidator(an_address)]
 
 
 class Judgement(Section):
     """How results are judged."""
 
     level: Level
-    pda_patch_px: Count
-    pda_stride_px: Count
-    pda_batch_size: Count
+    pda_patch_px: Annotated[int, Field(ge=1, le=1024)]
+    pda_stride_px: Annotated[int, Field(ge=1, le=1024)]
+    pda_batch_size: Annotated[int, Field(ge=1, le=65_536)]
 
 
 class Computing(Section):
     """What computes it; of these only the device touches a result."""
 
     device: Annotated[str, AfterValidator(known_device)]
-    processes: Count
-    models_per_gpu: Count
+    processes: Annotated[int, Field(ge=1, le=1024)]
+    models_per_gpu: Annotated[int, Field(ge=1, le=64)]
 
 
 @dataclass(frozen=True)
@@ -174,9 +191,20 @@ class Settings:
         """Return name -> value of every parameter, in the order of the profiles."""
         return {name: value for field in fields(self) for name, value in getattr(self, field.name).model_dump().items()}
 
+    def public(self) -> dict[str, Any]:
+        """Return ``flat()`` to be published: without a database's address and the folder of recorded patients."""
+        return {name: published(name, value) for name, value in self.flat().items()}
+
     def replace(self, **changes: Any) -> "Settings":
         """Return settings in which these parameters differ, checked as those of a profile."""
-        return build(self.flat() | changes, dict.fromkeys(changes, "call"))
+        return build(self.flat() | changes, dict.fromkeys(changes, CALL))
+
+
+def published(name: str, value: Any) -> Any:
+    """Return the value of a parameter as it may be published."""
+    if name == "search_storage" and value:
+        return value.partition("://")[0] + "://..."
+    return "recorded" if name == "cohort" and value != SIMULATED else value
 
 
 SECTIONS: dict[str, type[Section]] = {field.name: field.type for field in fields(Settings)}  # type: ignore[misc]
@@ -193,6 +221,9 @@ def type_of(annotation: Any) -> type:
 TYPES = {name: type_of(SECTIONS[title].model_fields[name].annotation) for name, title in SECTION_OF.items()}
 
 
+CALL = "parameters"  # what was given by papermill or in a call
+
+
 def load_settings(profile: str | Path, **changes: Any) -> Settings:
     """Read a profile and apply single changes to it.
 
@@ -200,107 +231,163 @@ def load_settings(profile: str | Path, **changes: Any) -> Settings:
     in ``notebooks/profiles`` of the working directory and of the folders above it. A profile
     lists only what differs from ``laptop.yml`` beside it.
 
-    Raises ``FileNotFoundError`` for an unknown profile, ``ValueError`` for an unknown parameter or a value beyond
-    its range, ``TypeError`` for a value of the wrong type; each names the file, the parameter and the value.
+    Raises ``InputError`` for an unknown profile or parameter, and for a value of another type or beyond its range;
+    it names the file, the parameter and the value.
     """
+    return read_settings(profile, changes, CALL)
+
+
+def read_settings(profile: str | Path, changes: Mapping[str, Any], source: str) -> Settings:
+    """Read a profile as ``load_settings`` does; changes are refused by the name of their ``source``."""
     path = find_profile(profile)
     base = path.parent / "laptop.yml"
     values: dict[str, Any] = {}
     sources: dict[str, Any] = {}
-    for source, given in ((base, read_parameters(base)), (path, read_parameters(path)), ("call", changes)):
+    for origin, given in ((base, read_parameters(base)), (path, read_parameters(path)), (source, changes)):
         for name in given:
-            check_name(name, TYPES, source)
+            check_name(name, TYPES, origin)
         values |= given
-        sources |= dict.fromkeys(given, source)
+        sources |= dict.fromkeys(given, origin)
     missing = sorted(set(TYPES) - set(values))
     if missing:
-        raise ValueError(f"{path}: parameters {missing} are missing and there is no laptop.yml beside it")
+        raise InputError(f"{path}: parameters {missing} are missing and there is no laptop.yml beside it")
     return build(values, sources)
 
 
 def find_profile(profile: str | Path) -> Path:
     """Return the path of a profile given by path or by name."""
-    path = Path(profile)
-    if path.suffix in {".yml", ".yaml"} and path.exists():
+    path = Path(profile).expanduser()
+    if path.suffix in {".yml", ".yaml"} and path.is_file():
         return path
+    near: list[str] = []
     for folder in [Path.cwd(), *Path.cwd().parents]:
         named = folder / "notebooks" / "profiles" / f"{profile}.yml"
-        if named.exists():
+        if named.is_file():
             return named
-    raise FileNotFoundError(f"profile {str(profile)!r}: neither a .yml file nor a name in notebooks/profiles")
-
-
-def read_parameters(path: Path) -> dict[str, Any]:
-    """Read one parameter file, if it is there."""
-    values = (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected lines of the form 'parameter: value', got {type(values).__name__}")
-    return values
+        near += difflib.get_close_matches(str(profile), [other.stem for other in named.parent.glob("*.yml")], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"profile {str(profile)!r}: neither a .yml file nor a name in notebooks/profiles{hint}")
 
 
 def build(values: Mapping[str, Any], sources: Mapping[str, Any] = MappingProxyType({})) -> Settings:
     """Return settings from flat values, each refused by the name of where it stands."""
     for name in values:
-        check_name(name, TYPES, sources.get(name, "call"))
+        check_name(name, TYPES, sources.get(name, CALL))
     by_section: dict[str, dict[str, Any]] = {title: {} for title in SECTIONS}
     for name, value in values.items():
         by_section[SECTION_OF[name]][name] = value
-    try:
-        settings = Settings(**{title: SECTIONS[title](**given) for title, given in by_section.items()})  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise refusal(error, values, sources) from None
-    check_together(settings)
+    for section in SECTIONS.values():
+        check_alone(values, section, sources)
+    made = {title: SECTIONS[title](**given) for title, given in by_section.items()}
+    settings = Settings(**made)  # type: ignore[arg-type]
+    for names, expected in contradictions(settings):
+        told = ", ".join(f"{name} = {shown(name, values[name])}" for name in names.split())
+        raise InputError(f"{sources.get(names.split()[0], CALL)}: {told}: expected {expected}")
     return settings
+
+
+def check_alone(values: Mapping[str, Any], section: type[Section], sources: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` for the first value that a section refuses."""
+    given = {name: value for name, value in values.items() if name in section.model_fields}
+    try:
+        section(**given)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] != "missing":
+                raise refusal(one, section, given, sources) from None
 
 
 MORE = {"greater": "more", "less": "less"}
 
 
-def refusal(error: ValidationError, values: Mapping[str, Any], sources: Mapping[str, Any]) -> Exception:
-    """Return what pydantic found first as one line: source, name, value and expectation."""
-    first = error.errors()[0]
+def refusal(
+    first: Mapping[str, Any], section: type[Section], values: Mapping[str, Any], sources: Mapping[str, Any]
+) -> InputError:
+    """Return what pydantic found as one line: source, name, value and expectation."""
     name = str(first["loc"][0])
     value = values[name]
-    where = f"{sources.get(name, 'call')}: {name} = {value!r}"
+    where = f"{sources.get(name, CALL)}: {name} = {shown(name, value)}"
     if first["type"].endswith(("_type", "_from_float")) and len(first["loc"]) == 1:
-        return TypeError(f"{where} is {type(value).__name__}, expected {TYPES[name].__name__}")
+        expected = type_of(section.model_fields[name].annotation)
+        way = f"; with papermill: -y '{{{name}: {value}}}'" if (expected, type(value)) == (list, str) else ""
+        return InputError(f"{where} is {type(value).__name__}, expected {expected.__name__}{way}")
     told = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     told = re.sub(r"(greater|less) than or equal to (\S+)", lambda m: f"{m[2]} or {MORE[m[1]]}", told)
-    return ValueError(f"{where}: {told if 'expected' in told else 'expected that ' + told}")
+    return InputError(f"{where}: {told if 'expected' in told else 'expected that ' + told}")
 
 
-def check_together(settings: Settings) -> None:
-    """Raise ``ValueError`` for values that do not go together."""
-    image_px, vector = settings.images.image_px, settings.networks.vector
-    if vector == "flatten" and (image_px // STRIDE) ** 2 > VECTOR:
-        raise ValueError(
-            f"image_px = {image_px}: one map has {(image_px // STRIDE) ** 2} pixels, more than {VECTOR}; "
-            "take 512 or less"
+def shown(name: str, value: Any) -> str:
+    """Return a value as an error tells it: in one short line, and no password."""
+    text = repr(value) if name != "search_storage" else "(not shown)"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the names of parameters that do not go together, and what is expected of them."""
+    study, maps, images, judgement = settings.study, settings.maps, settings.images, settings.judgement
+    n_maps = (images.image_px // STRIDE) ** 2
+    if settings.networks.vector == "flatten" and n_maps > VECTOR:
+        yield "image_px", f"512 or less: with vector = flatten, one map has {n_maps} pixels, more than {VECTOR}"
+    if judgement.pda_patch_px > images.image_px:
+        yield "pda_patch_px image_px", "a patch no larger than the image"
+    if judgement.pda_stride_px > judgement.pda_patch_px:
+        yield "pda_stride_px pda_patch_px", "steps no longer than the patch, which else leaves pixels out"
+    if maps.band and maps.band[1] - maps.band[0] < RESOLVED_MHZ_MM / maps.window_mm:
+        yield (
+            "band_mhz window_mm",
+            f"a band of {RESOLVED_MHZ_MM / maps.window_mm:.2g} MHz or more: windows this short tell no "
+            "nearer frequencies apart",
         )
+    if study.simulated:
+        yield from contradictions_of_scans(settings)
+        if study.n_test + study.n_validation >= study.n_patients:
+            yield "n_test n_validation n_patients", "that some patients are left to train on"
 
 
-def check_name(name: str, known: Mapping[str, type], source: Any) -> None:
-    """Raise ``ValueError`` for a parameter that does not exist, with the nearest one that does."""
+def contradictions_of_scans(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the same of simulated scans, whose extent and sampling are known beforehand."""
+    maps, scan = settings.maps, settings.scan
+    if maps.band and maps.band[1] > NYQUIST_MHZ:
+        yield "band_mhz", f"{NYQUIST_MHZ:g} MHz or less: half of what simulated echoes are sampled at"
+    if maps.window_mm > min(WIDTH_MM, 10 * scan.depth_cm) / 4:
+        yield "window_mm depth_cm", "windows no longer than a quarter of the scan"
+    if maps.window_mm < WIDTH_MM / scan.n_lines:
+        yield "window_mm n_lines", f"windows no narrower than the {WIDTH_MM / scan.n_lines:.3g} mm between lines"
+
+
+def check_name(name: Any, known: Mapping[str, type], source: Any) -> None:
+    """Raise ``InputError`` for a parameter that does not exist, with the nearest one that does."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(str(name), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{source}: unknown parameter {name!r}{hint}")
+        raise InputError(f"{source}: unknown parameter {name!r}{hint}")
 
 
 def parse_changes(text: str, own: Mapping[str, type] | None = None) -> dict[str, Any]:
     """Read ``"image_px=96 seed=3"`` into values of the declared types.
 
-    ``own`` holds name -> type of the parameters that only chapters declare. Raises ``ValueError``
-    for a word without ``=`` or an unknown name, ``TypeError`` for a value of the wrong type.
+    ``own`` holds name -> type of the parameters that only chapters declare. Raises ``InputError`` for a word without
+    ``=``, an unknown name, one that is given twice, and a value of the wrong type.
     """
-    changes, known = {}, TYPES | dict(own or {})
-    for word in shlex.split(text):
+    changes: dict[str, Any] = {}
+    known = TYPES | dict(own or {})
+    for word in words_of(text):
         name, equals, value = word.partition("=")
         if not equals:
-            raise ValueError(f"SET: expected 'parameter=value', got {word!r}")
+            raise InputError(f"SET: expected 'parameter=value', got {word!r}")
         check_name(name, known, "SET")
+        if name in changes:
+            raise InputError(f"SET: {name} is given twice, expected once")
         changes[name] = read_value(name, value, known[name])
     return changes
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of SET; quotes hold together what belongs together."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"SET: {text!r}: {error}; expected quotes and backslashes in pairs") from None
 
 
 def read_value(name: str, text: str, expected: type) -> Any:
@@ -309,10 +396,10 @@ def read_value(name: str, text: str, expected: type) -> Any:
         return text
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         value = text
-    if expected is float and type(value) is int:
-        return float(value)
+    if expected is float and type(value) is int and abs(value) < 1e300:
+        value = float(value)
     if type(value) is not expected:
-        raise TypeError(f"SET: {name} = {text!r} is {type(value).__name__}, expected {expected.__name__}")
+        raise InputError(f"SET: {name} = {shown(name, text)} is {type(value).__name__}, expected {expected.__name__}")
     return value

@@ -1,19 +1,29 @@
 """How the book draws: arrays in, axes out."""
 
+import sys
 from typing import Any
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+from entry.own import check_each
+
 DYNAMIC_RANGE_DB = 60.0
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
 
 def use_book_style() -> None:
-    """Set the style of all figures of the book."""
+    """Set the style of all figures of the book, whatever a reader's own settings are."""
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        check_each(shell.user_ns)  # what papermill gave to the chapter
+        if "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
+            shell.run_line_magic("matplotlib", "inline")
+    matplotlib.rcdefaults()
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     plt.rcParams |= {"figure.constrained_layout.use": True, "figure.dpi": 110, "savefig.facecolor": "white"}
 

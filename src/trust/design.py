@@ -12,6 +12,7 @@ import pandas as pd
 from helpers import stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
+from helpers.errors import InputError
 from helpers.learning.images import ImageSet
 from helpers.provenance import circumstances
 from helpers.settings import Settings
@@ -83,11 +84,11 @@ class Bench:
 def bench_of(
     settings: Settings, artifacts: str | Path, n_cohorts: int, n_new: int, profile: str | Path = "laptop"
 ) -> Bench:
-    """Return the bench of an experiment with this many cohorts. Raises ``ValueError`` for too many or too few."""
+    """Return the bench of an experiment with this many cohorts. Raises ``InputError`` for too many or too few."""
     if not 1 <= n_cohorts <= len(COHORT_SEEDS):
-        raise ValueError(f"{n_cohorts} cohorts: expected 1 to {len(COHORT_SEEDS)}")
+        raise InputError(f"{n_cohorts} cohorts: expected 1 to {len(COHORT_SEEDS)}")
     if n_new < FEWEST_NEW:
-        raise ValueError(f"{n_new} new patients: expected {FEWEST_NEW} or more")
+        raise InputError(f"{n_new} new patients: expected {FEWEST_NEW} or more")
     return Bench(settings, project_path(artifacts), COHORT_SEEDS[:n_cohorts], n_new, Path(profile).stem)
 
 
@@ -108,7 +109,7 @@ def planned(part: str, bench: Bench) -> list[Run]:
             for draw in range(1, count + 1)
             for model in (*LARGE_INPUT, REGRESSIONS[1])
         ]
-    raise ValueError(f"part {part!r}: expected one of {PARTS}")
+    raise InputError(f"part {part!r}: expected one of {PARTS}")
 
 
 def sizes(bench: Bench) -> dict[int, int]:

@@ -7,6 +7,7 @@ one that would now come out differently is made again.
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from entry.commands import CommandLine, run_command
 from helpers import stages
-from helpers.artifacts import is_sound, keep, project_path
+from helpers.artifacts import check_writable, is_sound, keep, project_path
 from helpers.data import study
 from helpers.judgement.auc import auc_interval
 from helpers.keys import content_key
@@ -215,7 +217,7 @@ def head(bench: Bench) -> dict[str, Any]:
         "new_seed": NEW_SEED,
         "further_seed": FURTHER_SEED,
         "n_new": bench.n_new,
-        "settings": bench.settings.flat(),
+        "settings": bench.settings.public(),
     }
 
 
@@ -224,9 +226,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Conduct the experiment and write its result."""
-    parser = argparse.ArgumentParser(prog="python -m trust.experiment", description=__doc__)
+def main(arguments: list[str] | None = None) -> int:
+    """Conduct the experiment and write its result; return the exit status."""
+    parser = CommandLine(prog="python -m trust.experiment", description=__doc__)
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--artifacts", default="artifacts")
     parser.add_argument("--cohorts", type=int, default=5, help="cohorts, each with a seed of its own")
@@ -234,14 +236,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--output", default="results/experiment.json")
     options = parser.parse_args(arguments)
-    try:
-        settings = load_settings(options.profile)
-        bench = bench_of(settings, options.artifacts, options.cohorts, options.new, options.profile)
-        resolve_device(bench.settings.computing.device)
-    except (FileNotFoundError, TypeError, ValueError) as error:
-        parser.error(str(error))
+    return run_command(lambda: conduct_all(options))
+
+
+def conduct_all(options: argparse.Namespace) -> None:
+    """Do what the command line asks for; what cannot be is refused before anything is made."""
+    settings = load_settings(options.profile)
+    bench = bench_of(settings, options.artifacts, options.cohorts, options.new, options.profile)
+    resolve_device(bench.settings.computing.device)
+    check_writable(options.output)
     print(conduct(bench, options.parts, project_path(options.output)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

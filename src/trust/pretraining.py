@@ -9,7 +9,15 @@ from torch import nn
 
 from helpers.data.study import MODELS, TRAITS
 from helpers.learning import training
-from helpers.learning.fitting import Plan, Samples, build_optimizer, reproducible, resolve_device, train_epoch
+from helpers.learning.fitting import (
+    Plan,
+    Samples,
+    build_optimizer,
+    reproducible,
+    resolve_device,
+    save_tensors,
+    train_epoch,
+)
 from helpers.learning.images import ImageSet, fit_scaling, scale
 from helpers.settings import Settings
 
@@ -29,7 +37,7 @@ def learn_tissue(images: ImageSet, patients: pd.DataFrame, slug: str, settings: 
         targets = torch.from_numpy(standard_traits(patients.loc[images.patient])).to(device)
         fit_traits(network, inputs, targets, settings, spec.number)
     weights = {name: value.cpu() for name, value in network.state_dict().items() if not name.startswith("head.")}
-    torch.save(weights, path)
+    save_tensors(weights, Path(path))
     return Path(path)
 
 

@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.artifacts import project_path, write_whole
+from entry.commands import CommandLine, run_command
+from helpers.artifacts import check_writable, project_path, write_whole
 from helpers.provenance import circumstances
-from helpers.settings import Settings, load_settings, parse_changes
+from helpers.settings import Settings, parse_changes, read_settings
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
 TOLD = ("model", "seed", "key", "commit", "time", "device", "processor", "python", "torch", "seconds")  # of a run
@@ -62,7 +64,7 @@ def provenance(settings: Settings) -> dict[str, Any]:
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **circumstances(PACKAGES),
-        "settings": settings.flat(),
+        "settings": settings.public(),
     }
 
 
@@ -128,25 +130,29 @@ def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[d
     return found["provenance"], {name: found[name] for name in wanted}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m trust.runs", description=__doc__)
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = CommandLine(prog="python -m trust.runs", description=__doc__)
     parser.add_argument("--profile", default="laptop", help="a name in notebooks/profiles, or the path of a .yml file")
     parser.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="single parameters")
     parser.add_argument("--artifacts", default="artifacts")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: the profile's own")
     parser.add_argument("--output", help="default: results/<profile>.json")
     options = parser.parse_args(arguments)
+    return run_command(lambda: collect_runs(options))
+
+
+def collect_runs(options: argparse.Namespace) -> None:
+    """Make what the command line asks for; what cannot be is refused before anything is made."""
     from helpers.learning.fitting import resolve_device
 
-    try:
-        settings = load_settings(options.profile, **parse_changes(options.set))
-        resolve_device(settings.computing.device)  # before maps are made for a device that is not here
-    except (FileNotFoundError, TypeError, ValueError) as error:
-        parser.error(str(error))
-    output = options.output or project_path("results") / f"{Path(options.profile).stem}.json"
-    print(write(make(settings, options.artifacts, options.seeds or [settings.training.seed]), output))
+    settings = read_settings(options.profile, parse_changes(options.set), "SET")
+    seeds = [settings.replace(seed=seed).training.seed for seed in options.seeds or [settings.training.seed]]
+    resolve_device(settings.computing.device)  # before maps are made for a device that is not here
+    output = project_path(options.output or f"results/{Path(options.profile).stem}.json")
+    check_writable(output)
+    print(write(make(settings, options.artifacts, seeds), output))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,11 +1,13 @@
 """Fitting: one network, one stage: epochs with their own seeds, early stopping, a checkpoint after each."""
 
+import io
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch import nn
 from torch.utils import deterministic
 
 from helpers.artifacts import is_sound, write_whole
+from helpers.errors import InputError
 from helpers.learning.augmentation import augment
 from helpers.settings import Training
 
@@ -162,7 +165,7 @@ def keep(
 ) -> None:
     """Write everything the next epoch starts from."""
     state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "curves": curves, "best": best}
-    write_whole(checkpoint, lambda path: torch.save(state, path), seal=True)
+    write_whole(checkpoint, partial(save_tensors, state), seal=True)
 
 
 def restore(checkpoint: Path | None, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[Row], Weights]:
@@ -196,10 +199,17 @@ def seed_everything(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
+def save_tensors(state: dict, path: Path) -> None:
+    """Write tensors as one file, by way of memory: what torch writes by itself does not say that a disk is full."""
+    whole = io.BytesIO()
+    torch.save(state, whole)
+    path.write_bytes(whole.getbuffer())
+
+
 def resolve_device(name: str) -> torch.device:
     """Return the device of a name; ``"auto"`` takes cuda, else mps, else cpu.
 
-    Raises ``ValueError`` for a name torch does not know or a device that is not here.
+    Raises ``InputError`` for a name torch does not know or a device that is not here.
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -207,7 +217,7 @@ def resolve_device(name: str) -> torch.device:
     kind = name.split(":")[0]
     if not here.get(kind, False):
         known = [kind for kind, available in here.items() if available]
-        raise ValueError(f"device = {name!r}: this machine offers 'auto' or {known}")
+        raise InputError(f"device = {name!r}: this machine offers 'auto' or {known}")
     return torch.device(name)
 
 

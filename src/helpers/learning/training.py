@@ -4,6 +4,7 @@ import json
 import multiprocessing
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from helpers.artifacts import file_digest, is_sound, write_whole
 from helpers.data.study import MODELS, ModelSpec
 from helpers.keys import content_key
-from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, reproducible, resolve_device
+from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, reproducible, resolve_device, save_tensors
 from helpers.learning.images import ImageSet, Scaling, fit_scaling, scale
 from helpers.learning.networks import FeatureNetwork, PatientModel, PredictiveNetwork, build_feature_network
 from helpers.parallel import in_processes
@@ -237,7 +238,7 @@ def save_model(
     told = predictions.assign(model=slug, seed=settings.training.seed)[PREDICTIONS]
     losses = pd.DataFrame(curves).assign(model=slug)[CURVES]
     (folder / "model.json").unlink(missing_ok=True)  # of an earlier model: it vouches for all files
-    write_whole(folder / "weights.pt", lambda path: torch.save(weights_of(model), path), seal=True)
+    write_whole(folder / "weights.pt", partial(save_tensors, weights_of(model)), seal=True)
     write_whole(folder / "predictions.csv", lambda path: told.to_csv(path, index=False), seal=True)
     write_whole(folder / "curves.csv", lambda path: losses.to_csv(path, index=False), seal=True)
     write_whole(folder / "model.json", lambda path: path.write_text(json.dumps(card, indent=1)), seal=True)

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.errors import InputError
 from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights
 
 BAND_MHZ = (3.0, 8.0)  # -6 dB band of the paper's probe
@@ -23,7 +24,7 @@ class Protocol:
     """What is chosen before any echo is seen: windows, their overlap, and the band of the fits.
 
     A band of None is the -6 dB band of the phantom's own spectrum at the mapped depths.
-    Raises ``ValueError`` for an overlap or a number of bins that cannot be.
+    Raises ``InputError`` for an overlap, a band or a number of bins that cannot be.
     """
 
     window_mm: float = 2.0  # edge, axial and lateral
@@ -34,9 +35,12 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap = {self.overlap}, expected 0 <= overlap < 1")
+            raise InputError(f"overlap = {self.overlap}, expected 0 <= overlap < 1")
         if self.n_bins < 3:
-            raise ValueError(f"n_bins = {self.n_bins}, expected 3 or more")
+            raise InputError(f"n_bins = {self.n_bins}, expected 3 or more")
+        band = self.band_mhz
+        if band is not None and (len(band) != 2 or any(isinstance(edge, str) for edge in band)):
+            raise InputError(f"band_mhz = {band!r}, expected two numbers; with papermill: -y '{{band_mhz: [4, 7]}}'")
 
 
 PROTOCOL = Protocol()  # the paper's

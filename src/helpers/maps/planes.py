@@ -61,8 +61,12 @@ def summary_of(
 
 
 def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame) -> None:
-    """Write the planes of one patient; maps in half precision (0.1 um, 0.02 dB) take half the space."""
-    with h5py.File(path, "w") as file:
+    """Write the planes of one patient; maps in half precision (0.1 um, 0.02 dB) take half the space.
+
+    The file is made in memory, since HDF5 crashes where a disk is full.
+    """
+    whole = io.BytesIO()
+    with h5py.File(whole, "w") as file:
         file.attrs["summary"] = summary.to_csv(index=False)
         for index, plane in enumerate(mapped):
             group = file.create_group(str(index))
@@ -72,6 +76,7 @@ def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame)
             for name in ("depth_mm", "lateral_mm"):
                 group[name] = getattr(plane.maps, name)
             group["core"], group["margin"] = plane.core, plane.margin
+    path.write_bytes(whole.getbuffer())
 
 
 def read_maps(path: Path) -> Iterator[MappedPlane]:

@@ -1,0 +1,1 @@
+"""Entry: where a person meets the program: files of parameters, command lines, what chapters are given."""
