@@ -13,7 +13,7 @@ from helpers.maps.parametric import FIELDS, ParametricMaps, parametric_maps
 from helpers.maps.planes import map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
 from helpers.maps.recovery import summarise, true_maps
 from helpers.settings import load_settings
-from pages.maps import check_plane
+from pages.maps import check_plane, not_mapped
 
 SETTINGS = load_settings(
     "smoke", overlap=0.5, margin_mm=3.0, tumour_attenuation_db_cm_mhz=1.4, background_attenuation_db_cm_mhz=0.4
@@ -233,4 +233,6 @@ def test_without_the_phantoms_backscatter_nothing_is_unphysical(acquired):
     plane = Acquisition(acquired.plane, relative, acquired.outline_mm, None)
     found = map_plane(plane, CHOICES)
     assert found.maps.present == ("mbf", "ss", "si")
+    assert not_mapped(found.maps.present).startswith("ESD and EAC are not mapped")
+    assert not_mapped(FIELDS) == ""
     assert np.isnan([row["unphysical"] for row in summary_of("001", 0, found, plane)]).all()
