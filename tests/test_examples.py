@@ -70,6 +70,18 @@ def test_the_middle_plane_is_shown_and_one_that_is_not_there_is_refused():
             echoes.example(patients, *asked)
 
 
+def test_two_examples_are_of_either_response_or_of_none_that_is_told():
+    training = COHORT[COHORT["split"] == "train"]
+    two = echoes.two_examples(training, load_settings("smoke"))
+    assert [bool(training.loc[name, "responder"]) for name in two.values()] == [True, False]
+    of_a_lab = load_settings("smoke").replace(cohort="somewhere")
+    table = recorded([2, 2, 2])
+    chosen = echoes.two_examples(table, of_a_lab)
+    assert chosen == {"one patient": "BR-01", "another": "BR-02"}
+    assert echoes.two_examples(table.assign(responder=[False, True, False]), of_a_lab) == chosen
+    assert echoes.two_examples(table[:1], of_a_lab) == {"one patient": "BR-00"}
+
+
 def test_nothing_over_a_recorded_plane_tells_whose_it_is():
     settings = load_settings("smoke")
     assert echoes.title_of(settings, "P007", 2) == "P007, plane 2"

@@ -33,6 +33,19 @@ def example(patients: pd.DataFrame, patient: str = "", plane: int = -1) -> tuple
     return patient, n_planes // 2 if plane < 0 else plane
 
 
+def two_examples(training: pd.DataFrame, settings: Settings) -> dict[str, str]:
+    """Two training patients by what to call them: a typical one of either response, or, recorded, of neither's.
+
+    The response of a single recorded patient has no say in it and is not told. There may be only one.
+    """
+    if settings.study.simulated:
+        groups = {"responder": training[training["responder"]], "non-responder": training[~training["responder"]]}
+        return {name: example_patient(group) for name, group in groups.items() if len(group)}
+    first = example_patient(training)
+    others = training.drop(first)
+    return {"one patient": first} | ({"another": example_patient(others)} if len(others) else {})
+
+
 def title_of(settings: Settings, patient: str, plane: int) -> str:
     """What to write over a plane: whose it is if she is simulated, and nothing that tells who she is if not."""
     return f"{patient}, plane {plane}" if settings.study.simulated else "tumour"
