@@ -32,9 +32,7 @@ profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
 patient: str = ""  # patient shown; empty: chosen by rule
 plane: int = -1  # image plane shown, counted from 0; -1: the middle one
-n_checked: int = (
-    8  # simulated patients whose central plane is held against the truth
-)
+n_checked: int = 8  # simulated planes held against the truth
 window_mm: float = 2.0  # window edge, axial and lateral, mm
 overlap: float = 0.95  # of neighbouring windows: a grid of 0.1 mm
 band_mhz: list = [3.0, 8.0]  # of the fits; []: -6 dB band of the phantom

@@ -8,7 +8,7 @@ import pytest
 
 from helpers import stages
 from helpers.data import study
-from helpers.data.rf import RFPlane
+from helpers.data.rf import RFPlane, read_rf
 from helpers.errors import InputError
 from helpers.settings import load_settings
 from pages import echoes
@@ -126,3 +126,14 @@ def test_frames_without_an_echo_are_not_alike():
     silent = np.zeros((300, 41), np.int16)
     assert echoes.correlation(silent, silent) == 0
     assert echoes.correlation(frames(1)[0].samples, frames(2)[0].samples) == pytest.approx(0, abs=0.05)
+
+
+def test_a_file_without_its_phantom_is_refused_and_none_is_written(tmp_path):
+    assert echoes.files_or_example("a.rf", "b.rf", tmp_path, 0.3) == ("recorded", "a.rf", "b.rf")
+    for given, missing in ((("a.rf", ""), "reference_rf"), (("", "b.rf"), "sample_rf")):
+        with pytest.raises(InputError, match=f"{missing} is missing"):
+            echoes.files_or_example(*given, tmp_path, 0.3)
+    assert list(tmp_path.iterdir()) == []
+    whose, *paths = echoes.files_or_example("", "", tmp_path, 1.5)
+    assert whose == "simulated"
+    assert all(read_rf(path, 1.5) for path in paths)

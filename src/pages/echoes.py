@@ -94,6 +94,21 @@ def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
     return str(sample), str(reference)
 
 
+def files_or_example(
+    sample_rf: str, reference_rf: str, folder: str | Path, line_pitch_mm: float
+) -> tuple[str, str, str]:
+    """Whether two files are "recorded" or "simulated", and their paths: an example's, written here, if none is named.
+
+    Raises ``InputError`` if one of two is missing.
+    """
+    if sample_rf and reference_rf:
+        return "recorded", sample_rf, reference_rf
+    if sample_rf or reference_rf:
+        missing = "reference_rf" if sample_rf else "sample_rf"
+        raise InputError(f"{missing} is missing: a sample and its phantom are named together, or neither is")
+    return "simulated", *write_example(folder, line_pitch_mm)
+
+
 def two_parts(frames: Sequence[RFPlane]) -> tuple[RFPlane, RFPlane, str]:
     """Two parts of a phantom that share no speckle, and what they are in words: its first frame and its last.
 
