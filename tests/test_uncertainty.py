@@ -213,3 +213,10 @@ def test_without_the_phantoms_backscatter_diameter_and_concentration_have_no_err
     errors = uncertainty(map_windows(plane, relative, grid, 0.8), plane, relative, grid)
     assert np.isnan(errors.esd_um).all()
     assert np.isfinite(errors.mbf).any()
+
+
+def test_a_constant_offset_is_in_no_band(phantoms):
+    """Real recordings carry one; at depth it is stronger than the echo."""
+    shifted = [replace(frame, samples=frame.samples + 300.0) for frame in phantoms[0].planes]
+    bands = [reference_band_mhz(ReferencePhantom(p, 0.576), (900,), 104) for p in (shifted, phantoms[0].planes)]
+    assert bands[0] == pytest.approx(bands[1], abs=0.05)

@@ -167,7 +167,10 @@ def band_of(
 
 @lru_cache(maxsize=32)
 def reference_band_mhz(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int) -> tuple[float, float]:
-    """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz; NaN without an echo."""
+    """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz; NaN without an echo.
+
+    What the gate leaves of a constant offset, below 2 / T for a gate of length T, is no echo and stands aside.
+    """
     nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
     frequency_mhz = np.linspace(0, nyquist_mhz, 4 * n_window)[1:]  # four points in each bin of the gate
     spaced = starts[:: n_window // 2]  # windows that overlap by half tell all there is
@@ -175,6 +178,7 @@ def reference_band_mhz(reference: ReferencePhantom, starts: tuple[int, ...], n_w
     level_db = decibel(mean_of_frames(powers, axis=(0, 2)))
     if np.isnan(level_db).any():
         return np.nan, np.nan
+    level_db[frequency_mhz < 4 * nyquist_mhz / n_window] = -np.inf
     peak = int(level_db.argmax())
     below = np.flatnonzero(level_db < level_db[peak] - 6)
     first, last = below[below < peak].max(initial=-1) + 1, below[below > peak].min(initial=len(level_db)) - 1
