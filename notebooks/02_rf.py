@@ -61,18 +61,13 @@ settings = load_settings(
     n_reference_frames=n_reference_frames,
 )
 patients = stages.cohort(settings, artifacts)
+why = echoes.why_shown(settings, patient, plane)
 patient, plane = echoes.example(patients, patient, plane)
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
 
-# %% [markdown]
-# The figures show the middle plane of one training patient. She is chosen by rule, so that nobody picks what looks best.
-
-# %% [markdown] tags=["if-simulated"]
-# Of all {{ n_train }} training patients she is the one whose tissue is nearest to the population's mean.
-
-# %% [markdown] tags=["if-recorded"]
-# She is in the middle of the table, among those with the usual number of planes. Who she is stays out of this book.
+# %% tags=["hide-input"]
+Markdown(why)
 
 # %% [markdown]
 # ## One line of echo
@@ -101,8 +96,8 @@ Markdown(
 # %% [markdown]
 # ## B-mode
 #
-# The envelope of every line, on a logarithmic scale. The tumour core is outlined on this image by hand. The mottled pattern is speckle: echoes of many scatterers, too close to tell
-# apart, that happen to add or cancel.
+# The envelope of every line, on a logarithmic scale. The tumour core is outlined on this image by hand. The mottled
+# pattern is speckle: echoes of many scatterers, too close to tell apart, that happen to add or cancel.
 
 # %% [markdown] tags=["if-simulated"]
 # Here the outline comes with the simulation.
@@ -231,8 +226,8 @@ Markdown(
 #
 # The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and
 # the scatterers. Only the last is wanted. A phantom scanned **with the same settings** shares all but the last two,
-# and those are known for the phantom {cite:p}`yao1990`. The paper's phantom, which is also the one that is simulated here, holds 5-30 µm glass beads,
-# attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
+# and those are known for the phantom {cite:p}`yao1990`. The paper's phantom, which is also the one that is simulated
+# here, holds 5-30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
 # %%
 band_mhz = np.linspace(2, 9, 57)

@@ -21,7 +21,7 @@
 # **You will learn**
 #
 # - how one window of echo becomes five numbers, step by step
-# - how well the maps of a whole plane, and of the whole cohort, recover the truth
+# - how well the maps of a whole plane, and the medians of regions, recover the truth
 # - what the wrong formulas do that are found in published code
 # - what a wrong guess of the tissue's attenuation costs
 #

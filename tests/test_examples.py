@@ -82,6 +82,13 @@ def test_two_examples_are_of_either_response_or_of_none_that_is_told():
     assert echoes.two_examples(table[:1], of_a_lab) == {"one patient": "BR-00"}
 
 
+def test_the_rule_is_told_in_words_that_are_true():
+    settings = load_settings("smoke")
+    assert "nearest to the population's mean. Shown is her middle plane" in echoes.why_shown(settings)
+    assert "usual number of planes" in echoes.why_shown(settings.replace(cohort="somewhere"))
+    assert echoes.why_shown(settings, "P003", 1) == "The patient in the figures was asked for. Shown is plane 1."
+
+
 def test_nothing_over_a_recorded_plane_tells_whose_it_is():
     settings = load_settings("smoke")
     assert echoes.title_of(settings, "P007", 2) == "P007, plane 2"

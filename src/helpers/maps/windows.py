@@ -70,15 +70,17 @@ def without_echo(
 ) -> Bool[np.ndarray, "n_z n_lines"]:
     """Where a line (n_z, n_lines) has no echo: its window touches a run of equal samples a quarter as long as it is."""
     length = max(n_window // 4, CONSTANT)
-    if len(samples) < length:
-        return np.zeros((len(starts), samples.shape[1]), bool)
-    equal = np.pad(np.cumsum(samples[1:] == samples[:-1], axis=0, dtype=np.int32), ((1, 0), (0, 0)))
-    runs = equal[length - 1 :] - equal[: len(equal) - length + 1] == length - 1  # by their first sample
+    equal = counted(samples[1:] == samples[:-1])
+    runs = equal[length - 1 :] - equal[: max(len(equal) - length + 1, 0)] == length - 1  # by their first sample
     if not runs.any():
         return np.zeros((len(starts), samples.shape[1]), bool)
-    so_far = np.pad(np.cumsum(runs, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
-    first, last = np.array(starts) - length + 1, np.array(starts) + n_window
+    so_far, first, last = counted(runs), np.array(starts) - length + 1, np.array(starts) + n_window
     return so_far[np.clip(last, 0, len(runs))] > so_far[np.clip(first, 0, len(runs))]
+
+
+def counted(flags: Bool[np.ndarray, "n n_lines"]) -> Int[np.ndarray, "n+1 n_lines"]:
+    """How many flags are set above every row."""
+    return np.pad(np.cumsum(flags, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
 
 
 def mean_of_lines(
@@ -89,7 +91,7 @@ def mean_of_lines(
     Lines without an echo are left out; a window has no value (NaN) where the line at its centre, or more than half of
     its width, is without one. ``in_strips`` is faster where neighbouring windows share most of their lines.
     """
-    weighted = sums_in_strips if in_strips else plain_sums
+    weighted = sums_in_strips if in_strips else lambda power, weights: power @ weights.T
     alive = ~np.isnan(power[:, 0])  # (n_z, lines)
     if alive.all():
         return weighted(power, weights)
@@ -100,17 +102,10 @@ def mean_of_lines(
     return mean.astype(power.dtype)
 
 
-def plain_sums(
-    power: Float[np.ndarray, "n_z n_bins lines"], weights: Float[np.ndarray, "n_x lines"]
-) -> Float[np.ndarray, "n_z n_bins n_x"]:
-    """Sum over the lines by weight, (n_z, n_bins, n_x)."""
-    return power @ weights.T
-
-
 def sums_in_strips(
     power: Float[np.ndarray, "n_z n_bins lines"], weights: Float[np.ndarray, "n_x lines"]
 ) -> Float[np.ndarray, "n_z n_bins n_x"]:
-    """The same, a strip of windows at a time."""
+    """Sum over the lines by weight, (n_z, n_bins, n_x), a strip of windows at a time."""
     flat = power.reshape(-1, power.shape[-1])
     mean = np.empty((len(flat), len(weights)), power.dtype)
     for first in range(0, len(weights), STRIP):
