@@ -37,7 +37,7 @@ def why_shown(settings: Settings, patient: str = "", plane: int = -1) -> str:
     """By what rule ``example`` chooses what a page shows, in words; nothing of what was asked for."""
     rule = "of the training patients the one whose tissue is nearest to the population's mean."
     if not settings.study.simulated:
-        rule = "the middle one of the training patients with the usual number of planes. Who she is stays out of this book."
+        rule = "the middle one of those with the usual number of planes in training. Who she is stays out of this book."
     who = "was asked for." if patient else f"is chosen by rule, so that nobody picks what looks best: {rule}"
     which = f" Shown is {'her middle plane' if plane < 0 else f'plane {plane}'}."
     return f"The patient in the figures {who}{which}"
