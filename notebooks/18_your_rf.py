@@ -174,7 +174,7 @@ for ax, name in zip(axes, maps.present, strict=True):
     figures.show_map(
         ax, getattr(maps, name), maps.extent_mm, parametric.LABELS[name]
     )
-axes[0].set_title(f"{whose} sample")
+_ = axes[0].set_title(f"{whose} sample")
 
 # %% tags=["hide-input"]
 finite = {
