@@ -13,8 +13,8 @@
 # %% [markdown]
 # # RF and the reference phantom
 #
-# A scanner sends a short pulse along a line and records what comes back: the radiofrequency (RF) echo, 40 million
-# samples a second. Everything in this book is computed from it. What the scanner shows, the B-mode, keeps only the
+# A scanner sends a short pulse along a line and records what comes back: the radiofrequency (RF) echo, tens of millions
+# of samples a second. Everything in this book is computed from it. What the scanner shows, the B-mode, keeps only the
 # envelope; the spectrum, which knows the size of the scatterers, is thrown away on the way to the screen.
 #
 # **You will learn**
@@ -29,11 +29,11 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
-patient: str = "P001"  # patient shown
-plane: int = 2  # image plane shown, counted from 0
-n_lines: int = 256  # RF lines over 60 mm
-depth_cm: float = 5.0  # imaged depth, cm
-n_reference_frames: int = 10  # phantom frames per focal depth
+patient: str = ""  # patient shown; empty: chosen by rule
+plane: int = -1  # image plane shown, counted from 0; -1: the middle one
+n_lines: int = 256  # simulated RF lines over 60 mm
+depth_cm: float = 5.0  # simulated depth, cm
+n_reference_frames: int = 10  # simulated phantom frames per focal depth
 scatterers_per_cell: float = 1.0  # mean number where few are shown
 
 # %% tags=["hide-input"]
@@ -47,21 +47,27 @@ from helpers import stages
 from helpers.data.phantom import bead_backscatter
 from helpers.data.rf import b_mode_db
 from helpers.data.simulation import System, simulate_plane
-from helpers.maps.windows import decibel, line_power
+from helpers.maps.windows import decibel, line_power, mean_of_frames
 from helpers.settings import load_settings
-from pages import figures
+from pages import echoes, figures
+from pages.maps import not_mapped
 from pages.patients import parameter_table
 
 figures.use_book_style()
 settings = load_settings(
     profile,
-    cohort="simulated",
     n_lines=n_lines,
     depth_cm=depth_cm,
     n_reference_frames=n_reference_frames,
 )
+patients = stages.cohort(settings, artifacts)
+why = echoes.why_shown(settings, patient, plane)
+patient, plane = echoes.example(patients, patient, plane)
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
+
+# %% tags=["hide-input"]
+Markdown(why)
 
 # %% [markdown]
 # ## One line of echo
@@ -69,17 +75,15 @@ rf, reference = acquired.plane, acquired.reference
 # Depth is travel time: $z = c\,t/2$, with the speed of sound $c$ = 1540 m/s in tissue. One sample at 40 MHz is
 # about 19 µm of depth.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "Simulated RF: one line of a plane, and two millimetres of it. The pulse lasts about one period at half its amplitude."}, "image": {"alt": "Upper panel: one simulated RF line against depth; lower panel: the same line over two millimetres, showing single oscillations"}}
-line = rf.samples[:, rf.samples.shape[1] // 2]
-middle = len(line) // 2
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "{{ Whose }} RF: one line through the tumour, and the window of {{ window_mm }} mm in its middle that is marked above. The pulse of such a scanner lasts about one period at half its amplitude."}, "image": {"alt": "Upper panel: one {{ whose }} RF line against depth with a short stretch marked; lower panel: that stretch, showing single oscillations"}}
+window_mm = settings.maps.window_mm
+lateral_mm, tumour_mm = acquired.outline_mm.mean(axis=0)
+line = rf.samples[:, np.abs(rf.lateral_mm - lateral_mm).argmin()]
+part = np.abs(rf.depth_mm - tumour_mm) <= window_mm / 2
 fig, axes = plt.subplots(2, 1, figsize=(9, 4))
 axes[0].plot(rf.depth_mm, line, linewidth=0.4)
-axes[0].axvspan(
-    rf.depth_mm[middle], rf.depth_mm[middle + 104], color="C1", alpha=0.5
-)
-axes[1].plot(
-    rf.depth_mm[middle : middle + 104], line[middle : middle + 104], color="C1"
-)
+axes[0].axvspan(*rf.depth_mm[part][[0, -1]], color="C1", alpha=0.5)
+axes[1].plot(rf.depth_mm[part], line[part], color="C1")
 _ = [ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
 # %% tags=["hide-input"]
 Markdown(
@@ -92,14 +96,16 @@ Markdown(
 # %% [markdown]
 # ## B-mode
 #
-# The envelope of every line, on a logarithmic scale. The tumour core is outlined on this image by hand; here the
-# outline comes with the simulation. The mottled pattern is speckle: echoes of many scatterers, too close to tell
-# apart, that happen to add or cancel.
+# The envelope of every line, on a logarithmic scale. The tumour core is outlined on this image by hand. The mottled
+# pattern is speckle: echoes of many scatterers, too close to tell apart, that happen to add or cancel.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bmode", "caption": "Simulated B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the simulated phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a simulated breast tumour with a dashed outline, and a uniform simulated phantom"}}
+# %% [markdown] tags=["if-simulated"]
+# Here the outline comes with the simulation.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bmode", "caption": "{{ Whose }} B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the {{ whose }} phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a {{ whose }} breast tumour with a dashed outline, and a {{ whose }} phantom"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.5))
 for ax, shown, title in (
-    (axes[0], rf, f"{patient}, plane {plane}"),
+    (axes[0], rf, echoes.title_of(settings, patient, plane)),
     (axes[1], reference.planes[0], "phantom"),
 ):
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
@@ -109,16 +115,25 @@ _ = axes[0].plot(
     *np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--"
 )
 # %% [markdown]
-# ## How the echoes were made
-#
-# Nothing here was measured. The simulated plane starts from tissue: fields of scatterer diameter (ESD),
+# ## How echoes are simulated
+
+# %% [markdown] tags=["if-simulated"]
+# Nothing here was measured.
+
+# %% [markdown] tags=["if-recorded"]
+# The echoes above were recorded, and what tissue they came from nobody knows. The next figures, up to the speckle of few
+# scatterers, use a **simulated** patient, whose tissue is known.
+
+# %% [markdown]
+# The simulated plane starts from tissue: fields of scatterer diameter (ESD),
 # concentration (EAC) and attenuation, different in core, margin and background and varying smoothly inside them. White
 # noise stands for scatterers at random places; it is filtered by the square root of the local backscatter
 # coefficient, spread sideways by the beam, filtered by the pulse (6 dB down at 3 and 8 MHz) and by the attenuation
 # along the path, amplified with depth, and rounded to 16 bit.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of this plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
-truth = acquired.tissue
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of a plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
+known = echoes.with_tissue(acquired, settings, artifacts)
+truth = known.tissue
 extent = (
     truth.lateral_mm[0],
     truth.lateral_mm[-1],
@@ -157,7 +172,8 @@ Markdown(parameter_table().to_markdown(index=False))
 # distribution is that of a uniform tissue with the plane's median values, so that it shows speckle and nothing else.
 
 # %%
-system = System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=rf.focus_mm)
+system = System(n_lines=n_lines, depth_mm=10 * depth_cm)
+system = replace(system, focus_mm=known.plane.focus_mm)
 medians = {name: np.median(getattr(truth, name)) for name in fields}
 shape = truth.esd_um.shape
 flat = replace(truth, **{k: np.full(shape, v) for k, v in medians.items()})
@@ -210,22 +226,22 @@ Markdown(
 #
 # The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and
 # the scatterers. Only the last is wanted. A phantom scanned **with the same settings** shares all but the last two,
-# and those are known for the phantom {cite:p}`yao1990`. The paper's phantom holds 5-30 µm glass beads,
-# attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
+# and those are known for the phantom {cite:p}`yao1990`. The paper's phantom, which is also the one that is simulated
+# here, holds 5-30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
 # %%
 band_mhz = np.linspace(2, 9, 57)
-start, n_window = rf.samples.shape[0] // 2, round(2 / rf.sample_spacing_mm)
+n_window = round(window_mm / rf.sample_spacing_mm)
+start = max(round((tumour_mm - window_mm / 2) / rf.sample_spacing_mm), 0)
 spectrum_db = []
 for planes in ([rf], reference.planes):
     powers = [
         line_power(p, (start,), n_window, slice(None), band_mhz)
         for p in planes
     ]
-    mean_power = np.mean([power[0].mean(axis=-1) for power in powers], axis=0)
-    spectrum_db.append(decibel(mean_power))
+    spectrum_db.append(decibel(mean_of_frames(powers)[0]))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spectra", "caption": "Simulated spectra at one depth, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: bell-shaped power spectra of a simulated tissue plane and phantom, the tissue's at lower frequencies; right: their ratio, nearly a straight line"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spectra", "caption": "{{ Whose }} spectra at the depth of the tumour, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: power spectra of a {{ whose }} tissue plane and phantom against frequency; right: their ratio"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
 axes[0].plot(band_mhz, spectrum_db[0], label="tissue")
 axes[0].plot(band_mhz, spectrum_db[1], label="phantom")
@@ -238,12 +254,15 @@ _ = axes[1].set(
 # %% [markdown]
 # ## What the beads scatter
 #
-# {cite:t}`faran1951` solved the scattering of sound by an elastic sphere. Summed over the beads it gives the
-# phantom's backscatter coefficient, which turns ratios into absolute values. The beads' concentration has not been
-# published; we assume 4 g/L, spread evenly by mass over the diameters. A factor of two here shifts MBF, SI and
+# {cite:t}`faran1951` solved the scattering of sound by an elastic sphere. Summed over the beads of the paper's phantom it
+# gives that phantom's backscatter coefficient, which turns ratios into absolute values. The beads' concentration has not
+# been published; we assume 4 g/L, spread evenly by mass over the diameters. A factor of two here shifts MBF, SI and
 # EAC by 3 dB and leaves SS and ESD alone.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the simulated phantom's mixture. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
+# %% [markdown] tags=["if-recorded"]
+# Of the phantom that was scanned with these patients, the backscatter coefficient is what its table says, if there is one.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the mixture of the simulated phantom, which is the paper's. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
 frequency_mhz = np.linspace(1, 12, 100)
 fig, ax = plt.subplots(figsize=(6, 3.5))
 for diameter_um in (10.0, 20.0, 30.0):
@@ -259,10 +278,15 @@ ax.loglog(
 ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
 _ = ax.legend()
 # %% tags=["hide-input"]
+bsc = reference.backscatter
 Markdown(
-    f"The phantom's backscatter coefficient at 5.5 MHz is "
-    f"{bead_backscatter(5.5e6)[0]:.2e} 1/(cm sr). "
-    f"{len(reference.planes)} frames of {reference.planes[0].samples.shape[1]} lines "
+    (
+        f"The {settings.study.whose.lower()} phantom's backscatter coefficient at 5.5 MHz is "
+        f"{np.ravel(bsc(np.array([5.5e6])))[0]:.2e} 1/(cm sr). "
+        if bsc
+        else f"{not_mapped(('mbf', 'ss', 'si'))} "
+    )
+    + f"{len(reference.planes)} frames of {reference.planes[0].samples.shape[1]} lines "
     "are averaged to know its spectrum."
 )
 
@@ -282,12 +306,12 @@ Markdown(
 #
 # ````{exercise}
 # :label: ex-rf-lines
-# Run this chapter with `n_lines=512`. What becomes sharper in the B-mode, and what does not?
+# Run this chapter with `n_lines=512` on the simulated cohort. What becomes sharper in the B-mode, and what does not?
 # ````
 #
 # ````{solution} ex-rf-lines
 # :class: dropdown
-# Almost nothing: the beam, about 0.8 mm wide at the focus, sets the lateral resolution. Lines closer than the beam
+# Almost nothing: the simulated beam, about 0.8 mm wide at the focus, sets the lateral resolution. Lines closer than the beam
 # sample the same speckle more finely.
 # ````
 #
@@ -307,4 +331,4 @@ Markdown(
 #
 # - RF holds the spectrum; the B-mode does not.
 # - Tissue and phantom must be scanned with the same settings; then their ratio is free of the scanner.
-# - The phantom's own attenuation and backscatter must be known: one from its maker, one from Faran's theory.
+# - The phantom's own attenuation and backscatter must be known: one from its maker, one from a measurement or from theory.

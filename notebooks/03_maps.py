@@ -13,14 +13,15 @@
 # %% [markdown]
 # # Parametric maps
 #
-# A window of 2 mm by 2 mm slides over the tumour in steps of 0.1 mm. From the echoes in each window come five numbers:
+# A window of {{ window_mm }} mm by {{ window_mm }} mm slides over the tumour; neighbouring windows share
+# {{ overlap_percent }} % of their width. From the echoes in each window come five numbers:
 # mid-band fit (MBF), spectral slope (SS), spectral intercept (SI), effective scatterer diameter (ESD) and effective
 # acoustic concentration (EAC). Written at the window's centre, they become five maps.
 #
 # **You will learn**
 #
 # - how one window of echo becomes five numbers, step by step
-# - how well the maps of a whole plane, and of the whole cohort, recover the truth
+# - how well the maps of a whole plane, and the medians of regions, recover the truth
 # - what the wrong formulas do that are found in published code
 # - what a wrong guess of the tissue's attenuation costs
 #
@@ -29,9 +30,9 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
-patient: str = "P001"  # patient shown
-plane: int = 2  # image plane shown, counted from 0
-n_checked: int = 8  # patients whose central plane is held against the truth
+patient: str = ""  # patient shown; empty: chosen by rule
+plane: int = -1  # image plane shown, counted from 0; -1: the middle one
+n_checked: int = 8  # simulated planes held against the truth
 window_mm: float = 2.0  # window edge, axial and lateral, mm
 overlap: float = 0.95  # of neighbouring windows: a grid of 0.1 mm
 band_mhz: list = [3.0, 8.0]  # of the fits; []: -6 dB band of the phantom
@@ -52,11 +53,11 @@ from helpers import stages
 from helpers.data import form_factor, regions
 from helpers.maps import normalisation, parametric, windows
 from helpers.maps.grid import window_grid
-from helpers.maps.planes import protocol_of
+from helpers.maps.planes import map_plane, protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
-from pages import figures
-from pages.maps import check_plane
+from pages import echoes, figures
+from pages.maps import check_plane, not_mapped
 
 figures.use_book_style()
 settings = load_settings(
@@ -68,11 +69,35 @@ settings = load_settings(
     background_attenuation_db_cm_mhz=background_attenuation_db_cm_mhz,
     tumour_attenuation_db_cm_mhz=tumour_attenuation_db_cm_mhz,
 )
-# up to the whole cohort: patients whose truth is known
-simulated = settings.replace(cohort="simulated")
-acquired = stages.acquire(simulated, artifacts, patient, plane)
-rf, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
-core, margin = acquired.regions(settings.maps.margin_mm)
+patients = stages.cohort(settings, artifacts)
+patient, plane = echoes.example(patients, patient, plane)
+acquired = stages.acquire(settings, artifacts, patient, plane)
+known = echoes.with_tissue(acquired, settings, artifacts)
+rf, reference, tissue = known.plane, known.reference, known.tissue
+core, margin = known.regions(settings.maps.margin_mm)
+
+# %% [markdown] tags=["if-recorded"]
+# ## The maps of a plane
+#
+# The tumour of the last chapter, mapped over core and margin with the attenuation that the analysis assumes. How the values
+# come about follows below.
+
+# %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
+mapped = map_plane(acquired, settings.maps, with_b_mode=True)
+present = mapped.maps.present
+fig, axes = figures.panels(len(present), 3, (4.5, 3.5), shared=True)
+for ax, name in zip(axes, present, strict=True):
+    values, label = getattr(mapped.maps, name), parametric.LABELS[name]
+    figures.show_overlay(ax, mapped, values, label)
+figures.label_outer(axes, 3)
+
+# %% tags=["hide-input", "if-recorded"]
+n_windows = int(np.isfinite(mapped.maps.mbf).sum())
+Markdown(f"{n_windows:,} windows have an echo. {not_mapped(present)}")
+
+# %% [markdown] tags=["if-recorded"]
+# What follows, up to the whole cohort, uses **simulated** patients. Their tissue is known: only there can an estimate be
+# held against the truth.
 
 # %% [markdown]
 # ## One window, from echo to five numbers
@@ -148,7 +173,7 @@ five = pd.DataFrame(
 )
 Markdown(five.astype(float).round(2).to_markdown())
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: thirteen points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: the points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
 axes[0].plot(f, W, "o")
 axes[0].plot(f, si + ss * f, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
@@ -198,7 +223,7 @@ for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True):
 #
 # - **20 log of a power.** Decibels of an amplitude and of its square are the same number; $20 \log_{10}$ of a power
 #   doubles every one of them.
-# - **The window's length for its depth.** Attenuation put back over 2 mm instead of the whole path.
+# - **The window's length for its depth.** Attenuation put back over {{ window_mm }} mm instead of the whole path.
 # - **Attenuation counted four times.** In nepers of amplitude the power loses $4 \alpha z$; in dB it is $2 \alpha z$.
 # - **The planar reflector's ESD.** $\mathrm{ESD} = 2 \sqrt{-M/52.8}$ (in mm) belongs to spectra normalised by a flat
 #   reflector and to another speed of sound {cite:p}`lizzi1983`, not to a backscatter coefficient.
@@ -278,15 +303,15 @@ Markdown(
 # Single windows are noisy; what a network, or an eye, sees is their mean over regions. The table gives the error of the
 # region's median on the central plane of several patients, once with the true attenuation and once with the value that
 # the analysis has to assume. The paper does not say which attenuation it assumed; we take one value for the
-# background and one for tumour and margin, right on average and wrong by a few percent for each patient. (So small a
-# spread is our choice; in vivo it is several times larger, and [](16_pitfalls) shows what that does.)
+# background and one for tumour and margin, right on average and wrong by a few percent for each simulated patient. (So
+# small a spread is our choice; in vivo it is several times larger, and [](16_pitfalls) shows what that does.)
 
 # %%
-n_planes = stages.cohort(simulated, artifacts)["n_planes"][:n_checked]
+people = echoes.known_patients(settings, artifacts)[:n_checked]
 tables = []
-for name, n in n_planes.items():
-    central = stages.acquire(simulated, artifacts, name, n // 2)
-    tables.append(check_plane(central, simulated.maps))
+for _, person in people.iterrows():
+    central = stages.simulate(person, person["n_planes"] // 2, settings)
+    tables.append(check_plane(central, settings.maps))
 checked = pd.concat(tables, ignore_index=True)
 fields = list(parametric.FIELDS)
 errors = (
@@ -312,7 +337,7 @@ known = (checked["attenuation"] == "known") & checked["region"].isin(
 worst = errors[known].abs().max()
 worst_esd = (errors["esd_um"] / checked["true_esd_um"])[known].abs().max()
 Markdown(
-    f"With the attenuation known, over {n_checked} simulated planes the worst error "
+    f"With the attenuation known, over {len(people)} simulated planes the worst error "
     f"of a region's median (background or core) is {worst['mbf']:.2f} dB in MBF, "
     f"{100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
 )
@@ -320,38 +345,47 @@ Markdown(
 # %% [markdown]
 # ## The whole cohort
 #
-# Core and margin of every plane of every patient, mapped in parallel and kept for the chapters that follow. A recorded
-# cohort has no truth: the figure and the table below stay empty for it.
+# Core and margin of every plane of every patient, {{ n_planes }} planes of {{ n_patients }} patients, mapped in parallel and
+# kept for the chapters that follow.
 
 # %%
 summary = stages.maps(settings, artifacts).summary
 # %% tags=["hide-input"]
-n_windows = summary["windows"].sum()
-unphysical = np.average(summary["unphysical"], weights=summary["windows"])
+fitted = summary.dropna(subset="unphysical")
+present = [name for name in parametric.FIELDS if summary[name].notna().any()]
+n_unphysical = (fitted["unphysical"] * fitted["windows"]).sum()
+unphysical = 100 * n_unphysical / max(fitted["windows"].sum(), 1)
 Markdown(
-    f"{n_windows:,} windows on {len(summary) // 2} planes of "
-    f"{summary['patient'].nunique()} patients ({settings.study.cohort}). "
-    f"Fits without a real diameter: {100 * unphysical:.3f} % of windows."
+    f"{summary['windows'].sum():,} windows on {len(summary) // 2} planes of "
+    f"{summary['patient'].nunique()} {settings.study.whose.lower()} patients. "
+    + f"Fits without a real diameter: {unphysical:.3f} % of windows. "
+    * bool(len(fitted))
+    + not_mapped(present)
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
-fig, axes = plt.subplots(2, 3, figsize=(11, 7))
-axes[1, 2].remove()
+# %% [markdown] tags=["if-recorded"]
+# These patients have no known truth. The table shows how the medians of their planes are spread: a quarter of the planes
+# lies below the first column, half below the second, three quarters below the third.
+
+# %% tags=["hide-input", "if-recorded"]
+quartiles = summary.groupby("region")[present].quantile([0.25, 0.5, 0.75])
+quartiles = quartiles.rename(columns=parametric.LABELS).stack().unstack(1)
+quartiles = quartiles.rename(columns="{:.0%}".format).round(2)
+Markdown(
+    quartiles.reset_index(names=["region", "map"]).to_markdown(index=False)
+)
+
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
+fig, axes = figures.panels(5, 3, (3.7, 3.5))
 dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
-for ax, (name, label) in zip(
-    axes.flat, parametric.LABELS.items(), strict=False
-):
+for ax, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     columns = {"x": f"true_{name}", "y": name, "hue": "region"}
     sns.scatterplot(summary, **columns, ax=ax, legend=name == "mbf", **dots)
-    ax.axline(
-        (summary[f"true_{name}"].median(),) * 2,
-        slope=1,
-        color="k",
-        linewidth=0.8,
-    )
+    middle = summary[[f"true_{name}", name]].median().fillna(0).iloc[0]
+    ax.axline((middle, middle), slope=1, color="k", linewidth=0.8)
     ax.set(xlabel=f"true {label}", ylabel=f"estimated {label}")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 rows = []
 pairs = product(summary.groupby("region"), parametric.FIELDS)
 for (region, group), name in pairs:

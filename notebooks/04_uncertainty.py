@@ -28,9 +28,9 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
-patient: str = "P001"  # patient shown
-plane: int = 2  # image plane shown, counted from 0
-n_checked: int = 8  # patients whose attenuation is estimated
+patient: str = ""  # patient shown; empty: chosen by rule
+plane: int = -1  # image plane shown, counted from 0; -1: the middle one
+n_checked: int = 8  # simulated patients whose attenuation is estimated
 n_seeds: int = 20  # simulations of the same tissue with new speckle
 overlap: float = 0.95  # overlap of neighbouring windows in the maps shown
 level: float = 0.95  # confidence level of all intervals
@@ -52,19 +52,22 @@ from helpers.data.form_factor import gaussian_bsc_db
 from helpers.maps import parametric
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import centre_mask, map_windows
-from helpers.maps.planes import protocol_of
+from helpers.maps.planes import assumed_attenuation, protocol_of
 from helpers.maps.recovery import true_maps
+from helpers.maps.windows import step_mm
 from helpers.settings import load_settings
-from pages import figures
+from pages import echoes, figures
 from pages.echoes import uniform_tissue
+from pages.maps import not_mapped
 
 figures.use_book_style()
 settings = load_settings(profile, overlap=overlap, level=level)
-settings = settings.replace(cohort="simulated")
+patients = stages.cohort(settings, artifacts)
+patient, plane = echoes.example(patients, patient, plane)
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
 core, margin = acquired.regions(settings.maps.margin_mm)
-attenuation = acquired.tissue.attenuation_on(rf)
+attenuation = assumed_attenuation(core | margin, settings.maps)
 
 # %% [markdown]
 # ## One window
@@ -83,22 +86,28 @@ grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
 maps = map_windows(rf, reference, grid, attenuation)
 errors = uncertainty.uncertainty(maps, rf, reference, grid)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "Simulated plane: MBF and ESD with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Five maps over core and margin of a simulated tumour: MBF, its standard error, ESD, its standard error, and the misfit of the line fit"}}
-shown = {
-    "MBF / dB": maps.mbf,
-    "standard error of MBF / dB": errors.mbf,
-    "ESD / µm": maps.esd_um,
-    "standard error of ESD / µm": errors.esd_um,
-    "misfit / dB": errors.misfit_db,
-}
-fig, axes = plt.subplots(3, 2, figsize=(9, 9.5), sharex=True, sharey=True)
-axes[2, 1].remove()
-for ax, (label, values) in zip(axes.flat, shown.items(), strict=False):
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "{{ Whose }} plane: maps with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Maps over core and margin of a {{ whose }} tumour, each with its standard error beside it, and the misfit of the line fit"}}
+shown = {}
+for name in ("mbf", "esd_um"):
+    if name in maps.present:
+        label = parametric.LABELS[name]
+        shown[label] = getattr(maps, name)
+        shown[f"standard error of {label}"] = getattr(errors, name)
+shown["misfit / dB"] = errors.misfit_db
+fig, axes = figures.panels(len(shown), 2, (4.5, 3.2), shared=True)
+for ax, (label, values) in zip(axes, shown.items(), strict=True):
     figures.show_map(ax, values, maps.extent_mm, label)
     figures.show_outline(
         ax, centre_mask(core, rf, maps), maps.extent_mm, colour="k"
     )
-    ax.label_outer()
+figures.label_outer(axes, 2)
+
+# %% tags=["hide-input"]
+Markdown(
+    f"The phantom has {len(reference.planes)} frames of "
+    f"{reference.planes[0].samples.shape[1]} lines to tell it by. "
+    + not_mapped(maps.present)
+)
 
 # %% [markdown]
 # ### Is the claim true?
@@ -121,18 +130,18 @@ flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], flat_grid)
 flat_truth = true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
-fig, axes = plt.subplots(2, 3, figsize=(9, 5), sharey=True)
-axes[1, 2].remove()
+fig, axes = figures.panels(5, 3, (3.0, 2.5))
 x = np.linspace(-4, 4, 100)
 standardised = {}
 for name in uncertainty.FIELDS:
     error = getattr(flat_maps, name) - getattr(flat_truth, name)
     standardised[name] = (error / getattr(flat_errors, name)).ravel()
-for ax, (name, z) in zip(axes.flat, standardised.items(), strict=False):
+for ax, (name, z) in zip(axes, standardised.items(), strict=True):
     ax.hist(z, bins=np.linspace(-4, 4, 33), density=True, alpha=0.6)
     ax.plot(x, norm.pdf(x), "k", linewidth=1)
     ax.set(xlabel=parametric.NAMES[name])
-_ = [ax.set(ylabel="density") for ax in axes[:, 0]]
+top = max(ax.get_ylim()[1] for ax in axes)
+_ = [ax.set(ylabel="density", ylim=(0, top)) for ax in axes]
 
 # %% tags=["hide-input"]
 Markdown(
@@ -150,14 +159,21 @@ Markdown(
 # Averaged over the windows of a region, the backscatter coefficient itself comes into view. Only windows that lie whole in
 # the core are taken.
 
+# %% [markdown] tags=["if-recorded"]
+# The core is that of a **simulated** patient, whose tissue is known.
+
 # %%
+known = echoes.with_tissue(acquired, settings, artifacts)
+rf, reference, tissue = known.plane, known.reference, known.tissue
+core, _ = known.regions(settings.maps.margin_mm)
+attenuation = tissue.attenuation_on(rf)
 within_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
 interior = within_mm > 0.75 * settings.maps.window_mm
 coarse = replace(protocol_of(settings.maps), overlap=0.75)
 box = window_grid(rf, reference, interior, coarse)
 _, bsc_db = parametric.normalised_spectra(rf, reference, box, attenuation)
 f, inside = box.band_mhz, box.inside
-true_esd_um, true_eac_db, _ = acquired.tissue.at(box.depth_mm, box.lateral_mm)
+true_esd_um, true_eac_db, _ = tissue.at(box.depth_mm, box.lateral_mm)
 spectra_db = np.moveaxis(bsc_db, 1, 2)[inside]  # (windows, n_bins)
 scatterers = true_esd_um[inside][:, None], true_eac_db[inside][:, None]
 true_db = gaussian_bsc_db(f, *scatterers, rf.sound_speed_m_s)
@@ -174,7 +190,7 @@ _ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 
 # %%
 means = uncertainty.region_means(rf, reference, box, attenuation, level)
-truth = true_maps(acquired.tissue, box.depth_mm, box.lateral_mm, (f[0], f[-1]))
+truth = true_maps(tissue, box.depth_mm, box.lateral_mm, (f[0], f[-1]))
 means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
 
 # %% tags=["hide-input"]
@@ -195,16 +211,18 @@ Markdown(
 # this kind knows that.
 
 # %% tags=["hide-input"]
-single = np.nanmean(errors.mbf[centre_mask(interior, rf, maps)])
+of_box = map_windows(rf, reference, box, attenuation)
+of_box = uncertainty.uncertainty(of_box, rf, reference, box)
+single = np.nanmean(of_box.mbf[inside])
 as_many = (single / means.loc["mbf", "standard_error"]) ** 2
 Markdown(
-    f"In this core {inside.sum():,} windows, 0.5 mm apart, bring the standard error "
+    f"In this core {inside.sum():,} windows, {step_mm(box.depth_mm):g} mm apart, bring the standard error "
     f"of MBF from {single:.2f} to {means.loc['mbf', 'standard_error']:.2f} dB: "
     f"they are worth {as_many:.0f} independent ones."
 )
 
 # %% [markdown]
-# ## Twenty times the same tissue
+# ## The same tissue many times
 #
 # Uniform tissue, new speckle each time, four phantoms in turn: a region of 28 × 20 mm at 25 mm depth.
 
@@ -240,7 +258,7 @@ seeds = pd.DataFrame(rows)
 seeds["error"] = seeds["value"] - seeds["truth"]
 seeds["covered"] = seeds["truth"].between(seeds["low"], seeds["high"])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. About one interval in twenty may miss it."}, "image": {"alt": "Four panels of twenty horizontal intervals each, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. {{ level_percent }} % of the intervals should hold it; those that miss it are red."}, "image": {"alt": "Four panels of horizontal intervals, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
 labels = {
     name: parametric.LABELS[name] for name in ("mbf", "esd_um", "eac_db")
 } | {"attenuation": "attenuation / dB/cm/MHz"}
@@ -282,14 +300,14 @@ Markdown(
 # above, different for every column under a round border, cancels. Its interval comes from leaving out one strip of
 # columns after the other.
 #
-# In the cohort the size of scatterers varies inside a core, and where it happens to change with depth the estimate
-# takes that for attenuation.
+# In a tumour the size of scatterers varies, and where it happens to change with depth the estimate takes that for
+# attenuation. How much that matters shows on simulated patients, whose attenuation is known.
 
 # %%
 rows = []
-n_planes = stages.cohort(settings, artifacts)["n_planes"][:n_checked]
-for name, n in n_planes.items():
-    one = stages.acquire(settings, artifacts, name, n // 2)
+people = echoes.known_patients(settings, artifacts)[:n_checked]
+for number, (_, person) in enumerate(people.iterrows(), start=1):
+    one = stages.simulate(person, person["n_planes"] // 2, settings)
     scan = one.plane, one.reference
     own_core, _ = one.regions(settings.maps.margin_mm)
     away_mm = regions.distance_outside_mm(
@@ -299,7 +317,7 @@ for name, n in n_planes.items():
     grid = window_grid(*scan, region, Protocol(overlap=0.75))
     found = vars(estimate_attenuation(*scan, grid, level))
     true = one.tissue.attenuation_on(one.plane)[own_core].mean()
-    rows.append({"patient": name, "truth": true} | found)
+    rows.append({"simulated patient": number, "truth": true} | found)
 
 # %% tags=["hide-input"]
 assumed = settings.maps.tumour_attenuation_db_cm_mhz
@@ -317,7 +335,7 @@ off = np.sqrt((wrong_by**2).mean())
 better = "estimate" if off["value"] < off["assumed"] else "assumption"
 Markdown(
     f"Rms error of the estimate from one plane: {off['value']:.2f} dB/cm/MHz; "
-    f"of the assumed value: {off['assumed']:.2f}. In this cohort, whose patients differ "
+    f"of the assumed value: {off['assumed']:.2f}. Among these simulated patients, who differ "
     f"little in attenuation, the {better} is the better guess. "
     f"{covered} of {len(estimates)} intervals hold the truth: they know speckle, "
     "not a size of scatterers that changes with depth."
@@ -326,10 +344,11 @@ Markdown(
 # %% [markdown]
 # ## The band that the phantom allows
 #
-# The fits use a fixed band. `band_mhz=[]` asks for the band in which the phantom's own mean spectrum stays within 6 dB of
+# The study's fits use a fixed band. `band_mhz=[]` asks for the band in which the phantom's own mean spectrum stays within 6 dB of
 # its peak. It moves down and narrows with depth, as attenuation takes the high frequencies.
 
 # %%
+rf, reference = acquired.plane, acquired.reference
 n_window = round(settings.maps.window_mm / rf.sample_spacing_mm)
 starts = np.arange(0, rf.samples.shape[0] - n_window, n_window)
 bands = np.array(
@@ -339,7 +358,7 @@ bands = np.array(
     ]
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "Simulated phantom: its -6 dB band at every depth. Dashed: the fixed band of the study."}, "image": {"alt": "Lower and upper end of the phantom's minus 6 dB band against depth, both falling with depth, with two dashed lines of the fixed band"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "{{ Whose }} phantom: its -6 dB band at every depth. Dashed: the fixed band of the study, where one is chosen."}, "image": {"alt": "Lower and upper end of the minus 6 dB band of the {{ whose }} phantom against depth, with dashed lines at the fixed band"}}
 fig, ax = plt.subplots(figsize=(6.5, 3))
 middle_mm = (starts + n_window / 2) * rf.sample_spacing_mm
 ax.fill_between(

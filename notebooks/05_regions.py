@@ -15,13 +15,13 @@
 #
 # The tumour does not end at its outline: the tissue around it is changed too, and published features from the
 # margin helped to predict response {cite:p}`tadayyon2017,sannachi2023`. The core is outlined by hand on the B-mode; the margin is
-# a band of 5 mm around it, made automatically.
+# a band of {{ margin_mm }} mm around it, made automatically.
 #
 # **You will learn**
 #
 # - how a margin of true millimetres is made on pixels that are not square
 # - where a margin ends: at the edge of the image, and at another tumour
-# - how maps look over the B-mode, for a responder and a non-responder
+# - how maps look over the B-mode of two patients
 # - what a mean over the core or the margin alone says about response
 #
 # **Prerequisites**: [](03_maps). **Time**: 10 minutes to read, half a minute to run.
@@ -45,8 +45,9 @@ from helpers.judgement.evaluation import auc_interval
 from helpers.maps import parametric
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
-from pages import figures
-from pages.echoes import elliptic_outline
+from pages import echoes, figures
+from pages.echoes import elliptic_outline, two_examples
+from pages.maps import not_mapped
 
 figures.use_book_style()
 settings = load_settings(profile, margin_mm=margin_mm)
@@ -57,22 +58,24 @@ patients = stages.cohort(settings, artifacts)
 #
 # A sample is about 0.02 mm deep, a line about ten times as wide. Growing a mask by a number of *pixels* would give a
 # margin ten times thicker sideways than in depth. The distance to the core is therefore measured in millimetres, along
-# both axes, and the margin is where $0 < d \le 5$ mm, clipped by the image.
+# both axes, and the margin is where $0 < d \le {{ margin_mm }}$ mm, clipped by the image.
 
-# %%
+# %% tags=["hide-input"]
 training = patients[patients["split"] == "train"]
 shown = {
-    "responder": training.index[training["responder"]][0],
-    "non-responder": training.index[~training["responder"]][0],
+    name: echoes.example(patients.loc[[patient]])
+    for name, patient in two_examples(training, settings).items()
 }
-acquired = stages.acquire(settings, artifacts, shown["responder"], 2)
+acquired = stages.acquire(settings, artifacts, *next(iter(shown.values())))
+
+# %%
 rf = acquired.plane
 depth_mm = rf.depth_mm[::5]
 core = regions.core_from_polygon(acquired.outline_mm, depth_mm, rf.lateral_mm)
 distance_mm = regions.distance_outside_mm(core, depth_mm, rf.lateral_mm)
 margin = regions.margin_of(core, depth_mm, rf.lateral_mm, margin_mm)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin", "caption": "Simulated plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Left: simulated B-mode image with the dashed core outline and the solid outer border of the margin; right: map of the distance from the core"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin", "caption": "{{ Whose }} plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Left: {{ whose }} B-mode image with the dashed core outline and the solid outer border of the margin; right: map of the distance from the core"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4))
 figures.show_b_mode(axes[0], b_mode_db(rf), rf.extent_mm)
 figures.show_map(
@@ -99,13 +102,12 @@ Markdown(
 
 # %% [markdown]
 # Where the image ends, so does the margin. Where a second tumour lies in the plane, its core is no margin of the first:
-# it is left out, while tissue between the two is margin of both. The same rule in two made-up places:
+# it is left out, while tissue between the two is margin of both. The same rule in two made-up places of a made-up image:
 
 # %%
+z, x = np.arange(0, 40, 0.1), np.arange(0.1, 60, 0.2)
 left, middle, right = (
-    regions.core_from_polygon(
-        elliptic_outline(place_mm, 18.0, 14.0), depth_mm, rf.lateral_mm
-    )
+    regions.core_from_polygon(elliptic_outline(place_mm, 18.0, 14.0), z, x)
     for place_mm in ((7.0, 20.0), (22.0, 20.0), (41.0, 23.0))
 )
 cases = {
@@ -116,14 +118,13 @@ cases = {
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
 for ax, (name, (one, other)) in zip(axes, cases.items(), strict=True):
-    band = regions.margin_of(one, depth_mm, rf.lateral_mm, margin_mm, other)
+    band = regions.margin_of(one, z, x, margin_mm, other)
     drawn = {"cmap": "Oranges", "vmin": 0, "vmax": 2, "aspect": "equal"}
-    ax.imshow(np.where(band, 1.0, np.nan), extent=rf.extent_mm, **drawn)
-    figures.show_outline(ax, one, rf.extent_mm, colour="black")
+    extent_mm = (0, 60, 40, 0)
+    ax.imshow(np.where(band, 1.0, np.nan), extent=extent_mm, **drawn)
+    figures.show_outline(ax, one, extent_mm, colour="black")
     if other is not None:
-        figures.show_outline(
-            ax, other, rf.extent_mm, style=":", colour="black"
-        )
+        figures.show_outline(ax, other, extent_mm, style=":", colour="black")
     ax.set(title=name, xlabel="lateral / mm")
 _ = axes[0].set(ylabel="depth / mm")
 # %% [markdown]
@@ -157,69 +158,93 @@ _ = axes[1].set(ylabel="")
 # %% [markdown]
 # ## Overlays
 #
-# As in the paper's Figure 2: each map over its B-mode, the core dashed. Both patients come from the training set.
-# The colours of a map are the same for both.
+# As in the paper's Figure 2: each map over its B-mode, the core dashed. Both patients come from the training set and were
+# chosen by rule. The colours of a map are the same for both.
+
+# %% [markdown] tags=["if-simulated"]
+# One is a typical responder, the other a typical non-responder: of each group the one whose tissue is nearest to the
+# population's mean.
+
+# %% [markdown] tags=["if-recorded"]
+# Whether they responded had no say in the choice and is not shown: outcomes of single patients stay out of this book.
 
 # %%
 planes, limits = {}, {}
-for name, patient in shown.items():
-    one = stages.acquire(settings, artifacts, patient, 2)
+for name, (patient, plane) in shown.items():
+    one = stages.acquire(settings, artifacts, patient, plane)
     planes[name] = map_plane(one, settings.maps, with_b_mode=True)
-for name in parametric.FOUR:
+present = {name for plane in planes.values() for name in plane.maps.present}
+fields = [name for name in parametric.FOUR if name in present]
+for name in fields:
     both = [getattr(plane.maps, name).ravel() for plane in planes.values()]
     limits[name] = figures.value_range(np.concatenate(both))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "Simulated cohort: MBF, SI, ESD and EAC over the B-mode of a responder (left) and a non-responder (right), core dashed."}, "image": {"alt": "Two columns of four B-mode images with coloured overlays of MBF, SI, ESD and EAC over core and margin, for a simulated responder and a simulated non-responder"}}
-fig, axes = plt.subplots(4, 2, figsize=(11, 15), sharex=True, sharey=True)
-for column, (name, plane) in zip(axes.T, planes.items(), strict=True):
-    for ax, field in zip(column, parametric.FOUR, strict=True):
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "{{ Whose }} cohort: the maps that the networks see, over the B-mode of two training patients (left and right), core dashed."}, "image": {"alt": "Two columns of {{ whose }} B-mode images, one for each patient, with coloured overlays over core and margin, a row for each map"}}
+n = len(planes)
+fig, axes = figures.panels(n * len(fields), n, (5.5, 3.75))
+for number, (name, plane) in enumerate(planes.items()):
+    for ax, field in zip(axes[number::n], fields, strict=True):
         values, label = getattr(plane.maps, field), parametric.LABELS[field]
         figures.show_overlay(ax, plane, values, label, limits=limits[field])
-    column[0].set_title(f"{shown[name]}, {name}")
-    [ax.label_outer() for ax in column]
+    axes[number].set_title(name)
+figures.label_outer(axes, n)
+
+# %% tags=["hide-input"]
+Markdown(not_mapped({"ss"} | present))
 
 # %% [markdown]
 # ## What region means say
 #
-# Before any network: the mean of each patient's planes, core and margin, of the **training** patients only. Test and
-# validation patients stay unseen.
+# Before any network: the mean of each patient's planes, core and margin, of the {{ n_train }} **training** patients only.
+# Test and validation patients stay unseen.
 
 # %%
 summary = stages.maps(settings, artifacts).summary
-fields = [*parametric.FOUR, "sd_mbf"]
-means = summary.groupby(["patient", "region"])[fields].mean()
+named = [name for name in parametric.FOUR if summary[name].notna().any()]
+means = summary.groupby(["patient", "region"])[[*named, "sd_mbf"]].mean()
 table = means.loc[training.index].join(training["responder"], on="patient")
 table = table.reset_index()
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-means", "caption": "Simulated training patients: mean over planes of the median of each map, in core and margin, by response."}, "image": {"alt": "Four box plots comparing simulated responders and non-responders for MBF, SI, ESD and EAC, in core and margin"}}
-fig, axes = plt.subplots(2, 2, figsize=(9, 6.5))
-named = table.assign(response=np.where(table["responder"], "R", "NR"))
-for ax, field in zip(axes.flat, parametric.FOUR, strict=True):
-    columns = {"x": "region", "y": field, "hue": "response"}
-    sns.boxplot(
-        named, **columns, hue_order=["R", "NR"], ax=ax, legend=field == "mbf"
-    )
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-means", "caption": "{{ Whose }} training patients: mean over planes of the median of each map, in core and margin, by response (R: responder, NR: non-responder)."}, "image": {"alt": "Box plots comparing {{ whose }} responders and non-responders in core and margin, one for each map"}}
+fig, axes = figures.panels(len(named), 2, (4.5, 3.25))
+groups = table.assign(response=np.where(table["responder"], "R", "NR"))
+columns = {"x": "region", "hue": "response", "hue_order": ["R", "NR"]}
+for ax, field in zip(axes, named, strict=True):
+    sns.boxplot(groups, y=field, **columns, ax=ax, legend=field == named[0])
     ax.set(xlabel="", ylabel=parametric.LABELS[field])
 
 # %%
 rows, level = {}, settings.judgement.level
 for region, group in table.groupby("region"):
-    for field in fields:
+    for field in [*named, "sd_mbf"]:
         label = parametric.LABELS.get(field, "SD of MBF / dB")
-        found = auc_interval(~group["responder"], group[field], level)
-        rows[region, label] = found
+        known = group.dropna(subset=field)
+        if known["responder"].nunique() == 2:
+            found = auc_interval(~known["responder"], known[field], level)
+            rows[region, label] = found
 
 # %% tags=["hide-input"]
 aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2)
-aucs = aucs.reset_index(names=["region", "mean of"])
-Markdown(aucs.to_markdown(index=False))
+n_negative = int((~training["responder"]).sum())
+few = f"Not computed: {n_negative} non-responders in the training set."
+Markdown(
+    aucs.reset_index(names=["region", "mean of"]).to_markdown(index=False)
+    if rows
+    else few
+)
 
 # %% [markdown]
 # An AUC below 0.5 means that non-responders tend to the lower values. The standard deviation of MBF inside the core
-# stands for its heterogeneity, which the simulated cohort ties to response as well. How much of this is the luck of these
-# training patients? In the simulation we can ask many further patients, and their true traits:
+# stands for its heterogeneity. How much of this is the luck of these training patients?
 
-# %%
+# %% [markdown] tags=["if-recorded"]
+# Only further patients could tell. The best of many numbers on few patients looks better than it is.
+
+# %% [markdown] tags=["if-simulated"]
+# The simulated cohort ties heterogeneity to response as well. In the simulation we can ask many further patients, and their
+# true traits:
+
+# %% tags=["if-simulated"]
 seed, effect = settings.study.cohort_seed + 1, settings.study.effect
 further = study.draw_patients(5000, seed, effect)
 single = [
@@ -228,7 +253,7 @@ single = [
 ]
 turned = [max(auc, 1 - auc) for auc in single]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 best = (aucs["AUC"] - 0.5).abs().max() + 0.5
 Markdown(
     f"The best of these {len(aucs)} numbers has an AUC of {best:.2f} (turned round where it is "
@@ -242,8 +267,8 @@ Markdown(
 #
 # ````{exercise}
 # :label: ex-regions-size
-# Compute the AUC of the number of windows in the core (`summary["windows"]`). What should it be in this cohort, and why
-# does the check matter?
+# Compute the AUC of the number of windows in the core (`summary["windows"]`). What should it be in the simulated cohort, and
+# why does the check matter?
 # ````
 #
 # ````{solution} ex-regions-size
@@ -259,8 +284,8 @@ Markdown(
 #
 # ````{solution} ex-regions-margin
 # :class: dropdown
-# The wider band takes in background, which carries no information: the medians move towards the background's and
-# the AUCs towards 0.5.
+# The wider band takes in background, which carries no information in the simulation: the medians move towards the
+# background's and the AUCs towards 0.5.
 # ````
 #
 # ## Take-aways

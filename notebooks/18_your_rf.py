@@ -12,8 +12,12 @@
 
 # %% [markdown]
 # # Your own RF
-#
-# Everything so far was simulated. This chapter takes two recorded files in the Ultrasonix `.rf` format, a
+
+# %% [markdown] tags=["if-simulated"]
+# Everything so far was simulated.
+
+# %% [markdown]
+# This chapter takes two recorded files in the Ultrasonix `.rf` format, a
 # sample and a reference phantom scanned with the same settings, and maps the sample with the code of the earlier
 # chapters. If no files are named it writes a simulated plane and phantom **in that same format**, reads them back and
 # goes on as if they had come from a scanner.
@@ -28,7 +32,7 @@
 
 # %% tags=["parameters"]
 sample_rf: str = ""  # Ultrasonix .rf file; empty: a simulated plane
-reference_rf: str = ""  # .rf file of the phantom, two frames or more
+reference_rf: str = ""  # .rf file of the phantom, best of two frames or more
 frame: int = 0  # frame of the sample, counted from 0
 line_pitch_mm: float = 0.234375  # mm; not in the file: 60 mm / 256 lines
 sample_attenuation_db_cm_mhz: float = 0.8  # assumed of the sample
@@ -55,15 +59,15 @@ from helpers.maps import parametric
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.windows import step_mm
 from pages import figures
-from pages.echoes import write_example
+from pages.echoes import files_or_example, two_parts
 from recorded.cohort import frame_of
 
 figures.use_book_style()
-warnings.filterwarnings("ignore", ".*saturated")  # counted in a table instead
-simulated = not (sample_rf and reference_rf)
-if simulated:
-    folder = project_path(artifacts) / "example_rf"
-    sample_rf, reference_rf = write_example(folder, line_pitch_mm)
+warnings.filterwarnings("ignore", ".*(saturated|constant)")  # in a table
+folder = project_path(artifacts) / "example_rf"
+whose, sample_rf, reference_rf = files_or_example(
+    sample_rf, reference_rf, folder, line_pitch_mm
+)
 
 # %% [markdown]
 # ## What is in the file
@@ -89,6 +93,9 @@ rows = {
         "saturated samples": sum(
             n_saturated(plane.samples) for plane in frames
         ),
+        "lines without echo": sum(
+            int((np.ptp(plane.samples, axis=0) == 0).sum()) for plane in frames
+        ),
     }
     for name, frames in (
         ("sample", sample_frames),
@@ -98,12 +105,11 @@ rows = {
 Markdown(pd.DataFrame(rows).T.to_markdown())
 
 # %% tags=["hide-input"]
-recorded = f"Recorded files: `{sample_rf}` and `{reference_rf}`."
-Markdown("The files are **simulated**." if simulated else recorded)
+Markdown(f"The files are **{whose}**.")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample and of the phantom's first frame (simulated, unless recorded files were named)."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample and of the phantom's first frame."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.8))
-shown = {"sample": sample, "phantom": phantom_frames[0]}
+shown = {f"{whose} sample": sample, f"{whose} phantom": phantom_frames[0]}
 for ax, (title, plane) in zip(axes, shown.items(), strict=True):
     figures.show_b_mode(ax, b_mode_db(plane), plane.extent_mm)
     ax.set_title(title)
@@ -112,38 +118,42 @@ for ax, (title, plane) in zip(axes, shown.items(), strict=True):
 # ## The phantom against itself
 #
 # Before the phantom judges anything it has to pass its own test: one frame as the sample, the other as the
-# reference. MBF must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows side by side allow.
+# reference. MBF must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows side by side allow. Where
+# there is a single frame, or all hold the same speckle because the probe was not moved, no frame can judge another: then one
+# half of the lines is held against the other half.
 #
-# The test finds settings that changed between frames. It does not find a phantom with **targets** (wires, cysts, spheres): both
-# frames have them in the same place, and they divide out here but not from the sample. A reference must be uniform: look
-# at its B-mode above, and at the width of the band below, which should be the same at all depths.
+# The test finds settings that changed between frames. It need not find a phantom with **targets** (wires, cysts, spheres):
+# frames have them in the same place, and they divide out here but not from the sample. Two halves show one
+# that lies in either. A reference must be uniform: look at its B-mode above, and at the width of the band below, which
+# should be the same at all depths.
 
 # %%
 protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
-first = ReferencePhantom(phantom_frames[:1], reference_attenuation_db_cm_mhz)
-last, attenuation = phantom_frames[-1], reference_attenuation_db_cm_mhz
-own_grid = window_grid(last, first, None, protocol)
-itself = parametric.map_windows(last, first, own_grid, attenuation)
-of_one = uncertainty(itself, last, first, own_grid).mbf[:, 0]
-width_mm = sample.extent_mm[1]
-of_row = of_one * np.sqrt(
-    2 * window_mm / width_mm
-)  # side by side, both frames
+one, other, how = two_parts(phantom_frames)
+attenuation = reference_attenuation_db_cm_mhz
+first = ReferencePhantom([one], attenuation)
+own_grid = window_grid(other, first, None, protocol)
+itself = parametric.map_windows(other, first, own_grid, attenuation)
+errors = uncertainty(itself, other, first, own_grid).mbf
+of_one = np.ma.masked_invalid(errors).mean(axis=1).filled(np.nan)
+width_mm = other.extent_mm[1]
+of_row = of_one * np.sqrt(2 * window_mm / width_mm)  # side by side, both parts
 
 # %% tags=["hide-input"]
 Markdown(
-    f"Phantom against its own other frame: median MBF {np.median(itself.mbf):+.2f} dB, "
-    f"median SS {np.median(itself.ss):+.3f} dB/MHz over {itself.mbf.size:,} windows."
+    f"The phantom, {how}: median MBF {np.nanmedian(itself.mbf):+.2f} dB, "
+    f"median SS {np.nanmedian(itself.ss):+.3f} dB/MHz over {itself.mbf.size:,} windows."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against its own other frame (simulated, unless recorded files were named): median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
-low, median, high = np.percentile(itself.mbf, [25, 50, 75], axis=1)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against itself, one part against another: median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
+low, median, high = np.nanpercentile(itself.mbf, [25, 50, 75], axis=1)
 fig, ax = plt.subplots(figsize=(7, 3))
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
 ax.plot(itself.depth_mm, median)
 for edge in (-2 * of_row, 2 * of_row):
     ax.plot(itself.depth_mm, edge, "k:", linewidth=0.8)
-_ = ax.set(xlabel="depth / mm", ylabel="MBF / dB")
+title = f"{whose} phantom"
+_ = ax.set(xlabel="depth / mm", ylabel="MBF / dB", title=title)
 # %% [markdown]
 # ## The maps
 #
@@ -158,12 +168,13 @@ maps = parametric.map_windows(
     sample, reference, grid, sample_attenuation_db_cm_mhz
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom (simulated, unless recorded files were named)."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
-for ax, name in zip(axes, ("mbf", "ss", "si"), strict=True):
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
+fig, axes = figures.panels(len(maps.present), 3, (4.0, 3.2))
+for ax, name in zip(axes, maps.present, strict=True):
     figures.show_map(
         ax, getattr(maps, name), maps.extent_mm, parametric.LABELS[name]
     )
+_ = axes[0].set_title(f"{whose} sample")
 
 # %% tags=["hide-input"]
 finite = {
@@ -182,10 +193,10 @@ Markdown(
 # ## A cohort of your own
 #
 # To run the *whole* study on recorded patients, describe them in a folder with `patients.csv`, `planes.csv`, the
-# `.rf` files and the outlines, as {doc}`../data` explains, and pass the folder as `cohort`:
+# `.rf` files and the outlines, as {doc}`../data` explains, and name the folder:
 #
 # ```
-# make book SET="cohort=/path/to/folder"
+# make book DATA=path/to/folder
 # ```
 #
 # ## Exercises
@@ -197,7 +208,7 @@ Markdown(
 #
 # ````{solution} ex-own-pitch
 # :class: dropdown
-# The images become twice as wide and a 2 mm window holds half as many lines: the maps grow noisier, but their
+# The images become twice as wide and a window holds half as many lines: the maps grow noisier, but their
 # median hardly moves, because tissue and phantom are treated alike.
 # ````
 #

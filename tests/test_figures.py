@@ -20,6 +20,19 @@ def ax():
     plt.close(fig)
 
 
+@pytest.mark.parametrize(("n", "columns", "outer"), [(3, 3, [0, 1, 2]), (5, 3, [2, 3, 4]), (5, 2, [3, 4]), (1, 3, [0])])
+def test_there_are_as_many_panels_as_there_are_maps_and_the_outer_ones_are_labelled(n, columns, outer):
+    fig, axes = figures.panels(n, columns, (2.0, 1.0), shared=True)
+    assert fig.axes == axes
+    assert len(axes) == n
+    for ax in axes:
+        ax.set(xlabel="lateral", ylabel="depth")
+    figures.label_outer(axes, columns)
+    assert [i for i, ax in enumerate(axes) if ax.get_xlabel()] == outer
+    assert [i for i, ax in enumerate(axes) if ax.get_ylabel()] == list(range(0, n, min(columns, n)))
+    plt.close(fig)
+
+
 def test_an_outline_is_drawn_around_its_mask_in_millimetres(ax):
     figures.show_outline(ax, MASK, EXTENT_MM)
     drawn = np.concatenate([path.vertices for path in ax.collections[0].get_paths()])

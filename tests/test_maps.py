@@ -8,9 +8,10 @@ import pytest
 from helpers.data.form_factor import gaussian_bsc_db, scatterers
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
-from helpers.maps.grid import Protocol, window_grid
+from helpers.errors import InputError
+from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import normalised_spectra, parametric_maps
-from helpers.maps.windows import line_power
+from helpers.maps.windows import line_power, mean_of_lines
 
 BAND = np.linspace(3, 8, 13)
 
@@ -270,15 +271,170 @@ def test_a_phantom_focused_elsewhere_is_refused(random_scan):
         parametric_maps(replace(plane, focus_mm=15.0), there)
 
 
-@pytest.mark.parametrize("of_the_sample", [True, False])
-def test_a_dead_line_is_named(random_scan, of_the_sample):
-    plane, reference = random_scan
+# --- where there is no echo
+
+
+def padded(plane, rows=slice(None), lines=slice(None), value=0.0):
+    """The plane with one value in some of its samples."""
     samples = plane.samples.copy()
-    samples[:, 11] = 3.0
-    dead = replace(plane, samples=samples, source="probe")
-    scan = (dead, reference) if of_the_sample else (plane, ReferencePhantom([dead], 0.576))
-    with pytest.raises(ValueError, match=r"probe: lines \[11\] are constant"):
-        parametric_maps(*scan)
+    samples[rows, lines] = value
+    return replace(plane, samples=samples, source="probe")
+
+
+def repeated(plane, row):
+    """The plane with its last rows all the same as one of them: padded by NumPy's mode "edge"."""
+    kept = plane.samples[:row]
+    return replace(plane, samples=np.pad(kept, ((0, len(plane.samples) - row), (0, 0)), mode="edge"), source="probe")
+
+
+HOLES = {  # where a plane of 14 x 11.5 mm is padded: what of it, and where (depth, lateral) its echoes are whole
+    "below": (lambda p: padded(p, slice(500, None)), lambda z, x: z < 500 * 0.01925 - 1),
+    "below, not zero": (lambda p: padded(p, slice(500, None), value=700.0), lambda z, x: z < 500 * 0.01925 - 1),
+    "rows that repeat": (lambda p: repeated(p, 500), lambda z, x: z < 499 * 0.01925 - 1),
+    "above": (lambda p: padded(p, slice(0, 200)), lambda z, x: z > 200 * 0.01925 + 1),
+    "left": (lambda p: padded(p, lines=slice(0, 12)), lambda z, x: x > 12 * 0.31 + 1),
+    "both sides": (
+        lambda p: padded(padded(p, lines=slice(0, 9)), lines=slice(28, None), value=-3.0),
+        lambda z, x: (x > 9 * 0.31 + 1) & (x < 28 * 0.31 - 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("where", HOLES)
+def test_windows_where_a_plane_was_padded_are_empty_and_all_others_as_before(random_scan, where):
+    """Against the plane before it was padded; its median cannot be that of a logarithm of nothing."""
+    plane, reference = random_scan
+    pad, whole = HOLES[where]
+    before = parametric_maps(plane, reference, overlap=0.9)
+    with pytest.warns(UserWarning, match=r"probe: \d+ of 37 lines are constant.* of [\d,]+ windows are empty") as told:
+        found = parametric_maps(pad(plane), reference, overlap=0.9)
+    assert len(told) == 1
+    sound = np.broadcast_to(whole(before.depth_mm[:, None], before.lateral_mm), found.mbf.shape)
+    assert 0.2 < sound.mean() < 0.9
+    np.testing.assert_allclose(found.mbf[sound], before.mbf[sound], atol=1e-3)
+    empty = np.isnan(found.mbf)
+    assert empty.any()
+    assert f"{empty.sum():,} of {empty.size:,} windows are empty" in str(told[0].message)
+    assert np.nanmin(found.mbf) > before.mbf.min() - 3
+    np.testing.assert_array_equal(empty, np.isnan(found.si))
+
+
+def test_a_window_without_its_middle_line_or_half_of_its_lines_is_empty(random_scan):
+    """The other windows that touch the dead lines are the mean of what is left of them, by the plain loop."""
+    plane, reference = random_scan
+    dead = padded(plane, lines=slice(11, 13), value=3.0)
+    with pytest.warns(UserWarning, match="probe: 2 of 37 lines are constant, 2 of them from top to bottom"):
+        found = parametric_maps(dead, reference, overlap=0.95)
+    middle = np.floor(found.lateral_mm / 0.31 + 1e-6).astype(int)
+    assert np.isnan(found.mbf[:, (middle == 11) | (middle == 12)]).all()
+    assert np.isfinite(found.mbf[:, (middle < 11) | (middle > 12)]).all()
+    wide = padded(plane, lines=slice(11, 16))
+    with pytest.warns(UserWarning, match="5 of 37"):
+        half = parametric_maps(wide, reference, overlap=0.95)
+    covered = np.clip(np.minimum(half.lateral_mm + 1, 16 * 0.31) - np.maximum(half.lateral_mm - 1, 11 * 0.31), 0, None)
+    assert np.isnan(half.mbf[:, covered > 1.01]).all()
+
+
+def test_lines_that_are_dead_leave_the_mean_of_the_others(random_scan):
+    """Against a plane in which neighbours stand for the dead line: half of a pair of equal lines weighs as the pair."""
+    plane, reference = random_scan
+    samples = np.repeat(plane.samples[:, :18], 2, axis=1)  # pairs of equal lines
+    pairs = replace(plane, samples=samples)
+    kept = padded(pairs, lines=slice(11, 12))
+    grid = window_grid(pairs, reference, protocol=Protocol(window_mm=1.24, overlap=0.5))  # four lines, two pairs
+    power = line_power(kept, grid.starts, grid.n_window, grid.lines, BAND)
+    at = int(np.flatnonzero(np.isclose(grid.lateral_mm, 10 * 0.31))[0])  # lines 8 to 11
+    found = mean_of_lines(power, grid.weights)[:, :, at]
+    np.testing.assert_allclose(found, (2 * power[:, :, 8] + power[:, :, 10]) / 3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_a_dead_line_of_the_phantom_is_left_out_of_its_mean_with_one_warning(random_scan, value):
+    """Against a phantom that was scanned without that line, and has no gap."""
+    plane, reference = random_scan
+    dead = [padded(p, lines=slice(36, 37), value=value) for p in reference.planes]
+    narrow = [replace(p, samples=p.samples[:, :36]) for p in reference.planes]
+    with pytest.warns(UserWarning, match="probe: 2 of 74 lines are constant, 2 of them from top to bottom") as told:
+        found, again = (
+            parametric_maps(plane, phantom, overlap=0.5)
+            for phantom in [ReferencePhantom(dead, 0.576, bead_backscatter)]
+            for _ in range(2)
+        )
+    assert len(told) == 1
+    expected = parametric_maps(plane, ReferencePhantom(narrow, 0.576, bead_backscatter), overlap=0.5)
+    np.testing.assert_allclose(found.mbf, expected.mbf, atol=0.2)  # its windows' bias is of one window less
+    np.testing.assert_allclose(found.ss, expected.ss, atol=0.2)
+    np.testing.assert_array_equal(found.mbf, again.mbf)
+
+
+def test_depths_at_which_the_phantom_has_no_echo_are_empty(random_scan):
+    plane, reference = random_scan
+    shallow = ReferencePhantom([padded(p, slice(500, None)) for p in reference.planes], 0.576, bead_backscatter)
+    before = parametric_maps(plane, reference, overlap=0.9)
+    with pytest.warns(UserWarning, match="probe: 74 of 74 lines are constant, 0 of them"):
+        found = parametric_maps(plane, shallow, overlap=0.9)
+    sound = before.depth_mm < 500 * 0.01925 - 1
+    np.testing.assert_array_equal(np.isnan(found.mbf).all(axis=1), ~sound)
+    np.testing.assert_allclose(found.mbf[sound], before.mbf[sound], atol=1e-3)
+
+
+def test_the_phantoms_own_band_is_that_of_its_echoes(random_scan):
+    plane, reference = random_scan
+    shallow = ReferencePhantom([padded(p, lines=slice(0, 9)) for p in reference.planes], 0.576)
+    narrow = ReferencePhantom([replace(p, samples=p.samples[:, 9:]) for p in reference.planes], 0.576)
+    bands = [reference_band_mhz(phantom, (100, 300), 104) for phantom in (shallow, narrow)]
+    assert bands[0] == pytest.approx(bands[1])
+
+
+def test_a_plane_or_a_phantom_without_any_echo_is_refused_by_name(random_scan):
+    plane, reference = random_scan
+    silent = padded(plane)
+    with pytest.raises(InputError, match="probe: none of .* windows has an echo"):
+        parametric_maps(silent, reference, overlap=0.5)
+    with pytest.raises(InputError, match="probe: no window has an echo, expected those of a phantom"):
+        parametric_maps(plane, ReferencePhantom([silent], 0.576), overlap=0.5)
+
+
+@pytest.mark.parametrize("clip", [300, 3])
+def test_saturated_or_faint_echoes_are_echoes(random_scan, clip):
+    """White noise clipped to a few counts still changes from sample to sample."""
+    plane, reference = random_scan
+    counts = np.clip(np.rint(1000 * plane.samples), -clip, clip)
+    found = parametric_maps(replace(plane, samples=counts.astype(np.int16)), reference, overlap=0.5)
+    assert np.isfinite(found.mbf).all()
+
+
+# --- planes of other sizes
+
+
+@pytest.mark.parametrize("n_lines", [64, 111, 256, 512])
+@pytest.mark.parametrize(("rate_mhz", "depth_mm"), [(20, 20), (40, 50), (100, 80)])
+def test_a_plane_of_any_size_mapped_against_its_own_phantom_is_flat(n_lines, rate_mhz, depth_mm):
+    """White noise against white noise of the same strength: MBF 0 dB, SS 0 dB/MHz at all depths and widths."""
+    rng = np.random.default_rng(2)
+    shape = round((depth_mm + 0.1) * 2e-3 / 1540 * rate_mhz * 1e6), n_lines
+    planes = [RFPlane(rng.standard_normal(shape, np.float32), rate_mhz * 1e6, 38 / n_lines) for _ in range(2)]
+    found = parametric_maps(planes[0], ReferencePhantom(planes[1:], 0.5), overlap=0.5, attenuation_db_cm_mhz=0.5)
+    assert found.mbf.shape == (depth_mm - 1, 37)
+    assert np.median(found.mbf) == pytest.approx(0, abs=0.3)
+    assert np.median(found.ss) == pytest.approx(0, abs=0.3)
+
+
+def test_a_phantom_of_other_lines_and_pitch_and_of_more_depth_serves(random_scan):
+    """What counts is the depth; white noise has the same spectrum on any lines."""
+    plane, _ = random_scan
+    rng = np.random.default_rng(5)
+    other = [RFPlane(rng.standard_normal((900, 64)), 40e6, 0.2, 1488.0) for _ in range(2)]
+    found = parametric_maps(plane, ReferencePhantom(other, 0.576), overlap=0.5, attenuation_db_cm_mhz=0.576)
+    assert np.median(found.mbf) == pytest.approx(0, abs=0.3)
+
+
+@pytest.mark.parametrize(("shape", "told"), [((700, 37), "700 samples .* mm\\) deep"), ((731, 6), "window_mm = 2.0")])
+def test_a_phantom_shallower_than_the_plane_or_narrower_than_a_window_is_refused(random_scan, shape, told):
+    plane, _ = random_scan
+    small = replace(plane, samples=plane.samples[: shape[0], : shape[1]], source="phantom.rf")
+    with pytest.raises(InputError, match=f"phantom.rf: .*{told}"):
+        parametric_maps(plane, ReferencePhantom([small], 0.576))
 
 
 def test_a_power_law_for_tissue_and_phantom_adds_the_difference_of_the_two(random_scan):

@@ -13,7 +13,7 @@ from helpers.maps.parametric import FIELDS, ParametricMaps, parametric_maps
 from helpers.maps.planes import map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
 from helpers.maps.recovery import summarise, true_maps
 from helpers.settings import load_settings
-from pages.maps import check_plane
+from pages.maps import check_plane, not_mapped
 
 SETTINGS = load_settings(
     "smoke", overlap=0.5, margin_mm=3.0, tumour_attenuation_db_cm_mhz=1.4, background_attenuation_db_cm_mhz=0.4
@@ -162,3 +162,77 @@ def test_a_plane_whose_tissue_is_not_known_cannot_be_checked(acquired):
     recorded = Acquisition(acquired.plane, acquired.reference, acquired.outline_mm, None)
     with pytest.raises(ValueError, match="its tissue is not known"):
         check_plane(recorded, CHOICES)
+
+
+# --- cores at the edge, without a margin, and smaller than a window
+
+
+def drawn(acquired, corners_mm):
+    """The plane with another outline, and no tissue."""
+    return Acquisition(acquired.plane, acquired.reference, np.array(corners_mm, float), None)
+
+
+def rectangle(left, right, top, bottom):
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+EDGES = {
+    "left": rectangle(-1, 5, 6, 12),
+    "right and bottom": rectangle(12, 18, 14, 20),
+    "surface": rectangle(4, 12, -1, 6),
+    "all of it": rectangle(-1, 19, -1, 21),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize("margin_mm", [3.0, 0.05])
+def test_a_core_at_the_edge_or_without_a_margin_is_mapped(acquired, name, margin_mm):
+    """Whatever the margin, the windows of core and margin have values and no others; the rows say how many."""
+    choices = SETTINGS.replace(margin_mm=margin_mm).maps
+    plane = drawn(acquired, EDGES[name])
+    found = map_plane(plane, choices)
+    np.testing.assert_array_equal(np.isfinite(found.maps.mbf), found.core | found.margin)
+    assert found.core.any()
+    core, margin = summary_of("001", 0, found, plane)
+    assert (core["windows"], margin["windows"]) == (found.core.sum(), found.margin.sum())
+    assert np.isfinite([core["mbf"], core["sd_mbf"], core["unphysical"]]).all()
+    assert np.isnan(margin["mbf"]) == (not found.margin.any())
+
+
+def test_a_core_smaller_than_a_window_is_told_and_takes_the_nearest_window(acquired):
+    tiny = drawn(acquired, rectangle(9.2, 9.9, 10.2, 10.6))  # centres of windows are 1 mm apart
+    with pytest.warns(UserWarning, match=r"core of 0.\d x 0.\d mm is smaller than a window of 2 mm"):
+        found = map_plane(tiny, CHOICES)
+    ((row, column),) = np.argwhere(found.core)
+    assert abs(found.maps.depth_mm[row] - 10.4) <= 0.5
+    assert abs(found.maps.lateral_mm[column] - 9.5) <= 0.5
+    assert np.isfinite(found.maps.mbf[row, column])
+    assert not (found.core & found.margin).any()
+
+
+def test_windows_without_an_echo_are_in_no_median_and_no_count(acquired):
+    """Against the same rows of the plane as it was."""
+    samples = acquired.plane.samples.copy()
+    samples[round(10 / 0.01925) :] = 0
+    padded = Acquisition(RFPlane(samples, 40e6, 0.3, source="probe"), *list(vars(acquired).values())[1:4])
+    with pytest.warns(UserWarning, match="probe: .* lines are constant"):
+        found = map_plane(padded, CHOICES)
+    whole = map_plane(acquired, CHOICES)
+    above = found.maps.depth_mm < 9
+    np.testing.assert_array_equal(np.isfinite(found.maps.mbf), (found.core | found.margin) & above[:, None])
+    core, _ = summary_of("001", 0, found, padded)
+    assert core["windows"] == (whole.core & above[:, None]).sum()
+    assert core["mbf"] == pytest.approx(np.median(whole.maps.mbf[whole.core & above[:, None]]), abs=0.01)
+    assert core["unphysical"] == pytest.approx(
+        np.isnan(whole.maps.esd_um[whole.core & above[:, None]]).mean(), abs=0.01
+    )
+
+
+def test_without_the_phantoms_backscatter_nothing_is_unphysical(acquired):
+    relative = ReferencePhantom(acquired.reference.planes, 0.576)
+    plane = Acquisition(acquired.plane, relative, acquired.outline_mm, None)
+    found = map_plane(plane, CHOICES)
+    assert found.maps.present == ("mbf", "ss", "si")
+    assert not_mapped(found.maps.present).startswith("ESD and EAC are not mapped")
+    assert not_mapped(FIELDS) == ""
+    assert np.isnan([row["unphysical"] for row in summary_of("001", 0, found, plane)]).all()

@@ -1,5 +1,7 @@
 """Bands, standard errors and intervals, against simulated tissue whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from beyond.uncertainty import FIELDS, autocovariance, pair_sum, region_means, u
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
+from helpers.errors import InputError
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps
@@ -138,3 +141,82 @@ def test_a_region_too_shallow_for_its_attenuation_is_refused(phantoms):
     grid = window_grid(plane, phantoms[0], ellipse(plane, half_height_mm=1.5), THREE_QUARTERS)
     with pytest.raises(ValueError, match="expected at least 4 mm"):
         estimate_attenuation(plane, phantoms[0], grid)
+
+
+# --- lines and depths without an echo
+
+
+@pytest.fixture(scope="module")
+def damaged(phantoms):
+    """A uniform plane and a phantom, each with dead lines and without its last rows; and both as they were."""
+    plane = simulate_plane(uniform_tissue(150.0, 12.0, 0.8, SYSTEM.depth_mm), SYSTEM, np.random.default_rng(5))
+    return (
+        plane,
+        phantoms[0],
+        without(plane, 60),
+        ReferencePhantom([without(frame, 120) for frame in phantoms[0].planes], 0.576, bead_backscatter),
+    )
+
+
+def without(plane, line):
+    """The plane with two dead lines, and nothing below 28 mm."""
+    samples = plane.samples.copy()
+    samples[:, line : line + 2] = 0
+    samples[round(28 / plane.sample_spacing_mm) :] = 7
+    return replace(plane, samples=samples)
+
+
+@pytest.mark.filterwarnings("ignore:.*lines are constant")
+def test_errors_know_only_windows_with_an_echo(damaged):
+    """Against those of the undamaged scan: a few lines less change them little, and no gap spreads."""
+    plane, reference, broken, gapped = damaged
+    grids = [window_grid(p, r, ellipse(p, half_height_mm=12), HALF) for p, r in ((plane, reference), (broken, gapped))]
+    maps = map_windows(plane, reference, grids[0], 0.8), map_windows(broken, gapped, grids[1], 0.8)
+    before = uncertainty(maps[0], plane, reference, grids[0])
+    found = uncertainty(maps[1], broken, gapped, grids[1])
+    for name in ("mbf", "ss", "si", "misfit_db"):
+        np.testing.assert_array_equal(np.isfinite(getattr(found, name)), np.isfinite(maps[1].mbf))
+    assert 0.5 < np.isfinite(maps[1].mbf).sum() / np.isfinite(maps[0].mbf).sum() < 0.95
+    both = np.isfinite(found.mbf)
+    np.testing.assert_allclose(found.mbf[both], before.mbf[both], rtol=0.2)
+    means = region_means(plane, reference, grids[0], 0.8), region_means(broken, gapped, grids[1], 0.8)
+    assert (abs(means[1]["value"] - means[0]["value"]) < 3 * means[0]["standard_error"]).all()
+    np.testing.assert_allclose(means[1]["standard_error"], means[0]["standard_error"], rtol=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*lines are constant")
+def test_attenuation_is_estimated_from_windows_with_an_echo(damaged):
+    plane, reference, broken, gapped = damaged
+    found = estimate_attenuation(broken, gapped, window_grid(broken, gapped, ellipse(broken), THREE_QUARTERS))
+    whole = estimate_attenuation(plane, reference, window_grid(plane, reference, ellipse(plane), THREE_QUARTERS))
+    assert found.value == pytest.approx(whole.value, abs=3 * whole.standard_error)
+    assert found.standard_error == pytest.approx(whole.standard_error, rel=0.6)
+
+
+def test_a_region_without_an_echo_has_no_attenuation(damaged):
+    plane, reference, broken, _ = damaged
+    region = np.zeros(plane.samples.shape, bool)
+    region[round(28 / plane.sample_spacing_mm) :, 20:100] = True
+    grid = window_grid(broken, reference, region, THREE_QUARTERS)
+    with pytest.raises(InputError, match=r"region of 0\.0 mm depth"):
+        estimate_attenuation(broken, reference, grid)
+
+
+def test_without_the_phantoms_backscatter_diameter_and_concentration_have_no_error(damaged):
+    plane, reference, _, _ = damaged
+    relative = ReferencePhantom(reference.planes, 0.576)
+    grid = window_grid(plane, relative, ellipse(plane), HALF)
+    means = region_means(plane, relative, grid, 0.8)
+    known = region_means(plane, reference, grid, 0.8)
+    assert means.loc[["esd_um", "eac_db"]].isna().all(axis=None)
+    np.testing.assert_allclose(means.loc[["mbf", "ss", "si"]], known.loc[["mbf", "ss", "si"]])
+    errors = uncertainty(map_windows(plane, relative, grid, 0.8), plane, relative, grid)
+    assert np.isnan(errors.esd_um).all()
+    assert np.isfinite(errors.mbf).any()
+
+
+def test_a_constant_offset_is_in_no_band(phantoms):
+    """Real recordings carry one; at depth it is stronger than the echo."""
+    shifted = [replace(frame, samples=frame.samples + 300.0) for frame in phantoms[0].planes]
+    bands = [reference_band_mhz(ReferencePhantom(p, 0.576), (900,), 104) for p in (shifted, phantoms[0].planes)]
+    assert bands[0] == pytest.approx(bands[1], abs=0.05)

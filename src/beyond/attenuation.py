@@ -12,6 +12,7 @@ from scipy.stats import t
 from beyond.uncertainty import region_errors
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.errors import InputError
 from helpers.maps.grid import Grid
 from helpers.maps.normalisation import line_fit, normalised
 
@@ -39,18 +40,20 @@ def estimate_attenuation(
     scatterers that changes with depth does. The error is that of leaving
     out one strip of columns after the other (the jackknife), with Student's t for their number.
 
-    Raises ``ValueError`` for a region less deep than two windows.
+    Windows without an echo are left out. Raises ``InputError`` for a region less deep than two windows.
     """
-    inside, window_mm, slope_of = grid.inside, grid.window_mm, line_fit(grid.band_mhz)[1:2]
-    depth_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, inside.shape)
-    centred_cm = np.where(inside, depth_cm - column_means(depth_cm, inside), 0)
-    if np.ptp(depth_cm[inside]) < 2 * window_mm / 10:
-        raise ValueError(
-            f"{plane.source}: region of {10 * np.ptp(depth_cm[inside]):.1f} mm depth, expected at least "
-            f"{2 * window_mm:g} mm (two windows) to estimate its attenuation"
-        )
+    window_mm, slope_of = grid.window_mm, line_fit(grid.band_mhz)[1:2]
     assumed = reference.attenuation_db_cm_mhz  # of the first guess
     slope = normalised(plane, reference, grid, assumed, slope_of)[:, 0]
+    inside, slope = grid.inside & np.isfinite(slope), np.nan_to_num(slope)
+    depth_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, inside.shape)
+    centred_cm = np.where(inside, depth_cm - column_means(depth_cm, inside), 0)
+    deep_cm = np.ptp(depth_cm[inside]) if inside.any() else 0.0
+    if deep_cm < 2 * window_mm / 10:
+        raise InputError(
+            f"{plane.source}: region of {10 * deep_cm:.1f} mm depth, expected at least "
+            f"{2 * window_mm:g} mm (two windows) to estimate its attenuation"
+        )
     weights = centred_cm / (centred_cm**2).sum()  # of least squares
     tilt = float((weights * slope).sum())  # dB/MHz/cm
     strips = strip_sums(weights * (slope - tilt * depth_cm), grid) / (1 - strip_sums(weights * centred_cm, grid))

@@ -26,7 +26,7 @@ REACH_MM = 4.0  # windows farther apart share neither echoes nor beam
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """Standard errors of the five maps and the misfit of the line, all (n_z, n_x), NaN outside the region."""
+    """Standard errors of the five maps and the misfit of the line, all (n_z, n_x), NaN where they are."""
 
     mbf: Float[np.ndarray, "n_z n_x"]  # dB
     ss: Float[np.ndarray, "n_z n_x"]  # dB/MHz
@@ -54,19 +54,33 @@ def uncertainty(
     rows = derived_rows(maps.esd_um, plane.sound_speed_m_s)
     derived = [np.sqrt(np.einsum("izx,zij,jzx->zx", row, covariance[:, 3:, 3:], row)) for row in rows]
     fields = [*linear, *derived, misfit_db(plane, reference, grid, attenuation_db_cm_mhz)]
-    return Uncertainty(*(np.where(grid.inside, field, np.nan).astype(np.float32) for field in fields))
+    heard = np.isfinite(maps.mbf)
+    return Uncertainty(*(np.where(heard, field, np.nan).astype(np.float32) for field in fields))
 
 
 def fit_covariance(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z 5 5"]:
-    """Covariance of the five fits of one window at every mapped depth, (n_z, 5, 5), from the phantom's windows."""
+    """Covariance of the five fits of one window at every mapped depth, (n_z, 5, 5), from the phantom's windows.
+
+    Windows without an echo do not count; a depth with fewer than two others is NaN.
+    """
     window_mm, band_mhz = grid.window_mm, grid.band_mhz
     _, deviation_db = phantom_windows(reference, grid.starts, grid.n_window, window_mm, band_mhz)
     fits = five_fits(band_mhz) @ deviation_db  # (n_z, 5, n_windows)
-    fits -= fits.mean(axis=-1, keepdims=True)
-    n_windows = fits.shape[-1]
+    n_windows = np.isfinite(fits[:, :1]).sum(axis=-1, keepdims=True)  # (n_z, 1, 1)
+    known = n_windows.ravel() > 1
+    n_windows = np.maximum(n_windows, 2)
+    fits = np.nan_to_num(fits - mean_of_heard(fits, -1))
     spread = fits @ fits.transpose(0, 2, 1) / (n_windows - 1) * (1 + 2 / n_windows)  # half of them are independent
     rows_per_window = max(round(window_mm / (step_mm(grid.depth_mm) or window_mm)), 1)
-    return uniform_filter1d(spread, rows_per_window, axis=0, mode="nearest")
+    smooth = np.full_like(spread, np.nan)
+    smooth[known] = uniform_filter1d(spread[known], rows_per_window, axis=0, mode="nearest")
+    return smooth
+
+
+def mean_of_heard(values: Float[np.ndarray, "*shape"], axis: int | tuple[int, int]) -> Float[np.ndarray, "..."]:
+    """Mean along axes of what is not NaN, NaN where nothing is left; the axes are kept, of length 1."""
+    n = np.isfinite(values).sum(axis=axis, keepdims=True)
+    return np.nansum(values, axis=axis, keepdims=True) / np.where(n, n, np.nan)
 
 
 def derived_rows(
@@ -110,10 +124,11 @@ def region_means(
     do not bias ESD. The error is speckle's: how much the same region would vary in the phantom.
     """
     fits = normalised(plane, reference, grid, attenuation_db_cm_mhz, five_fits(grid.band_mhz))
-    mean = fits.transpose(1, 0, 2)[:, grid.inside].mean(axis=1) + five_offsets(reference, grid.band_mhz)
+    inside = grid.inside & np.isfinite(fits[:, 0])  # of windows with an echo
+    mean = fits.transpose(1, 0, 2)[:, inside].mean(axis=1) + five_offsets(reference, grid.band_mhz)
     esd_um, eac_db = scatterers(mean[3], mean[4], plane.sound_speed_m_s)
     rows = np.vstack([np.eye(3, 5), np.pad(np.stack(derived_rows(esd_um, plane.sound_speed_m_s)), ((0, 0), (3, 0)))])
-    error = region_errors(reference, grid, rows @ five_fits(grid.band_mhz), grid.inside / grid.inside.sum())
+    error = region_errors(reference, grid, rows @ five_fits(grid.band_mhz), inside / inside.sum())
     value = np.array([*mean[:3], esd_um, eac_db])
     half = norm.ppf((1 + level) / 2) * error
     table = {"value": value, "standard_error": error, "low": value - half, "high": value + half}
@@ -135,33 +150,39 @@ def region_errors(
     """
     fields = phantom_fields(reference, grid, rows)  # (k, frames, n_z, n_columns)
     covariances = [autocovariance(field, grid) for field in fields]
-    n_frames, _, n_columns = fields.shape[1:]
-    own = np.repeat(weights.sum(axis=1, keepdims=True) / n_columns, n_columns, axis=1)
+    n_frames, heard = fields.shape[1], np.isfinite(fields).any(axis=(0, 1))  # (n_z, n_columns)
+    own = weights.sum(axis=1, keepdims=True) * heard / np.maximum(heard.sum(axis=1, keepdims=True), 1)
     return np.sqrt([sample * pair_sum(c, weights) + pair_sum(c, own) / n_frames for c in covariances])
 
 
 def phantom_fields(
     reference: ReferencePhantom, grid: Grid, rows: Float[np.ndarray, "k n_bins"]
 ) -> Float[np.ndarray, "k frames n_z n_columns"]:
-    """Fits of the phantom's windows, less their mean at each depth, (k, frames, n_z, n_columns), on the grid's step."""
+    """Fits of the phantom's windows, less their mean at each depth, (k, frames, n_z, n_columns), on the grid's step.
+
+    They are NaN where the phantom has no echo.
+    """
     plane, window_mm = reference.planes[0], grid.window_mm
     step = step_mm(grid.lateral_mm) or window_mm
     across_mm = np.arange(window_mm / 2, plane.extent_mm[1] - window_mm / 2 + 1e-6, step)
     lines, weights = line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
     spectra = [line_power(frame, grid.starts, grid.n_window, lines, grid.band_mhz) for frame in reference.planes]
     fields = np.stack([rows @ decibel(mean_of_lines(power, weights)) for power in spectra])  # (frames, n_z, k, n_x)
-    return np.moveaxis(fields - fields.mean(axis=(0, 3), keepdims=True), 2, 0)
+    return np.moveaxis(fields - mean_of_heard(fields, (0, 3)), 2, 0)
 
 
 def autocovariance(frames: Float[np.ndarray, "frames n_z n_x"], grid: Grid) -> Float[np.ndarray, "shifts_z shifts_x"]:
-    """Mean product of values (frames, n_z, n_x) at every shift within reach, (2 n + 1, 2 m + 1), 0 in the middle."""
+    """Mean product of values (frames, n_z, n_x) at every shift within reach, (2 n + 1, 2 m + 1), 0 in the middle.
+
+    Values that are NaN are in no pair; without any other all is NaN.
+    """
     n_z, n_x = frames.shape[1:]
     reach_z = min(int(REACH_MM / (step_mm(grid.depth_mm) or REACH_MM)), n_z - 1)
     reach_x = min(int(REACH_MM / (step_mm(grid.lateral_mm) or REACH_MM)), n_x - 1)
     shifts = slice(n_z - 1 - reach_z, n_z + reach_z), slice(n_x - 1 - reach_x, n_x + reach_x)
-    pairs = correlate(np.ones((n_z, n_x)), np.ones((n_z, n_x)), method="fft")[shifts]
-    products = np.mean([correlate(frame, frame, method="fft")[shifts] for frame in frames], axis=0)
-    return products / np.round(pairs)
+    heard, known = np.isfinite(frames).astype(float), np.nan_to_num(frames)
+    pairs, products = (sum(correlate(f, f, method="fft")[shifts] for f in of) for of in (heard, known))
+    return products / np.maximum(np.round(pairs), 1) if heard.any() else np.full_like(products, np.nan)
 
 
 def pair_sum(covariance: Float[np.ndarray, "shifts_z shifts_x"], weights: Float[np.ndarray, "n_z n_x"]) -> float:

@@ -1,4 +1,6 @@
-"""Maps and images checked: medians against the truth with known and assumed attenuation, and holes."""
+"""Maps and images checked: what is missing, medians against the truth, and holes."""
+
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,7 @@ import pandas as pd
 from helpers.data.acquisition import Acquisition
 from helpers.learning.images import ImageSet
 from helpers.maps.grid import window_grid
-from helpers.maps.parametric import centre_mask, map_windows
+from helpers.maps.parametric import FIELDS, NAMES, centre_mask, map_windows
 from helpers.maps.planes import assumed_attenuation, protocol_of
 from helpers.maps.recovery import summarise
 from helpers.settings import Maps
@@ -31,6 +33,14 @@ def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
         on_grid = {region: centre_mask(mask, plane, found) for region, mask in masks.items()}
         rows += [{"attenuation": name, **row} for row in summarise(found, on_grid, tissue)]
     return pd.DataFrame(rows)
+
+
+def not_mapped(present: Collection[str]) -> str:
+    """Which maps are missing of a plane that has these, and why, in words; nothing if none is."""
+    missing = [NAMES[name] for name in FIELDS if name not in present]
+    if not missing:
+        return ""
+    return f"{' and '.join(missing)} are not mapped: they need the backscatter of the phantom, which is not known here."
 
 
 def hole_fraction(images: ImageSet, region: str = "core_margin") -> np.ndarray:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.errors import InputError
-from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights
+from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights, mean_of_frames
 
 BAND_MHZ = (3.0, 8.0)  # -6 dB band of the paper's probe
 N_BINS = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
@@ -76,10 +76,11 @@ def window_grid(
 ) -> Grid:
     """Lay windows over the plane, or over the box around the region, ``window_mm * (1 - overlap)`` apart.
 
-    Raises ``ValueError`` for a phantom scanned differently, a band beyond Nyquist, a region of the wrong shape, and
+    Raises ``InputError`` for a phantom scanned differently, a band beyond Nyquist, a region of the wrong shape, and
     a window that does not fit.
     """
     check_scan(plane, reference, region)
+    all_centres(reference.planes[0], protocol)  # the window has to fit into the phantom, too
     window_mm = protocol.window_mm
     depth_mm, lateral_mm = all_centres(plane, protocol)
     n_window = round(window_mm / plane.sample_spacing_mm)
@@ -97,7 +98,7 @@ def window_grid(
 
 
 def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray | None) -> None:
-    """Raise ``ValueError`` for a phantom scanned differently and for a region of another shape, or an empty one."""
+    """Raise ``InputError`` for a phantom scanned differently and for a region of another shape, or an empty one."""
     phantom = reference.planes[0]
     differing = different_fields(plane, phantom)
     if differing:
@@ -105,16 +106,14 @@ def check_scan(plane: RFPlane, reference: ReferencePhantom, region: np.ndarray |
     for name in ("sampling_rate_hz", "focus_mm"):
         theirs, ours = getattr(phantom, name), getattr(plane, name)
         if None not in (theirs, ours) and theirs != ours:
-            raise ValueError(f"{phantom.source}: {name} = {theirs:g}, expected the sample's {ours:g} ({plane.source})")
+            raise InputError(f"{phantom.source}: {name} = {theirs:g}, expected the sample's {ours:g} ({plane.source})")
     if phantom.samples.shape[0] < plane.samples.shape[0]:
-        raise ValueError(
-            f"{phantom.source}: {phantom.samples.shape[0]} samples deep, expected at least the sample's "
-            f"{plane.samples.shape[0]} ({plane.source})"
-        )
+        theirs, ours = (f"{p.samples.shape[0]} samples ({p.extent_mm[2]:.1f} mm) deep" for p in (phantom, plane))
+        raise InputError(f"{phantom.source}: {theirs}, expected at least the sample's {ours} ({plane.source})")
     if region is not None and region.shape != plane.samples.shape:
-        raise ValueError(f"region of shape {region.shape}, expected the plane's {plane.samples.shape}")
+        raise InputError(f"{plane.source}: region of shape {region.shape}, expected the plane's {plane.samples.shape}")
     if region is not None and not region.any():
-        raise ValueError("region is empty: no pixel of the mask is set")
+        raise InputError(f"{plane.source}: region is empty: no pixel of the mask is set")
 
 
 def different_fields(plane: RFPlane, phantom: RFPlane) -> list[str]:
@@ -129,8 +128,9 @@ def all_centres(plane: RFPlane, protocol: Protocol) -> tuple[Float[np.ndarray, "
     _, width, depth, _ = plane.extent_mm
     window_mm, shortest = protocol.window_mm, 4 * plane.sample_spacing_mm
     if not shortest <= window_mm <= min(depth, width):
-        raise ValueError(
-            f"window_mm = {window_mm}, expected {shortest:.3g} (four samples) to {min(depth, width):.4g} (the plane)"
+        raise InputError(
+            f"{plane.source}: window_mm = {window_mm}, expected {shortest:.3g} (four samples) to "
+            f"{min(depth, width):.4g} (the plane's {width:.4g} x {depth:.4g} mm)"
         )
     return window_centres(depth, window_mm, protocol.overlap), window_centres(width, window_mm, protocol.overlap)
 
@@ -151,17 +151,19 @@ def box_of(
     """Rows and columns of the window centres in the box around a region; all of them without one."""
     if region is None:
         return slice(None), slice(None)
-    rows = within(plane.depth_mm[region.any(axis=1)], depth_mm, window_mm)
-    return rows, within(plane.lateral_mm[region.any(axis=0)], lateral_mm, window_mm)
+    rows = within(plane.source, plane.depth_mm[region.any(axis=1)], depth_mm, window_mm)
+    return rows, within(plane.source, plane.lateral_mm[region.any(axis=0)], lateral_mm, window_mm)
 
 
-def within(pixels_mm: Float[np.ndarray, " pixels"], centres_mm: Float[np.ndarray, " n"], window_mm: float) -> slice:
+def within(
+    source: str, pixels_mm: Float[np.ndarray, " pixels"], centres_mm: Float[np.ndarray, " n"], window_mm: float
+) -> slice:
     """Window centres from the first to the last pixel of a region along one direction."""
     first, last = np.searchsorted(centres_mm, [pixels_mm[0] - 1e-6, pixels_mm[-1] + 1e-6])
     if first == last:
-        raise ValueError(
-            f"region from {pixels_mm[0]:.2f} to {pixels_mm[-1]:.2f} mm: no full window of {window_mm} mm has its "
-            "centre in it"
+        raise InputError(
+            f"{source}: region from {pixels_mm[0]:.2f} to {pixels_mm[-1]:.2f} mm: no full window of {window_mm} mm has "
+            "its centre in it"
         )
     return slice(first, last)
 
@@ -171,23 +173,29 @@ def band_of(
 ) -> Float[np.ndarray, " n_bins"]:
     """Frequencies of the fits, MHz: over the protocol's band, or over the phantom's own -6 dB band.
 
-    Raises ``ValueError`` for a band beyond Nyquist.
+    Raises ``InputError`` for a band beyond Nyquist.
     """
     low, high = protocol.band_mhz or reference_band_mhz(reference, starts, n_window)
     nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
     if not 0 < low < high <= nyquist_mhz:
-        raise ValueError(f"band_mhz = {protocol.band_mhz}, expected 0 < low < high <= {nyquist_mhz:g} (Nyquist)")
+        raise InputError(f"band_mhz = {protocol.band_mhz}, expected 0 < low < high <= {nyquist_mhz:g} (Nyquist)")
     return np.linspace(low, high, protocol.n_bins)
 
 
 @lru_cache(maxsize=32)
 def reference_band_mhz(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int) -> tuple[float, float]:
-    """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz."""
+    """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz; NaN without an echo.
+
+    What the gate leaves of a constant offset, below 2 / T for a gate of length T, is no echo and stands aside.
+    """
     nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
     frequency_mhz = np.linspace(0, nyquist_mhz, 4 * n_window)[1:]  # four points in each bin of the gate
     spaced = starts[:: n_window // 2]  # windows that overlap by half tell all there is
     powers = [line_power(plane, spaced, n_window, slice(None), frequency_mhz) for plane in reference.planes]
-    level_db = decibel(np.mean([power.mean(axis=(0, 2)) for power in powers], axis=0))
+    level_db = decibel(mean_of_frames(powers, axis=(0, 2)))
+    if np.isnan(level_db).any():
+        return np.nan, np.nan
+    level_db[frequency_mhz < 4 * nyquist_mhz / n_window] = -np.inf
     peak = int(level_db.argmax())
     below = np.flatnonzero(level_db < level_db[peak] - 6)
     first, last = below[below < peak].max(initial=-1) + 1, below[below > peak].min(initial=len(level_db)) - 1

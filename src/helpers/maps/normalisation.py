@@ -11,8 +11,19 @@ from jaxtyping import Float
 from helpers.data.form_factor import DB
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.errors import InputError
 from helpers.maps.grid import Grid, window_centres
-from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights, mean_of_lines
+from helpers.maps.windows import (
+    centre_pixels,
+    decibel,
+    line_power,
+    line_weights,
+    mean_of_frames,
+    mean_of_lines,
+    median_of_heard,
+    tell_quiet,
+    without_echo,
+)
 
 Attenuation = float | Float[np.ndarray, "..."]  # one value, or one for each of the plane's pixels, dB/cm/MHz
 
@@ -35,7 +46,7 @@ def normalised(
 
     W(f) = 10 log10(S_s / S_r) + 2 A_s f^n - 2 A_r f^m (Yao, Zagzebski and Madsen 1990, there with n = m = 1). After the
     logarithm every step is linear, so a fit over the band can be taken at once: ``rows`` is its matrix, the identity
-    for W itself.
+    for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN.
     """
     band_mhz = grid.band_mhz
     phantom_db = reference_db(reference, grid)
@@ -45,7 +56,7 @@ def normalised(
     values -= (phantom_db @ with_slope.T)[:, :, None]
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
     tilt, bend = loss_derivatives(losses, band_mhz.mean())
-    blur = gate_blur(values[:, -1], tilt, phantom_db, band_mhz, gate_us, bend)
+    blur = gate_blur(values[:, -1], tilt, np.nan_to_num(phantom_db), band_mhz, gate_us, bend)
     values = values[:, :-1]
     values -= np.einsum("kp,pzx->zkx", rows @ np.vander(band_mhz - band_mhz.mean(), 3), blur)
     for exponent, loss in losses.items():
@@ -93,12 +104,17 @@ def expected_db(
 
     10 log10 of the power averaged over all lines and frames, plus the bias of the logarithm: a
     window averages few independent lines, so its log lies below the log of the mean. The phantom's own
-    windows at that depth show by how much: the medians of the level and slope of their deviation.
+    windows at that depth show by how much: the medians of the level and slope of their deviation. A depth without an
+    echo is NaN. Raises ``InputError`` if all are.
     """
     band = np.array(band_mhz)
     mean_db, deviation_db = phantom_windows(reference, starts, n_window, window_mm, band)
     level_and_slope = line_fit(band)[:2] @ deviation_db  # (n_z, 2, windows)
-    level_db, slope_db_mhz = np.median(level_and_slope, axis=-1).T
+    level_db, slope_db_mhz = median_of_heard(level_and_slope).T
+    if not np.isfinite(level_db).any():
+        raise InputError(f"{reference.planes[0].source}: no window has an echo, expected those of a phantom")
+    quiet = [without_echo(plane.samples, starts, n_window) for plane in reference.planes]
+    tell_quiet(reference.planes[0].source, np.concatenate(quiet, axis=1), "the phantom's means are of the others")
     return mean_db + level_db[:, None] + np.outer(slope_db_mhz, band - band.mean())
 
 
@@ -114,11 +130,11 @@ def phantom_windows(
     The deviations (n_z, n_bins, n_windows) are of windows that overlap by half, of all frames.
     """
     powers = [line_power(plane, starts, n_window, slice(None), band_mhz) for plane in reference.planes]
-    mean_db = decibel(np.mean([power.mean(axis=-1) for power in powers], axis=0))
+    mean_db = decibel(mean_of_frames(powers))
     plane = reference.planes[0]
     across_mm = window_centres(plane.extent_mm[1], window_mm, 0.5)
     lines, weights = line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
-    deviation_db = [decibel(power[..., lines] @ weights.T) - mean_db[..., None] for power in powers]
+    deviation_db = [decibel(mean_of_lines(power[..., lines], weights, False)) - mean_db[..., None] for power in powers]
     return mean_db, np.concatenate(deviation_db, axis=-1)
 
 

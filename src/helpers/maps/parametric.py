@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 from helpers.data.form_factor import form_factor_fit, scatterers
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.errors import InputError
 from helpers.maps.grid import BAND_MHZ, N_BINS, Grid, Protocol, window_grid
 from helpers.maps.normalisation import Attenuation, line_fit, normalised
-from helpers.maps.windows import centre_pixels, step_mm
+from helpers.maps.windows import centre_pixels, step_mm, tell_quiet, without_echo
 
 NAMES = {"mbf": "MBF", "ss": "SS", "si": "SI", "esd_um": "ESD", "eac_db": "EAC"}  # the five maps, in their order
 UNITS = {"mbf": "dB", "ss": "dB/MHz", "si": "dB", "esd_um": "µm", "eac_db": "dB"}  # EAC: dB re 1/cm^3
@@ -47,6 +48,11 @@ class ParametricMaps:
         """Mask (n_z, n_x) of the windows that were fitted but have no real diameter."""
         return np.isfinite(self.mbf) & ~np.isfinite(self.esd_um)
 
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The maps that hold a value, in their order: ESD and EAC are not there without the phantom's backscatter."""
+        return tuple(name for name in FIELDS if np.isfinite(getattr(self, name)).any())
+
 
 def parametric_maps(
     plane: RFPlane,
@@ -67,10 +73,11 @@ def parametric_maps(
     ``region`` is a mask (n_samples, n_lines); only windows whose centre lies in it are mapped.
     ``band_mhz`` of None takes the -6 dB band of the phantom's spectrum at the mapped depths.
     ``attenuation_db_cm_mhz`` is one value, or local values in an array (n_samples, n_lines).
-    ESD and EAC are NaN without the phantom's backscatter, and where no real diameter fits.
+    ESD and EAC are NaN without the phantom's backscatter, and where no real diameter fits. Where lines are constant,
+    padded or dead, they are left out, and windows without an echo are NaN; a warning counts them.
 
-    Raises ``ValueError`` for a phantom scanned differently, a band beyond Nyquist, constant lines, a region of the
-    wrong shape, and a window that does not fit.
+    Raises ``InputError`` for a phantom scanned differently, a band beyond Nyquist, a region of the wrong shape or
+    without any echo, and a window that does not fit.
     """
     grid = window_grid(plane, reference, region, Protocol(window_mm, overlap, band_mhz, n_bins))
     return map_windows(plane, reference, grid, attenuation_db_cm_mhz)
@@ -83,10 +90,21 @@ def map_windows(
     values = normalised(plane, reference, grid, attenuation_db_cm_mhz, five_fits(grid.band_mhz))
     values += five_offsets(reference, grid.band_mhz)[:, None]
     mbf, ss, si, slope, intercept = np.moveaxis(values.astype(np.float32), 1, 0)
+    check_echoes(plane, reference, grid, np.isnan(mbf) & grid.inside)
     five = mbf, ss, si, *scatterers(slope, intercept, plane.sound_speed_m_s)
     mapped = {name: np.where(grid.inside, of, np.float32(np.nan)) for name, of in zip(FIELDS, five, strict=True)}
     band_mhz = grid.band_mhz[0], grid.band_mhz[-1]
     return ParametricMaps(**mapped, depth_mm=grid.depth_mm, lateral_mm=grid.lateral_mm, band_mhz=band_mhz)
+
+
+def check_echoes(plane: RFPlane, reference: ReferencePhantom, grid: Grid, empty: Bool[np.ndarray, "n_z n_x"]) -> None:
+    """Warn of lines and windows (n_z, n_x) without an echo, with counts. Raises ``InputError`` if no window has one."""
+    n_empty, n_windows = int(empty.sum()), int(grid.inside.sum())
+    if n_empty == n_windows:
+        theirs = reference.planes[0].source
+        raise InputError(f"{plane.source}: none of {n_windows} windows has an echo here and in the phantom ({theirs})")
+    quiet = without_echo(plane.samples[:, grid.lines], grid.starts, grid.n_window)
+    tell_quiet(plane.source, quiet, f"{n_empty:,} of {n_windows:,} windows are empty")
 
 
 def normalised_spectra(

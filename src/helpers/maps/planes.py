@@ -1,6 +1,7 @@
 """Planes mapped over core and margin: with what attenuation, how they are stored, and what their medians are."""
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from helpers.data.acquisition import Acquisition
-from helpers.data.rf import b_mode_db
+from helpers.data.rf import RFPlane, b_mode_db
+from helpers.errors import InputError
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, map_windows
 from helpers.maps.recovery import summarise
@@ -30,13 +32,41 @@ class MappedPlane:
 
 
 def map_plane(acquired: Acquisition, choices: Maps, with_b_mode: bool = False) -> MappedPlane:
-    """Map one plane over core and margin with the attenuation that the analysis assumes."""
+    """Map one plane over core and margin with the attenuation that the analysis assumes.
+
+    Raises ``InputError`` where too few windows fit to make an image of.
+    """
     plane, reference, (core, margin) = acquired.plane, acquired.reference, acquired.regions(choices.margin_mm)
     grid = window_grid(plane, reference, core | margin, protocol_of(choices))
     maps = map_windows(plane, reference, grid, assumed_attenuation(core | margin, choices))
-    on_grid = [centre_mask(mask, plane, maps) for mask in (core, margin)]
+    if min(maps.mbf.shape) < 2:
+        raise InputError(f"{plane.source}: {maps.mbf.shape} windows on core and margin, expected 2 x 2 or more")
+    on_core = core_on_grid(core, plane, maps, choices.window_mm)
     b_mode = b_mode_db(plane) if with_b_mode else None
-    return MappedPlane(maps, on_grid[0], on_grid[1], b_mode, plane.extent_mm)
+    return MappedPlane(maps, on_core, centre_mask(margin, plane, maps) & ~on_core, b_mode, plane.extent_mm)
+
+
+def core_on_grid(
+    core: Bool[np.ndarray, "n_samples n_lines"], plane: RFPlane, maps: ParametricMaps, window_mm: float
+) -> Bool[np.ndarray, "n_z n_x"]:
+    """The windows centred in the core, (n_z, n_x); of a core that lies between their centres the one nearest to it.
+
+    Warns of a core in which no whole window has room: its values are those of its surroundings, too.
+    """
+    rows, columns = np.nonzero(core)
+    height_mm, width_mm = (np.ptp(rows) + 1) * plane.sample_spacing_mm, (np.ptp(columns) + 1) * plane.line_pitch_mm
+    if min(height_mm, width_mm) < window_mm:
+        warnings.warn(
+            f"{plane.source}: core of {width_mm:.1f} x {height_mm:.1f} mm is smaller than a window of {window_mm:g} "
+            "mm: its values are those of its surroundings, too",
+            stacklevel=3,
+        )
+    on_grid = centre_mask(core, plane, maps)
+    if not on_grid.any():
+        down = np.abs(maps.depth_mm - plane.depth_mm[rows].mean())
+        across = np.abs(maps.lateral_mm - plane.lateral_mm[columns].mean())
+        on_grid[down.argmin(), across.argmin()] = True
+    return on_grid
 
 
 def protocol_of(choices: Maps) -> Protocol:

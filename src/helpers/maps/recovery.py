@@ -22,19 +22,22 @@ def summarise(
 ) -> list[dict[str, str | int | float]]:
     """One row per region, a mask (n_z, n_x) on the maps' grid: medians of the five maps and of their truth.
 
-    ``unphysical`` is the share of windows without a real diameter; in the medians they count as smaller than any
-    diameter, and as more concentrated than any. Without tissue the truth is NaN.
+    ``windows`` is the number of those with an echo; others count nowhere. ``unphysical`` is the share without a real
+    diameter, NaN where none is known; in the medians they count as smaller than any diameter, and as more concentrated
+    than any. Without tissue the truth is NaN.
     """
+    heard, fitted = np.isfinite(maps.mbf), "esd_um" in maps.present
     truth = true_maps(tissue, maps.depth_mm, maps.lateral_mm, maps.band_mhz) if tissue is not None else None
     rows = []
-    for region, mask in regions.items():
+    for region, whole in regions.items():
+        mask = whole & heard
         row: dict[str, str | int | float] = {"region": region, "windows": int(mask.sum())}
-        row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean())
+        row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean()) if fitted and mask.any() else np.nan
         for name in FIELDS:
             missing = np.inf if name == "eac_db" else -np.inf
             row[name] = median(getattr(maps, name)[mask], missing)
             row[f"true_{name}"] = median(getattr(truth, name)[mask]) if truth else np.nan
-        row["sd_mbf"] = float(np.nanstd(maps.mbf[mask]))
+        row["sd_mbf"] = float(np.std(maps.mbf[mask])) if mask.any() else np.nan
         rows.append(row)
     return rows
 

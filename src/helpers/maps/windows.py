@@ -1,15 +1,20 @@
 """Power of the echoes in windows of a plane.
 
-Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
+Where a line stays constant it holds no echo: it was padded, or its element is dead. Its power there is NaN, and means
+are taken over the other lines. Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 """
 
+import warnings
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 
 STRIP = 32  # windows averaged at once: neighbours share most of their lines
+CONSTANT = 8  # equal samples in a row that no echo leaves, at least; and a quarter of the window
 
 
 def step_mm(axis_mm: Float[np.ndarray, " n"]) -> float:
@@ -43,14 +48,9 @@ def line_power(
 ) -> Float[np.ndarray, "n_z n_bins n_lines"]:
     """Power of every Hanning-gated line, (n_z, n_bins, n_lines): |sum_t hann(t) rf(t) exp(-2 pi i f t)|^2.
 
-    Raises ``ValueError`` for lines that are constant: a dead element sends no echo.
+    It is NaN where the line has no echo.
     """
     samples = np.ascontiguousarray(plane.samples[:, lines], dtype=np.float32)
-    dead = np.flatnonzero(samples.max(axis=0) == samples.min(axis=0)) + (lines.start or 0)
-    if dead.size:
-        raise ValueError(
-            f"{plane.source}: lines {dead[:8].tolist()} are constant ({dead.size} in all), expected echoes"
-        )
     kernel = gated_fourier(n_window, plane.sampling_rate_hz, band_mhz)
     n_bins = len(band_mhz)
     power = np.empty((len(starts), n_bins, samples.shape[1]), np.float32)
@@ -59,13 +59,53 @@ def line_power(
         np.matmul(kernel, samples[start : start + n_window], out=parts)
         np.square(parts, out=parts)
         np.add(parts[:n_bins], parts[n_bins:], out=power[row])
+    quiet = without_echo(samples, starts, n_window)
+    if quiet.any():
+        power[np.broadcast_to(quiet[:, None], power.shape)] = np.nan
     return power
 
 
+def without_echo(
+    samples: Shaped[np.ndarray, "n_samples n_lines"], starts: tuple[int, ...], n_window: int
+) -> Bool[np.ndarray, "n_z n_lines"]:
+    """Where a line (n_z, n_lines) has no echo: its window touches a run of equal samples a quarter as long as it is."""
+    length = max(n_window // 4, CONSTANT)
+    equal = counted(samples[1:] == samples[:-1])
+    runs = equal[length - 1 :] - equal[: max(len(equal) - length + 1, 0)] == length - 1  # by their first sample
+    if not runs.any():
+        return np.zeros((len(starts), samples.shape[1]), bool)
+    so_far, first, last = counted(runs), np.array(starts) - length + 1, np.array(starts) + n_window
+    return so_far[np.clip(last, 0, len(runs))] > so_far[np.clip(first, 0, len(runs))]
+
+
+def counted(flags: Bool[np.ndarray, "n n_lines"]) -> Int[np.ndarray, "n+1 n_lines"]:
+    """How many flags are set above every row."""
+    return np.pad(np.cumsum(flags, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
+
+
 def mean_of_lines(
+    power: Float[np.ndarray, "n_z n_bins lines"], weights: Float[np.ndarray, "n_x lines"], in_strips: bool = True
+) -> Float[np.ndarray, "n_z n_bins n_x"]:
+    """Weighted mean over the lines (n_z, n_bins, n_lines) of every window, (n_z, n_bins, n_x).
+
+    Lines without an echo are left out; a window has no value (NaN) where the line at its centre, or more than half of
+    its width, is without one. ``in_strips`` is faster where neighbouring windows share most of their lines.
+    """
+    weighted = sums_in_strips if in_strips else lambda power, weights: power @ weights.T
+    alive = ~np.isnan(power[:, 0])  # (n_z, lines)
+    if alive.all():
+        return weighted(power, weights)
+    share = alive.astype(np.float32) @ weights.T  # (n_z, n_x)
+    centre = (np.cumsum(weights, axis=1) < 0.5 + 1e-6).sum(axis=1)  # the line in the middle of each window
+    heard = alive[:, centre] & (share >= 0.5)
+    mean = weighted(np.nan_to_num(power), weights) / np.where(heard, share, np.nan)[:, None]
+    return mean.astype(power.dtype)
+
+
+def sums_in_strips(
     power: Float[np.ndarray, "n_z n_bins lines"], weights: Float[np.ndarray, "n_x lines"]
 ) -> Float[np.ndarray, "n_z n_bins n_x"]:
-    """Weighted mean over the lines (n_z, n_bins, n_lines) of every window, (n_z, n_bins, n_x)."""
+    """Sum over the lines by weight, (n_z, n_bins, n_x), a strip of windows at a time."""
     flat = power.reshape(-1, power.shape[-1])
     mean = np.empty((len(flat), len(weights)), power.dtype)
     for first in range(0, len(weights), STRIP):
@@ -74,6 +114,35 @@ def mean_of_lines(
         lines = slice(touched[0], touched[-1] + 1)
         mean[:, strip] = flat[:, lines] @ weights[strip, lines].T
     return mean.reshape(*power.shape[:2], -1)
+
+
+def mean_of_frames(
+    powers: Sequence[Float[np.ndarray, "n_z n_bins n_lines"]], axis: int | tuple[int, int] = -1
+) -> Float[np.ndarray, "..."]:
+    """Mean over the lines of all frames that have an echo, (n_z, n_bins), or over (0, 2); NaN where none has."""
+    if not any(np.isnan(power[:, 0]).any() for power in powers):
+        return np.mean([power.mean(axis=axis) for power in powers], axis=0)
+    together = np.concatenate(powers, axis=-1)
+    n_heard = np.isfinite(together).sum(axis=axis)
+    return np.where(n_heard, np.nansum(together, axis=axis) / np.maximum(n_heard, 1), np.nan).astype(together.dtype)
+
+
+def median_of_heard(values: Float[np.ndarray, "*shape n"]) -> Float[np.ndarray, " *shape"]:
+    """Median over the last axis of what is not NaN; NaN where nothing is left."""
+    ordered, n = np.sort(values, axis=-1), np.isfinite(values).sum(axis=-1, keepdims=True)
+    low, high = (np.take_along_axis(ordered, at, axis=-1) for at in (np.maximum(n - 1, 0) // 2, n // 2))
+    return ((low + high) / 2)[..., 0]
+
+
+def tell_quiet(source: str, quiet: Bool[np.ndarray, "n_z n_lines"], left_empty: str) -> None:
+    """Warn, with counts, of lines (n_z, n_lines) without an echo; say nothing where all have one."""
+    if n_lines := int(quiet.any(axis=0).sum()):
+        always = int(quiet.all(axis=0).sum())
+        warnings.warn(
+            f"{source}: {n_lines} of {quiet.shape[1]} lines are constant, {always} of them from top to bottom: "
+            f"left out, and {left_empty}",
+            stacklevel=3,
+        )
 
 
 def decibel(power: Float[np.ndarray, " *shape"]) -> Float[np.ndarray, " *shape"]:
