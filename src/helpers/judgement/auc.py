@@ -122,12 +122,6 @@ def auc_interval(
     return float(auc), float(low), float(high)
 
 
-def auc_if_known(positive: ArrayLike, score: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-    """As ``auc_interval``, but NaN without both classes."""
-    both = 0 < np.sum(positive) < np.size(positive)
-    return auc_interval(positive, score, level) if both else UNKNOWN
-
-
 def auc_bootstrap(
     positive: ArrayLike, score: ArrayLike, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
