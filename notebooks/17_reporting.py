@@ -127,8 +127,10 @@ Markdown(
 # ````{solution} ex-reporting-own
 # :class: dropdown
 #
-# Numbers, performance and the word "simulated" change. Dates, setting, eligibility, ethics, raters and de-identification are asked
-# of whoever recorded the cohort; they stand in `src/trust/tripod_ai.csv` and `src/trust/claim.csv` as `{simulated_only}`.
+# Numbers, performance, how patients were split, and what is said of simulated patients alone change. Dates, setting,
+# eligibility, treatments, ethics, raters and de-identification are asked of whoever recorded the cohort; their answers
+# stand in `ONLY` of `src/trust/reporting.py`, and in `src/trust/tripod_ai.csv` and `src/trust/claim.csv` as
+# `{simulated_only}`.
 # ````
 #
 # ## Take-aways

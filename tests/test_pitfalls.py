@@ -142,7 +142,7 @@ def test_threshold_chosen_on_test_beats_the_share_of_the_majority(lesson):
 
 def test_winner_of_more_configurations_looks_better_and_is_not(features, cells):
     [cell] = [cell for cell in cells if "aucs_by_configuration" in ast.unparse(cell)]
-    known = {"features": features, "repeats": 8, "np": np, "pd": pd, "pitfalls": pitfalls}
+    known = {"features": features, "n_repeats": 8, "np": np, "pd": pd, "pitfalls": pitfalls}
     exec(compile(cell, CHAPTER, "exec"), known)
     best = known["best"].groupby("tried")[["validation", "test"]].mean()
     assert list(best.index) == [1, 3, 10, 30, 100]

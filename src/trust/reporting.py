@@ -10,14 +10,32 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.data.study import MODELS
+from helpers.artifacts import project_path
+from helpers.data.study import MODELS, PARTS
 from helpers.judgement.auc import auc_interval
 from helpers.settings import Settings
+from pages.judgement import lacking
+from recorded.cohort import read_patients
 
 CHECKLISTS = ("tripod_ai", "claim")
 NOT_APPLICABLE = "Simulated; not applicable"
 CHOSEN = ("image_px", "dropout", "class_weight", "batch_size", "optimizer", "learning_rate")
 OWNER = "To be answered by whoever recorded the cohort"
+ONLY = {  # what is known of a simulated and of a recorded cohort
+    "simulated_only": (NOT_APPLICABLE, OWNER),
+    "who": ("Women with locally advanced breast cancer before chemotherapy, simulated", OWNER),
+    "eligible": ("Nobody is excluded", OWNER),
+    "source": ("The cohort follows the paper's Table 1, published tissue values and published survival", OWNER),
+    "treatments": ("Three regimens in the shares of the paper's Table 1; none changes response", OWNER),
+    "outlines": ("The outline of the core is known; nobody draws it", OWNER),
+    "unlike": ("None between groups of people is simulated", "Not examined"),
+    "limits": ("Patients, echoes and effects are simulated", "One recorded cohort"),
+}
+SPLIT = {
+    "simulated": "at random, by class, from a seed; the test set with the paper's share of non-responders",
+    "drawn": "at random, by class, from a seed, with the cohort's own share of non-responders",
+    "given": "as the cohort's own table says; how that was drawn: " + OWNER[0].lower() + OWNER[1:],
+}
 
 
 def items(checklist: str) -> pd.DataFrame:
@@ -30,23 +48,36 @@ def items(checklist: str) -> pd.DataFrame:
 
 def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return what the answers refer to: numbers of patients, non-responders, recurrences, test AUCs."""
-    parts = {name: patients[patients["split"] == name] for name in ("train", "validation", "test")}
+    parts = {name: patients[patients["split"] == name] for name in PARTS}
     lost = {name: int((~part["responder"].astype(bool)).sum()) for name, part in parts.items()}
     known: dict[str, Any] = {f"n_{name}": len(part) for name, part in parts.items()}
     known |= {f"lost_{name}": count for name, count in lost.items()}
-    known |= {f"{name}_share": lost[name] / len(parts[name]) for name in ("train", "test")}
-    known |= {"n": len(patients), "events": int(patients["recurrence"].sum())}
-    known |= {"events_test": int(parts["test"]["recurrence"].sum())}
+    known |= {f"{name}_share": share(lost[name], len(parts[name])) for name in ("train", "test")}
+    known |= {"n": len(patients), "events": int(patients["recurrence"].astype(bool).sum())}
+    known |= {"events_test": int(parts["test"]["recurrence"].astype(bool).sum())}
     known |= {name: value for name, value in settings.flat().items() if name in CHOSEN}
     known |= {"aucs": test_aucs(predictions, settings.judgement.level), "whose": settings.study.whose}
-    return known | {"simulated_only": NOT_APPLICABLE if settings.study.simulated else OWNER}
+    of_cohort = "simulated" if settings.study.simulated else "given" if given_split(settings) else "drawn"
+    return known | {"split_how": SPLIT[of_cohort]} | {name: two[of_cohort != "simulated"] for name, two in ONLY.items()}
+
+
+def share(part: int, whole: int) -> str:
+    """Return a share in per cent as text, also of nobody."""
+    return f"{part / whole:.0%}" if whole else "(of nobody)"
+
+
+def given_split(settings: Settings) -> bool:
+    """Tell whether a recorded cohort's own table says who is for training, validation and test."""
+    return "split" in read_patients(project_path(settings.study.cohort))
 
 
 def test_aucs(predictions: pd.DataFrame, level: float) -> str:
-    """Return the test AUC of every model with its interval, as text."""
-    test = predictions[predictions["split"] == "test"]
+    """Return the test AUC of every model with its interval, as text, or why there is none."""
+    test = predictions[predictions["split"] == "test"].astype({"responder": bool})
+    if why := lacking(~test["responder"]):
+        return why
     rows = [(spec.title, test[test["model"] == slug]) for slug, spec in MODELS.items()]
-    intervals = [(title, *auc_interval(~part.responder.astype(bool), part.probability, level)) for title, part in rows]
+    intervals = [(title, *auc_interval(~part.responder, part.probability, level)) for title, part in rows]
     return "; ".join(f"{title} {auc:.2f} ({low:.2f} to {high:.2f})" for title, auc, low, high in intervals)
 
 
