@@ -59,7 +59,8 @@ pages |= {
     name: f"../{name}.md"
     for name in ("index", "data", "glossary", "provenance")
 }
-facts = pd.Series(known, name="value").rename(
+numbers = {name: known[name] for name in known if name not in reporting.ONLY}
+facts = pd.Series(numbers, name="value").rename(
     lambda name: name.replace("_", " ")
 )
 Markdown(facts.rename_axis("fact").to_markdown(disable_numparse=True))
