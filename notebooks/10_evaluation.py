@@ -70,7 +70,8 @@ responder = test.groupby("patient").responder.first()
 # %% tags=["hide-input", "if-simulated"]
 some = wide.rename(columns=title).assign(responder=responder)
 some = some.sample(min(8, len(wide)), random_state=0).sort_index()
-Markdown(some.to_markdown(floatfmt=".2f"))
+shown = some.to_markdown(floatfmt=".2f")
+Markdown(shown if settings.study.simulated else "")
 
 # %% [markdown]
 # ## Four counts
@@ -175,7 +176,7 @@ lines = [
     for name, (low, high) in intervals.items()
 ]
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"With **{title[slug]}** the non-responders win {wins.sum():g} of "
     f"{wins.size} pairs: AUC {auc:.3f}, standard error {variance**0.5:.3f}."
     f"\n\n| {level:.0%} interval | from | to |\n|---|---|---|\n"
@@ -252,7 +253,7 @@ better, sure = (
     [spec.title for spec in MODELS.values() if told[spec.number]]
     for told in (better, sure)
 )
-told = judgement.lacking(lost).capitalize() or (
+told = judgement.sentence(judgement.lacking(lost)) or (
     f"In this test set ({n_positive} non-responders, {n_negative} responders) "
     f"the no-information rate is **{rate:.1%}**. Models with a higher test "
     f"accuracy: {'; '.join(better) or 'none'}. Models whose whole interval lies "
@@ -348,7 +349,7 @@ pairs = evaluation.compare_models(lost, wide, level)
 # %% tags=["hide-input"]
 shown = judgement.compared(pairs, title)
 shown = shown.to_markdown(index=False, disable_numparse=True)
-note = f"\n\n{why_not.capitalize()}." if why_not else ""
+note = f"\n\n{judgement.sentence(why_not)}"
 Markdown(f"{whose} test patients.\n\n{shown}{note}")
 
 # %%
@@ -358,7 +359,7 @@ n_kept = (p_values < (1 - level) / len(pairs)).sum()  # Bonferroni
 
 # %% tags=["hide-input"]
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"Of {len(pairs)} pairs of models, DeLong's test tells "
     f"**{n_clear.delong_p}** apart at the {1 - level:.0%} level and McNemar's "
     f"**{n_clear.mcnemar_p}**; after dividing the level by the number of "

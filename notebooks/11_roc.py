@@ -77,10 +77,9 @@ walk["false positive rate"] = passed.cumsum() / passed.sum()
 # %% tags=["hide-input", "if-simulated"]
 columns = ["patient", "responder", "probability"]
 steps = walk[[*columns, "sensitivity", "false positive rate"]].head(8)
-Markdown(
-    f"First steps of {MODELS[slug].title}, {whose.lower()} test patients:\n\n"
-    + steps.to_markdown(index=False, floatfmt=".3f")
-)
+shown = f"First steps of {MODELS[slug].title}, simulated test patients:\n\n"
+shown += steps.to_markdown(index=False, floatfmt=".3f")
+Markdown(shown if settings.study.simulated else "")
 
 # %% [markdown]
 # `roc.roc_curve` does the same for all distinct scores at once, tied patients in one step. The area
@@ -96,7 +95,7 @@ if not why_not:
 
 # %% tags=["hide-input"]
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; "
     f"difference {abs(area - auc):.1e}."
 )
@@ -106,7 +105,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 n_positive, n_negative = lost.sum(), rows.responder.sum()
-told = why_not.capitalize() or (
+told = judgement.sentence(why_not) or (
     f"Here one non-responder is a step of {1 / n_positive:.1%} in sensitivity "
     f"and can move the AUC by up to {1 / n_positive:.3f}; one responder is "
     f"{1 / n_negative:.1%} in specificity."
@@ -266,14 +265,15 @@ summary = [
     }
     for (name, label), (score, line) in scores.items()
 ]
-share, each = lost.mean(), len(rows) / 5
+share, n_groups = lost.mean(), min(5, max(len(rows), 1))
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"{whose} test patients; C = {weight:g}. Everybody given the share of "
     f"non-responders, {share:.0%}, scores a Brier of "
     f"{share * (1 - share):.2f}.\n\n"
     + pd.DataFrame(summary).to_markdown(index=False)
-    + f"\n\nFive groups of about {each:.0f} patients are what {len(rows)} allow."
+    + f"\n\n{n_groups} groups of about {len(rows) / n_groups:.0f} patients are "
+    f"what {len(rows)} allow."
 )
 
 # %% [markdown]
@@ -337,7 +337,7 @@ span = (
     else "nowhere"
 )
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"{MODELS[slug].title} is worth more than both simple rules {span}; its "
     f"whole interval lies above zero at {len(sure)} of {len(thresholds)}."
 )

@@ -103,12 +103,10 @@ Markdown(
 
 # %% tags=["hide-input", "if-simulated"]
 first = table[table.events > 0].head(5)
-Markdown(
-    "First recurrences among non-responders:\n\n"
-    + first.rename(columns={"at_risk": "at risk"}).to_markdown(
-        floatfmt=(".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
-    )
-)
+form = (".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
+first = first.rename(columns={"at_risk": "at risk"}).to_markdown(floatfmt=form)
+shown = f"First recurrences among non-responders:\n\n{first}"
+Markdown(shown if settings.study.simulated else "")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All {{ n_patients }} {{ whose }} patients. Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
 figure, ax = plt.subplots(figsize=(6.5, 4))
@@ -152,7 +150,7 @@ truth = survival.compare(duration, event, group, level)
 
 # %% tags=["hide-input"]
 Markdown(
-    judgement.not_compared(truth).capitalize()
+    judgement.sentence(judgement.not_compared(truth))
     or f"All {whose.lower()} patients: {observed} recurrences among "
     f"non-responders, {expected:.1f} expected if response made no difference; "
     f"$z$ = {z:.2f}, from which a normal distribution gives "
@@ -193,7 +191,7 @@ ratio = (
     f"of {truth.proportional_p:.2f}"
 )
 Markdown(
-    judgement.not_compared(truth).capitalize()
+    judgement.sentence(judgement.not_compared(truth))
     or f"Of the first {horizon_years:.1f} years, responders live "
     f"{means[True][0]:.2f} and non-responders {means[False][0]:.2f} free of "
     f"recurrence: a difference of {difference:.2f} years ({low:.2f} to "
@@ -213,7 +211,7 @@ Markdown(
 test = predictions[predictions.split == "test"]
 probability = test.pivot(
     index="patient", columns="model", values="probability"
-)
+).reindex(columns=list(MODELS))
 follow_up = patients.loc[probability.index]
 groups = {"Truth, after treatment": ~follow_up.responder}
 for slug, spec in MODELS.items():
@@ -273,7 +271,7 @@ Markdown(
     "non-responders less responders; printed: from the paper.\n\n"
     + summary.to_markdown(disable_numparse=True)
     if len(summary)
-    else judgement.lacking(follow_up.responder).capitalize()
+    else judgement.sentence(judgement.lacking(follow_up.responder))
 )
 
 # %% [markdown]
@@ -311,7 +309,7 @@ detectable = (
     else "none up to 6"
 )
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"The test set has **{n_events} recurrences** in {len(follow_up)} "
     f"{whose.lower()} patients, {share:.0%} of whom are non-responders. With a "
     f"power of 80 % it finds {detectable}. A hazard ratio of 2 needs "

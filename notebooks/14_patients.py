@@ -170,7 +170,7 @@ ahead = [
     if both.loc[spec.title, "test_auc"] > best
 ]
 Markdown(
-    why_not.capitalize()
+    judgement.sentence(why_not)
     or f"Fitted to {n_trained} patients, the better of the two regressions reaches "
     f"a test AUC of {best:.2f}; the networks had {n_stopping} more to tell them when to stop. "
     f"Networks above it: {'; '.join(ahead) or 'none'}. "

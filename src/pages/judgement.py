@@ -46,11 +46,16 @@ def lacking(positive: ArrayLike, where: str = "the test set", least: int = 1) ->
     return f"{NOT_COMPUTED}: {' and '.join(few)} in {where}" if few else ""
 
 
+def sentence(why_not: str) -> str:
+    """Return why something is not computed as a sentence; empty where it is."""
+    return why_not.capitalize() + "." * bool(why_not)
+
+
 def lacking_sets(predictions: pd.DataFrame) -> str:
     """Return what validation and test set lack for Table 2, a paragraph; empty where they lack nothing."""
     lost = {name: ~predictions.responder[predictions.split == name].astype(bool) for name in ("validation", "test")}
     found = [lacking(positive, f"the {name} set") for name, positive in lost.items()]
-    return "".join(f"\n\n{why.capitalize()}." for why in found if why)
+    return "".join(f"\n\n{sentence(why)}" for why in found if why)
 
 
 def write_instead(ax: Axes, why: str) -> None:
@@ -83,7 +88,9 @@ def cell(row: pd.Series, name: str) -> str:
 def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str = "cannot be estimated") -> str:
     """Return (value, low, high) as text, such as 0.81 (0.65 to 0.92); ``missing`` where the value is NaN."""
     value, low, high = three
-    return missing if np.isnan(value) else f"{value:{form}} ({low:{form}}{to}{high:{form}})"
+    if np.isnan(value):
+        return missing
+    return f"{value:{form}} ({NOT_COMPUTED if np.isnan(low) else f'{low:{form}}{to}{high:{form}}'})"
 
 
 def compared(pairs: pd.DataFrame, title: Mapping[str, str]) -> pd.DataFrame:
@@ -180,7 +187,7 @@ def interactive(
     if not curves:
         raise ValueError("curves is empty: expected at least one model with (positive, probability)")
     if why := lacking(next(iter(curves.values()))[0]):
-        return f"<p>{why.capitalize()}.</p>"
+        return f"<p>{sentence(why)}</p>"
     data = {
         "curves": [curve_data(title, *two, level) for title, two in curves.items()],
         "threshold": threshold,

@@ -130,7 +130,7 @@ def aucs_by_epoch(features: pd.DataFrame, rng: np.random.Generator, epochs: int 
     """Return the AUC of validation and of test patients (epochs,) after each epoch of a small network."""
     x, truth, parts = shuffled_study(features, rng)
     state = int(rng.integers(2**31))
-    model = MLPClassifier((16,), batch_size=8, learning_rate_init=0.01, random_state=state)
+    model = MLPClassifier((16,), batch_size=min(8, len(parts["train"])), learning_rate_init=0.01, random_state=state)
     curves = {"validation": np.empty(epochs), "test": np.empty(epochs)}
     for epoch in range(epochs):
         model.partial_fit(x[parts["train"]], truth[parts["train"]], classes=[False, True])
