@@ -116,7 +116,7 @@ plot_groups(
     patients.recurrence,
     ~patients.responder,
     level,
-    until_years=10,
+    until_years=10.0,
 )
 plt.show()
 
@@ -228,7 +228,7 @@ compared = {
 figure, axes = plt.subplots(3, 2, figsize=(9, 12))
 for ax, (title, group) in zip(axes.flat, groups.items(), strict=False):
     if title in compared:
-        plot_groups(ax, *times, group, level, until_years=10)
+        plot_groups(ax, *times, group, level, until_years=10.0)
         why_not = judgement.not_compared(compared[title])
         told = why_not or f"log-rank p: {p_text(compared[title].p_value)}"
         ax.set_title(f"{title}\n{told}", fontsize=11)
@@ -313,7 +313,7 @@ Markdown(
     or f"The test set has **{n_events} recurrences** in {len(follow_up)} "
     f"{whose.lower()} patients, {share:.0%} of whom are non-responders. With a "
     f"power of 80 % it finds {detectable}. A hazard ratio of 2 needs "
-    f"{chance.events_needed(2, share, level):.0f} recurrences. The whole "
+    f"{chance.events_needed(2.0, share, level):.0f} recurrences. The whole "
     f"cohort has {int(patients.recurrence.sum())}; its hazard ratio: {ratio}."
 )
 
