@@ -371,10 +371,11 @@ def size_for_tissue(rng):
 
 
 areas = area["core area"]
-same = (
-    "" if 0 < areas.min() < areas.max() else "not computed: cores of one size"
-)
-size = pitfalls.repeated(size_for_tissue, 0 if same else n_repeats)
+told_apart = 0 < areas.min() < areas.max()
+size = pitfalls.repeated(size_for_tissue, n_repeats if told_apart else 0)
+
+# %% tags=["hide-input"]
+same = "" if told_apart else "not computed: cores of one size"
 told = f"{whose} cohort, response tied to size alone.\n\n"
 Markdown(told + (why_not or same or pitfalls.told(size, level)))
 

@@ -59,7 +59,9 @@ pages |= {
     name: f"../{name}.md"
     for name in ("index", "data", "glossary", "provenance")
 }
-numbers = {name: known[name] for name in known if name not in reporting.ONLY}
+numbers = {
+    name: known[name] for name in known if name not in reporting.ANSWERS.index
+}
 facts = pd.Series(numbers, name="value").rename(
     lambda name: name.replace("_", " ")
 )
@@ -130,8 +132,7 @@ Markdown(
 #
 # Numbers, performance, how patients were split, and what is said of simulated patients alone change. Dates, setting,
 # eligibility, treatments, ethics, raters and de-identification are asked of whoever recorded the cohort; their answers
-# stand in `ONLY` of `src/trust/reporting.py`, and in `src/trust/tripod_ai.csv` and `src/trust/claim.csv` as
-# `{simulated_only}`.
+# stand in the last column of `src/trust/answers.csv`.
 # ````
 #
 # ## Take-aways

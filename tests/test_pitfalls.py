@@ -344,3 +344,19 @@ def test_small_scatterers_are_the_non_responders():
     found = pitfalls.small_scatterers(study.draw_patients(20, 0), 55.0, 110.0)
     assert found.loc[~found["responder"], "core_esd_um"].max() < found.loc[found["responder"], "core_esd_um"].min()
     assert (~found["responder"]).sum() == 10
+
+
+def test_what_a_cohort_allows():
+    """Three non-responders at the least: one to learn from, one for validation, one for the test."""
+    index = pd.Index(range(pitfalls.FEWEST))
+    assert pitfalls.shuffled(index, np.random.default_rng(0)).sum() == 3
+    assert pitfalls.shuffled(index[1:], np.random.default_rng(0)).sum() == 2
+    assert pitfalls.too_few(pitfalls.FEWEST) == ""
+    assert pitfalls.too_few(7) == "not computed: 7 patients, 11 or more are needed"
+
+
+def test_gaps_are_filled_with_the_mean_and_empty_features_left_out():
+    table = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [np.nan] * 3, "c": [1.0, 2.0, 3.0]})
+    filled = pitfalls.without_gaps(table)
+    assert filled.to_dict("list") == {"a": [1.0, 2.0, 3.0], "c": [1.0, 2.0, 3.0]}
+    pd.testing.assert_frame_equal(pitfalls.without_gaps(filled), filled)

@@ -98,14 +98,15 @@ def compared(pairs: pd.DataFrame, title: Mapping[str, str]) -> pd.DataFrame:
     three = pairs[["auc_difference", "low", "high"]].itertuples(index=False)
     only = pairs[["only_model_right", "only_against_right"]].astype(str)
     unordered = pairs.low.map(lambda low: NOT_COMPUTED if np.isnan(low) else "same order")
-    return pd.DataFrame({
+    columns = {
         "model": pairs.model.map(title),
         "against": pairs.against.map(title),
         "AUC difference": [with_interval(one, "+.2f", missing=NOT_COMPUTED) for one in three],
         "DeLong p": pairs.delong_p.map("{:.3f}".format).where(pairs.delong_p.notna(), unordered),
         "only this / only the other right": only.agg(" / ".join, axis=1),
         "McNemar p": pairs.mcnemar_p.map("{:.3f}".format),
-    })  # fmt: skip
+    }
+    return pd.DataFrame(columns)
 
 
 def mean_in_words(values: ArrayLike, level: float = 0.95) -> str:

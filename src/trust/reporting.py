@@ -1,7 +1,8 @@
 """Reporting checklists, filled for this study: TRIPOD+AI (Collins et al. 2024) and CLAIM (Tejani et al. 2024).
 
 Items stand in ``tripod_ai.csv`` and ``claim.csv``, asked in short words of our own. An answer may hold names in
-braces, such as ``{n_test}``, which ``facts`` computes from the run.
+braces, such as ``{n_test}``, which ``facts`` computes from the run, or finds in ``answers.csv``: what is answered of
+simulated patients and of recorded ones.
 """
 
 from collections.abc import Mapping
@@ -18,24 +19,11 @@ from pages.judgement import lacking
 from recorded.cohort import read_patients
 
 CHECKLISTS = ("tripod_ai", "claim")
-NOT_APPLICABLE = "Simulated; not applicable"
 CHOSEN = ("image_px", "dropout", "class_weight", "batch_size", "optimizer", "learning_rate")
-OWNER = "To be answered by whoever recorded the cohort"
-ONLY = {  # what is known of a simulated and of a recorded cohort
-    "simulated_only": (NOT_APPLICABLE, OWNER),
-    "who": ("Women with locally advanced breast cancer before chemotherapy, simulated", OWNER),
-    "eligible": ("Nobody is excluded", OWNER),
-    "source": ("The cohort follows the paper's Table 1, published tissue values and published survival", OWNER),
-    "treatments": ("Three regimens in the shares of the paper's Table 1; none changes response", OWNER),
-    "outlines": ("The outline of the core is known; nobody draws it", OWNER),
-    "unlike": ("None between groups of people is simulated", "Not examined"),
-    "limits": ("Patients, echoes and effects are simulated", "One recorded cohort"),
-}
-SPLIT = {
-    "simulated": "at random, by class, from a seed; the test set with the paper's share of non-responders",
-    "drawn": "at random, by class, from a seed, with the cohort's own share of non-responders",
-    "given": "as the cohort's own table says; how that was drawn: " + OWNER[0].lower() + OWNER[1:],
-}
+ANSWERS = pd.read_csv(
+    str(files(__package__) / "answers.csv"), index_col="name"
+)  # that differ by whose patients they are
+NOT_APPLICABLE, OWNER = ANSWERS.loc["simulated_only"]
 
 
 def items(checklist: str) -> pd.DataFrame:
@@ -57,8 +45,10 @@ def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings)
     known |= {"events_test": int(parts["test"]["recurrence"].astype(bool).sum())}
     known |= {name: value for name, value in settings.flat().items() if name in CHOSEN}
     known |= {"aucs": test_aucs(predictions, settings.judgement.level), "whose": settings.study.whose}
-    of_cohort = "simulated" if settings.study.simulated else "given" if given_split(settings) else "drawn"
-    return known | {"split_how": SPLIT[of_cohort]} | {name: two[of_cohort != "simulated"] for name, two in ONLY.items()}
+    answers = ANSWERS[settings.study.whose.lower()].to_dict()
+    if not settings.study.simulated and given_split(settings):
+        answers["split_how"] = answers["split_given"]
+    return known | answers
 
 
 def share(part: int, whole: int) -> str:
