@@ -15,21 +15,33 @@
 #
 # A tumour is scanned before chemotherapy; months later, surgery shows whether it responded. Can the echoes tell
 # beforehand? {cite:t}`taleghamar2022` asked this of 181 women with locally advanced breast cancer. Their data are
-# private. This book therefore **simulates** a cohort with the same size, the same protocol and a **known answer**:
-# whatever the networks of later chapters find or miss can be held against what is really there.
-#
+# private.
+
+# %% [markdown] tags=["if-simulated"]
+# This book therefore **simulates** a cohort with the same protocol and a **known answer**: whatever the networks of
+# later chapters find or miss can be held against what is really there.
+
+# %% [markdown] tags=["if-recorded"]
+# This build of the book asks it of a cohort that was **recorded** elsewhere and described in two tables ({doc}`../data`):
+# {{ n_patients }} patients, {{ n_planes }} planes. Nothing is known of their tissue but what the echoes tell, so what
+# the book says of simulated patients, such as a known answer, is left out here, or marked as simulated.
+
+# %% [markdown]
 # **You will learn**
 #
 # - who the patients are, what response means, and how training, validation and test patients are kept apart
+
+# %% [markdown] tags=["if-simulated"]
 # - how one hidden variable ties response to tissue, and how strongly
 # - what the best possible model could reach on these patients: the *oracle*
-#
-# **Prerequisites**: none. **Time**: 10 minutes to read, a few seconds to run. This chapter
-# is about the simulated patients, whatever cohort later chapters are run on.
+
+# %% [markdown]
+# **Prerequisites**: none. **Time**: 10 minutes to read, a few seconds to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
+cohort: str = "simulated"  # simulated, or a folder of recorded patients
 n_patients: int = 181  # simulated patients
 n_test: int = 50  # patients kept unseen
 n_validation: int = 31  # training patients that steer early stopping
@@ -45,22 +57,23 @@ from IPython.display import Markdown
 
 from helpers import stages
 from helpers.data import study
-from helpers.judgement.evaluation import auc_interval
+from helpers.judgement import auc_interval
 from helpers.settings import load_settings
 from pages import figures, printed
-from pages.patients import SOURCES, table1
+from pages.patients import SOURCES, by_split, table1
 
 figures.use_book_style()
 settings = load_settings(
     profile,
-    cohort="simulated",
+    cohort=cohort,
     n_patients=n_patients,
     n_test=n_test,
     n_validation=n_validation,
     cohort_seed=cohort_seed,
     effect=effect,
 )
-patients = stages.cohort(settings, artifacts)
+patients = stages.cohort(settings, artifacts).astype({"responder": bool})
+whose, simulated = settings.study.whose, settings.study.simulated
 
 # %% [markdown]
 # ## Response
@@ -70,19 +83,20 @@ patients = stages.cohort(settings, artifacts)
 # responder. Throughout the book the *positive* class is the non-responder: finding her early is what would change
 # her treatment.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "Simulated cohort: patients by modified response score. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of simulated patients with each modified response score from 1 to 5"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "{{ Whose }} cohort: patients by modified response score, or, where not all scores are on record, by response. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of {{ whose }} patients with each modified response score from 1 to 5, or with and without response"}}
 fig, ax = plt.subplots(figsize=(6, 3))
 response = np.where(patients["responder"], "responder", "non-responder")
 order = ["responder", "non-responder"]
-sns.countplot(
-    patients, x="mr_score", hue=response, hue_order=order, dodge=False, ax=ax
-)
-_ = ax.set(xlabel="modified response score", ylabel="patients")
+scored = "mr_score" in patients and patients["mr_score"].notna().all()
+bars = patients["mr_score"].astype(int) if scored else response
+sns.countplot(x=bars, hue=response, hue_order=order, dodge=False, ax=ax)
+label = "modified response score" if scored else ""
+_ = ax.set(xlabel=label, ylabel="patients")
 # %% tags=["hide-input"]
 n_non_responders = int((~patients["responder"]).sum())
 share = 100 * n_non_responders / len(patients)
 Markdown(
-    f"{len(patients)} simulated patients: {len(patients) - n_non_responders} responders "
+    f"{len(patients)} {whose.lower()} patients: {len(patients) - n_non_responders} responders "
     f"and {n_non_responders} non-responders ({share:.1f} %)."
 )
 
@@ -91,33 +105,47 @@ Markdown(
 #
 # The paper drew 50 test patients (40 responders, 10 non-responders) and kept them unseen; of the remaining 131,
 # about a quarter ("31 patients") steered the training as validation set. The split is by **patient**: all planes of
-# one tumour stay together. We follow these numbers. (The printed validation figures fit 30 patients, not 31.)
+# one tumour stay together. (The printed validation figures fit 30 patients, not 31.)
+
+# %% [markdown] tags=["if-simulated"]
+# Here {{ n_test }} of {{ n_patients }} patients are for the test and {{ n_validation }} for validation, drawn by class:
+# the test set with the paper's share of non-responders, the validation set with the cohort's.
+
+# %% [markdown] tags=["if-recorded"]
+# Here {{ n_test }} of {{ n_patients }} patients are for the test, {{ n_validation }} for validation and {{ n_train }} for
+# training: as the column `split` of the cohort's table says, or, without one, drawn by class with the cohort's own share
+# of non-responders in each set.
 
 # %% tags=["hide-input"]
-counts = (
-    patients.groupby(["split", "responder"])
-    .size()
-    .unstack()
-    .rename(columns={True: "responders", False: "non-responders"})
-)
-counts["planes"] = patients.groupby("split")["n_planes"].sum()
-Markdown(counts.loc[["train", "validation", "test"]].to_markdown())
+Markdown(by_split(patients).to_markdown())
 
 # %% [markdown]
 # ## Table 1
 #
+# The columns to the right are what the paper prints {cite:p}`taleghamar2022`.
+
+# %% [markdown] tags=["if-simulated"]
 # Age, histology, grade and treatment follow the paper's Table 1 and carry no information on response. Receptor
 # status depends on response as in I-SPY 1 {cite:p}`esserman2012`. Tumour size is independent of response.
-# The last three columns are what the paper prints {cite:p}`taleghamar2022`.
+
+# %% [markdown] tags=["if-recorded"]
+# Only what the cohort's own table has on record is shown. Where some patients lack a value, a figure is of those who
+# have one, and says of how many.
 
 # %% tags=["hide-input"]
 paper = printed.printed_table1()
 paper.loc["Patients"] = [
     printed.printed("Methods", "patients", group) for group in paper
 ]
-Markdown(table1(patients).join(paper.add_prefix("Paper, ")).to_markdown())
+shown = table1(patients).join(paper.add_prefix("Paper, ")).fillna("–")
+Markdown(shown.to_markdown(disable_numparse=True))
 
-# %% [markdown]
+# %% tags=["hide-input", "if-simulated"]
+drawn = patients
+if not simulated:  # what follows is about simulated patients, and not shown
+    drawn = study.draw_patients(effect=effect).assign(split="test")
+
+# %% [markdown] tags=["if-simulated"]
 # ## What ties response to tissue
 #
 # Every patient has a hidden **resistance** $u \sim N(0, 1)$. The most resistant are the non-responders. Each tissue
@@ -131,7 +159,7 @@ Markdown(table1(patients).join(paper.add_prefix("Paper, ")).to_markdown())
 # in these values. The loadings were fixed before any network was trained, so that the oracle below lands near the
 # paper's best AUC {cite:p}`taleghamar2022`. `effect` halves them, removes them or turns their sign.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 Markdown(
     pd.DataFrame(
         {
@@ -144,14 +172,14 @@ Markdown(
     .to_markdown()
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, by response. The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, by response. The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
 fig, axes = plt.subplots(2, 3, figsize=(9, 6.4))
 axes[1, 2].remove()
-group = np.where(patients["responder"], "R", "NR")
+group = np.where(drawn["responder"], "R", "NR")
 for ax, name in zip(axes.flat, study.TRAITS, strict=False):
     sns.stripplot(
         x=group,
-        y=patients[name],
+        y=drawn[name],
         hue=group,
         order=["R", "NR"],
         hue_order=["R", "NR"],
@@ -161,7 +189,7 @@ for ax, name in zip(axes.flat, study.TRAITS, strict=False):
     )
     sns.boxplot(
         x=group,
-        y=patients[name],
+        y=drawn[name],
         order=["R", "NR"],
         fill=False,
         color="0.3",
@@ -174,19 +202,19 @@ for ax, name in zip(axes.flat, study.TRAITS, strict=False):
         ylabel=SOURCES.parameter[name].replace(" inside", "\ninside"),
     )
 
-# %% [markdown]
+# %% [markdown] tags=["if-simulated"]
 # ## The oracle
 #
 # Traits and resistance are jointly Gaussian, so the best score from the true traits $z$ (standardised) is linear:
 # $\hat u = \lambda^\top S^{-1} z$, with $S$ the correlation of the traits. No network sees more than echoes of these
 # traits; the oracle's area under the ROC curve (AUC) is therefore the ceiling of this cohort.
 
-# %%
+# %% tags=["if-simulated"]
 traits = {"core": study.CORE_TRAITS, "core + margin": tuple(study.TRAITS)}
 further = study.draw_patients(20_000, seed=cohort_seed + 1, effect=effect)
 groups = {
-    "all patients": patients,
-    "test patients": patients[patients["split"] == "test"],
+    "all patients": drawn,
+    "test patients": drawn[drawn["split"] == "test"],
     "20,000 further patients": further,
 }
 level = settings.judgement.level
@@ -196,7 +224,7 @@ for group, table in groups.items():
         score = study.oracle_score(table, names, effect)
         rows[group, region] = auc_interval(~table["responder"], score, level)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 oracle = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(3)
 Markdown(
     oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(
@@ -204,19 +232,19 @@ Markdown(
     )
 )
 
-# %% [markdown]
-# One cohort of 181 is easier or harder than the population it is drawn from, by luck. Of the seeds 1 to 10 the default is
-# the one whose four AUCs above (all and test patients, core and core + margin) stay nearest to those of 20,000 further
+# %% [markdown] tags=["if-simulated"]
+# One cohort of {{ n_patients }} is easier or harder than the population it is drawn from, by luck. Of the seeds 1 to 10 the default is,
+# for 181 patients, the one whose four AUCs above (all and test patients, core and core + margin) stay nearest to those of 20,000 further
 # patients, by the largest difference. So the oracle of the test patients had a say in the choice of the cohort; it was
 # made before any network was trained.
 #
-# The interval of the test patients shows how little fifty patients, ten of them non-responders, can say about any
+# The interval of the test patients shows how little {{ n_test }} patients, few of them non-responders, can say about any
 # model: keep it in mind when Table 2 is read.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-oracle", "caption": "Simulated cohort: score of the oracle that sees core and margin, by response. The overlap is what no model can undo."}, "image": {"alt": "Two overlapping histograms of the oracle score for simulated responders and non-responders"}}
-score = study.oracle_score(patients, tuple(study.TRAITS), effect)
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-oracle", "caption": "Simulated cohort: score of the oracle that sees core and margin, by response. The overlap is what no model can undo."}, "image": {"alt": "Two overlapping histograms of the oracle score for simulated responders and non-responders"}}
+score = study.oracle_score(drawn, tuple(study.TRAITS), effect)
 fig, ax = plt.subplots(figsize=(6, 3))
-response = np.where(patients["responder"], "responder", "non-responder")
+response = np.where(drawn["responder"], "responder", "non-responder")
 sns.histplot(
     x=score,
     hue=response,
@@ -228,13 +256,13 @@ sns.histplot(
 _ = ax.set(
     xlabel="expected resistance given the true tissue", ylabel="patients"
 )
-# %% [markdown]
+# %% [markdown] tags=["if-simulated"]
 # ## What must not carry the label
 #
 # A simulated cohort can cheat by accident. If tumours of one class were larger, a network would read the answer off
 # the outline. Size, depth and attenuation are drawn independently of response; the check:
 
-# %%
+# %% tags=["if-simulated"]
 innocent = {
     "width_mm": "width of the core",
     "height_mm": "height of the core",
@@ -245,11 +273,11 @@ innocent = {
     "spiculated": "spiculated outline",
 }
 rows = {
-    what: auc_interval(~patients["responder"], patients[name], level)
+    what: auc_interval(~drawn["responder"], drawn[name], level)
     for name, what in innocent.items()
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 Markdown(
     pd.DataFrame(rows, index=["AUC alone", "low", "high"])
     .T.round(2)
@@ -260,6 +288,18 @@ Markdown(
 # ## Exercises
 #
 # ````{exercise}
+# :label: ex-study-planes
+# The split is by patient. What would happen if it were by plane?
+# ````
+#
+# ````{solution} ex-study-planes
+# :class: dropdown
+# Planes of one tumour look alike. A model would meet test planes whose sisters it has learned from, recognise the
+# patient, and repeat her label; [](16_pitfalls) makes this mistake on purpose.
+# ````
+
+# %% [markdown] tags=["if-simulated"]
+# ````{exercise}
 # :label: ex-study-effect
 # Draw a cohort with `effect="none"`. What must its oracle AUC be, and why does the AUC of one trait alone differ from
 # that?
@@ -268,8 +308,8 @@ Markdown(
 # ````{solution} ex-study-effect
 # :class: dropdown
 # With all loadings zero the score is constant: every pair is tied and the AUC is exactly 0.5. A *trait* alone,
-# such as the core's EAC, still differs between 43 and 138 patients by chance; its AUC scatters around 0.5 with a
-# standard error of about 0.05.
+# such as the core's EAC, still differs between the few non-responders and the responders by chance; its AUC scatters
+# around 0.5, the wider the fewer patients there are.
 # ````
 #
 # ````{exercise}
@@ -282,9 +322,29 @@ Markdown(
 # What resistance does not explain is shared: core and margin EAC correlate by 0.5 in their residuals. Resistance
 # moves them apart while everything else moves them together, so their *difference* is a cleaner sign than either.
 # ````
+
+# %% [markdown] tags=["if-recorded"]
+# ````{exercise}
+# :label: ex-study-share
+# By how much does the share of non-responders differ between this cohort and the paper's, and which figures of later
+# chapters cannot be compared with the paper's because of it?
+# ````
 #
+# ````{solution} ex-study-share
+# :class: dropdown
+# Both shares stand in Table 1. Accuracy, precision and net benefit depend on the share; sensitivity, specificity and
+# AUC do not, as far as the patients of each class are alike.
+# ````
+
+# %% [markdown]
 # ## Take-aways
 #
+# - Splits are by patient: all planes of a tumour are on one side.
+
+# %% [markdown] tags=["if-simulated"]
 # - The cohort is simulated; effect sizes are declared assumptions, fixed before training.
-# - The oracle is the ceiling; nothing on later pages can honestly exceed it, except by luck on fifty patients.
-# - Splits are by patient, and what must not carry the label is checked.
+# - The oracle is the ceiling; nothing on later pages can honestly exceed it, except by luck on few patients.
+# - What must not carry the label is checked.
+
+# %% [markdown] tags=["if-recorded"]
+# - The cohort is recorded; what it has on record, and of how many patients, is Table 1.

@@ -44,8 +44,7 @@ from helpers.judgement.evaluation import proportion_interval
 from helpers.settings import load_settings
 from pages import chance, judgement
 from pages.figures import use_book_style
-from pages.judgement import with_interval
-from pages.printed import printed, printed_table2
+from pages.printed import N_NON_RESPONDERS, printed, printed_table2
 
 use_book_style()
 settings = load_settings(profile, level=level)
@@ -65,11 +64,14 @@ whose = settings.study.whose
 title = {slug: spec.title for slug, spec in MODELS.items()}
 test = predictions[predictions.split == "test"]
 wide = test.pivot(index="patient", columns="model", values="probability")
-wide = wide[list(MODELS)]
+wide = wide.reindex(columns=list(MODELS))
 responder = test.groupby("patient").responder.first()
+
+# %% tags=["hide-input", "if-simulated"]
 some = wide.rename(columns=title).assign(responder=responder)
 some = some.sample(min(8, len(wide)), random_state=0).sort_index()
-Markdown(some.to_markdown(floatfmt=".2f"))
+shown = some.to_markdown(floatfmt=".2f")
+Markdown(shown if settings.study.simulated else "")
 
 # %% [markdown]
 # ## Four counts
@@ -89,7 +91,10 @@ counts = pd.DataFrame(counts, index=evaluation.Confusion._fields).T
 readable = {
     name: name.replace("_", " ").replace("non ", "non-") for name in counts
 }
-Markdown(counts.rename(index=title, columns=readable).to_markdown())
+Markdown(
+    f"{whose} test patients.\n\n"
+    + counts.rename(index=title, columns=readable).to_markdown()
+)
 
 # %% [markdown]
 # ## An interval for a proportion
@@ -106,12 +111,13 @@ Markdown(counts.rename(index=title, columns=readable).to_markdown())
 
 # %%
 n_positive, n_negative = int(lost.sum()), int(responder.sum())
-k = np.arange(n_positive + 1)
-share, z = k / n_positive, norm.ppf((1 + level) / 2)
-half_width = z * np.sqrt(share * (1 - share) / n_positive)
-wilson = np.array([proportion_interval(one, n_positive, level) for one in k])
+n = n_positive or N_NON_RESPONDERS  # the paper's, where there are none
+k = np.arange(n + 1)
+share, z = k / n, norm.ppf((1 + level) / 2)
+half_width = z * np.sqrt(share * (1 - share) / n)
+wilson = np.array([proportion_interval(one, n, level) for one in k])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-wilson", "caption": "Wald's and Wilson's intervals for the sensitivity, for every possible number of non-responders found in a test set with as many non-responders as this one (simulated unless a recorded cohort was given)."}, "image": {"alt": "Two sets of vertical error bars over the number of non-responders found; Wald's shrink to nothing at both ends and leave the range from 0 to 1, Wilson's do not."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-wilson", "caption": "Wald's and Wilson's intervals for the sensitivity, for every possible number of non-responders found in a test set with as many non-responders as this one ({{ whose }} patients), or, if it has none, as the paper's."}, "image": {"alt": "Two sets of vertical error bars over the number of non-responders found; Wald's shrink to nothing at both ends and leave the range from 0 to 1, Wilson's do not."}}
 figure, ax = plt.subplots(figsize=(7, 3.6))
 for shift, low, high, name in [
     (-0.1, share - half_width, share + half_width, "Wald"),
@@ -123,9 +129,9 @@ ax.plot(k, share, "k_", ms=12)
 ax.axhspan(1, 1.15, color="0.9", zorder=0)
 ax.axhspan(-0.15, 0, color="0.9", zorder=0)
 ax.set(
-    xlabel="non-responders found",
+    xlabel=f"non-responders found, of {n}",
     ylabel="sensitivity",
-    xticks=k[:: 1 + n_positive // 12],
+    xticks=k[:: 1 + n // 12],
     ylim=(-0.15, 1.15),
 )
 ax.legend(loc="upper left")
@@ -145,19 +151,24 @@ plt.show()
 # %%
 slug = "ran_core_margin"
 score = wide[slug]
-positive, negative = score[lost].to_numpy()[:, None], score[~lost].to_numpy()
-wins = (positive > negative) + 0.5 * (positive == negative)
-auc, row, column = wins.mean(), wins.mean(1), wins.mean(0)
-variance = row.var(ddof=1) / len(row) + column.var(ddof=1) / len(column)
+why_not = judgement.lacking(lost, least=2)  # no variance of one patient
+if not why_not:
+    positive = score[lost].to_numpy()[:, None]
+    negative = score[~lost].to_numpy()
+    wins = (positive > negative) + 0.5 * (positive == negative)
+    auc, row, column = wins.mean(), wins.mean(1), wins.mean(0)
+    variance = row.var(ddof=1) / len(row) + column.var(ddof=1) / len(column)
 
 # %%
-intervals = {
-    "DeLong, logit scale": auc_interval(lost, score, level)[1:],
-    "DeLong, plain scale": auc_interval(lost, score, level, "plain")[1:],
-    "bootstrap of patients within each class": auc_bootstrap(
-        lost, score, level
-    ),
-}
+intervals = {}
+if not why_not:
+    intervals = {
+        "DeLong, logit scale": auc_interval(lost, score, level)[1:],
+        "DeLong, plain scale": auc_interval(lost, score, level, "plain")[1:],
+        "bootstrap of patients within each class": auc_bootstrap(
+            lost, score, level
+        ),
+    }
 
 # %% tags=["hide-input"]
 lines = [
@@ -165,7 +176,8 @@ lines = [
     for name, (low, high) in intervals.items()
 ]
 Markdown(
-    f"With **{title[slug]}** the non-responders win {wins.sum():g} of "
+    judgement.sentence(why_not)
+    or f"With **{title[slug]}** the non-responders win {wins.sum():g} of "
     f"{wins.size} pairs: AUC {auc:.3f}, standard error {variance**0.5:.3f}."
     f"\n\n| {level:.0%} interval | from | to |\n|---|---|---|\n"
     + "\n".join(lines)
@@ -189,7 +201,8 @@ table = evaluation.table2(predictions, level)
 
 # %% tags=["table", "hide-input"]
 shown = judgement.readable(table).to_markdown(disable_numparse=True)
-Markdown(f"{whose} patients.\n\n" + shown)
+note = judgement.lacking_sets(predictions)
+Markdown(f"{whose} patients.\n\n{shown}{note}")
 
 # %% [markdown]
 # ## Table 2, printed
@@ -202,7 +215,7 @@ Markdown(f"{whose} patients.\n\n" + shown)
 paper = printed_table2()
 Markdown(judgement.readable(paper).to_markdown(disable_numparse=True))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; simulated unless a recorded cohort was given) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; {{ whose }} patients; what is not computed is left out) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
 rate = evaluation.no_information_rate(lost)
 for ax, name, label, nothing in [
@@ -240,11 +253,14 @@ better, sure = (
     [spec.title for spec in MODELS.values() if told[spec.number]]
     for told in (better, sure)
 )
-Markdown(
+told = judgement.sentence(judgement.lacking(lost)) or (
     f"In this test set ({n_positive} non-responders, {n_negative} responders) "
     f"the no-information rate is **{rate:.1%}**. Models with a higher test "
     f"accuracy: {'; '.join(better) or 'none'}. Models whose whole interval lies "
-    f"above it: {'; '.join(sure) or 'none'}.\n\nIn the paper's test set, 40 of "
+    f"above it: {'; '.join(sure) or 'none'}."
+)
+Markdown(
+    f"{told}\n\nIn the paper's test set, 40 of "
     f"50 respond and the rate is {paper_rate:.0%}; of its models, numbers "
     f"{' and '.join(map(str, paper_better))} exceed it."
 )
@@ -261,7 +277,7 @@ sizes = np.arange(10, 310, 10)
 ends = [proportion_interval(7 * n // 10, n, level)[1:] for n in sizes]
 widths = np.ptp(ends, axis=1) / 2
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients", "caption": "Half the width of Wilson's interval around a sensitivity of 0.7 against the number of non-responders in the test set. Vertical line: this test set (simulated unless a recorded cohort was given)."}, "image": {"alt": "A falling curve: the half-width of the interval shrinks with the square root of the number of non-responders."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients", "caption": "Half the width of Wilson's interval around a sensitivity of 0.7 against the number of non-responders in the test set. Vertical line: this test set ({{ whose }} patients)."}, "image": {"alt": "A falling curve: the half-width of the interval shrinks with the square root of the number of non-responders."}}
 figure, ax = plt.subplots(figsize=(6, 3.2))
 ax.plot(sizes, 100 * widths, ".-")
 ax.axvline(n_positive, color="C3", ls=":")
@@ -287,9 +303,9 @@ Markdown(
 # %% [markdown]
 # ## Does the interval keep its promise?
 #
-# An interval of level 95 % should hold the true AUC in 95 of 100 studies. In a simulation we know the truth:
+# An interval of level {{ level_percent }} % should hold the true AUC in {{ level_percent }} of 100 studies. In a simulation we know the truth:
 # draw scores of 10 non-responders and 40 responders from two normal distributions whose AUC we chose, make
-# the interval, look, repeat. Three intervals are tried: DeLong's on both scales, and $A \pm 1.96 \sqrt{A (1 -
+# the interval, look, repeat. Three intervals are tried: DeLong's on both scales, and $A \pm z \sqrt{A (1 -
 # A) / 50}$, as if the AUC were a proportion of 50 patients, which the half-widths printed in the paper equal.
 
 # %%
@@ -331,20 +347,10 @@ Markdown(
 pairs = evaluation.compare_models(lost, wide, level)
 
 # %% tags=["hide-input"]
-three = pairs[["auc_difference", "low", "high"]].itertuples(index=False)
-only = pairs[["only_model_right", "only_against_right"]].astype(str)
-shown = pd.DataFrame(
-    {
-        "model": pairs.model.map(title),
-        "against": pairs.against.map(title),
-        "AUC difference": [with_interval(one, "+.2f") for one in three],
-        "DeLong p": pairs.delong_p,
-        "only this / only the other right": only.agg(" / ".join, axis=1),
-        "McNemar p": pairs.mcnemar_p,
-    }
-)
-shown = shown.to_markdown(index=False, floatfmt=".3f", missingval="same order")
-Markdown(f"{whose} test patients.\n\n" + shown)
+shown = judgement.compared(pairs, title)
+shown = shown.to_markdown(index=False, disable_numparse=True)
+note = f"\n\n{judgement.sentence(why_not)}"
+Markdown(f"{whose} test patients.\n\n{shown}{note}")
 
 # %%
 p_values = pairs[["delong_p", "mcnemar_p"]].fillna(1.0)
@@ -353,7 +359,8 @@ n_kept = (p_values < (1 - level) / len(pairs)).sum()  # Bonferroni
 
 # %% tags=["hide-input"]
 Markdown(
-    f"Of {len(pairs)} pairs of models, DeLong's test tells "
+    judgement.sentence(why_not)
+    or f"Of {len(pairs)} pairs of models, DeLong's test tells "
     f"**{n_clear.delong_p}** apart at the {1 - level:.0%} level and McNemar's "
     f"**{n_clear.mcnemar_p}**; after dividing the level by the number of "
     f"comparisons (Bonferroni), {n_kept.delong_p} and {n_kept.mcnemar_p}. The "
@@ -372,7 +379,7 @@ Markdown(
 # | interval of the AUC | DeLong's variance on the logit scale; of a difference, on the plain scale |
 # | comparison of models (none printed) | DeLong's test and McNemar's exact test, paired by patient |
 # | loss in the table | cross entropy of validation patients, unweighted |
-# | size of the validation set (the text says 31, the printed rows fit 30) | a parameter, `n_validation` |
+# | size of the validation set (the text says 31, the printed rows fit 30) | a parameter, `n_validation`, or the column `split` of a recorded cohort |
 #
 # The validation columns flatter every model: validation patients decided when training stopped. Only the test
 # columns count.

@@ -68,18 +68,18 @@ whose = settings.study.whose
 slug = "ran_core_margin"
 test = predictions[predictions.split == "test"]
 rows = test[test.model == slug]
+why_not = judgement.lacking(~rows.responder)
 walk = rows.sort_values("probability", ascending=False)
 passed, lost = walk.responder, ~walk.responder
 walk["sensitivity"] = lost.cumsum() / lost.sum()
 walk["false positive rate"] = passed.cumsum() / passed.sum()
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 columns = ["patient", "responder", "probability"]
 steps = walk[[*columns, "sensitivity", "false positive rate"]].head(8)
-Markdown(
-    f"First steps of {MODELS[slug].title}, {whose.lower()} test patients:\n\n"
-    + steps.to_markdown(index=False, floatfmt=".3f")
-)
+shown = f"First steps of {MODELS[slug].title}, simulated test patients:\n\n"
+shown += steps.to_markdown(index=False, floatfmt=".3f")
+Markdown(shown if settings.study.simulated else "")
 
 # %% [markdown]
 # `roc.roc_curve` does the same for all distinct scores at once, tied patients in one step. The area
@@ -88,13 +88,15 @@ Markdown(
 
 # %%
 lost = ~rows.responder
-false_positive, true_positive, _ = roc.roc_curve(lost, rows.probability)
-area = np.trapezoid(true_positive, false_positive)
-auc, low, high = auc_interval(lost, rows.probability, level)
+if not why_not:
+    false_positive, true_positive, _ = roc.roc_curve(lost, rows.probability)
+    area = np.trapezoid(true_positive, false_positive)
+    auc, low, high = auc_interval(lost, rows.probability, level)
 
 # %% tags=["hide-input"]
 Markdown(
-    f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; "
+    judgement.sentence(why_not)
+    or f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; "
     f"difference {abs(area - auc):.1e}."
 )
 
@@ -103,10 +105,13 @@ Markdown(
 
 # %% tags=["hide-input"]
 n_positive, n_negative = lost.sum(), rows.responder.sum()
-Markdown(
+told = judgement.sentence(why_not) or (
     f"Here one non-responder is a step of {1 / n_positive:.1%} in sensitivity "
     f"and can move the AUC by up to {1 / n_positive:.3f}; one responder is "
-    f"{1 / n_negative:.1%} in specificity. In the paper's test set, 10 against "
+    f"{1 / n_negative:.1%} in specificity."
+)
+Markdown(
+    f"{told} In the paper's test set, 10 against "
     f"40, these are {1 / 10:.0%} and {1 / 40:.1%}, and its four AUCs span "
     f"{np.ptp(printed_table2().test_auc):.2f}: less than one non-responder can "
     f"move."
@@ -120,7 +125,7 @@ Markdown(
 # stated level (Pepe 2003). The band is what all rectangles cover. The validation patients chose when training
 # stopped, so their curves are no evidence; they are drawn because the paper draws them.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for validation and test patients, after Figure 4 of the paper (simulated unless a recorded cohort was given), with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for {{ whose }} validation and test patients, after Figure 4 of the paper, with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
 figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.4), sharex=True, sharey=True)
 four = zip(axes.flat, MODELS.items(), "ABCD", strict=True)
 for ax, (name, spec), letter in four:
@@ -168,19 +173,22 @@ HTML(
 # sensitivity, precision for the positive predictive value; guessing has the precision of the share of
 # non-responders. Unlike the ROC curve, this one changes when non-responders become rarer.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the test patients (simulated unless a recorded cohort was given), with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the {{ whose }} test patients, with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
 figure, ax = plt.subplots(figsize=(6.5, 4))
-for number, (name, spec) in enumerate(MODELS.items()):
+for number, (name, spec) in enumerate({} if why_not else MODELS.items()):
     part = test[test.model == name]
     precision, recall, average = roc.precision_recall(
         ~part.responder, part.probability
     )
     label = f"{spec.title}: {average:.2f}"
     ax.step(recall, precision, where="post", color=f"C{number}", label=label)
-ax.axhline(lost.mean(), color="0.6", ls=":")
 ax.set(xlabel="recall (non-responders found)", ylabel="precision")
 ax.set(xlim=(0, 1), ylim=(0, 1.03))
-ax.legend(fontsize=9)
+if why_not:
+    judgement.write_instead(ax, why_not)
+else:
+    ax.axhline(lost.mean(), color="0.6", ls=":")
+    ax.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
@@ -203,12 +211,17 @@ sources = {
     "as the model says it": "probability",
     "class weight undone": "unweighted",
 }
+judged = {} if why_not else {one: test[test.model == one] for one in MODELS}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the test patients (simulated unless a recorded cohort was given): share of non-responders in five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the {{ whose }} test patients: share of non-responders in up to five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with up to five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
 figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.8), sharex=True, sharey=True)
 looks = [("C0", "o"), ("C1", "s")]
 for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
-    part = test[test.model == name]
+    ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    if why_not:
+        judgement.write_instead(ax, why_not)
+        continue
+    part = judged[name]
     for (label, column), look in zip(sources.items(), looks, strict=True):
         groups = calibration.reliability(
             ~part.responder, part[column], 5, level
@@ -217,11 +230,11 @@ for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
         ax.vlines(x, groups.low, groups.high, color=colour, alpha=0.5)
         ax.plot(x, groups.observed, look[1], color=colour, label=label)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
-    ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
 _ = [ax.set_xlabel("predicted") for ax in axes[1]]
 _ = [ax.set_ylabel("share of non-responders") for ax in axes[:, 0]]
 handles = axes[0, 0].get_legend_handles_labels()
-figure.legend(*handles, loc="outside lower center", ncol=2, fontsize=10)
+if not why_not:
+    figure.legend(*handles, loc="outside lower center", ncol=2, fontsize=10)
 plt.show()
 
 # %% [markdown]
@@ -232,14 +245,13 @@ plt.show()
 
 
 # %%
-judged = {
+scores = {
     (name, label): (
         calibration.brier(~part.responder, part[column], level),
         calibration.calibration_line(~part.responder, part[column], level),
     )
-    for name in MODELS
+    for name, part in judged.items()
     for label, column in sources.items()
-    for part in [test[test.model == name]]
 }
 
 # %% tags=["hide-input"]
@@ -251,19 +263,22 @@ summary = [
         "intercept": with_interval(line.loc["intercept"]),
         "slope": with_interval(line.loc["slope"]),
     }
-    for (name, label), (score, line) in judged.items()
+    for (name, label), (score, line) in scores.items()
 ]
-share = lost.mean()
+share, n_groups = lost.mean(), min(5, max(len(rows), 1))
 Markdown(
-    f"{whose} test patients; C = {weight:g}. Everybody given the share of "
+    judgement.sentence(why_not)
+    or f"{whose} test patients; C = {weight:g}. Everybody given the share of "
     f"non-responders, {share:.0%}, scores a Brier of "
     f"{share * (1 - share):.2f}.\n\n"
     + pd.DataFrame(summary).to_markdown(index=False)
+    + f"\n\n{n_groups} groups of about {len(rows) / n_groups:.0f} patients are "
+    f"what {len(rows)} allow."
 )
 
 # %% [markdown]
-# Five groups of ten patients are what fifty allow, and the intervals show how little that says: a test set of this
-# size can find a calibration that is badly wrong, not confirm one that is right. The slope cannot be estimated for a
+# The intervals show how little such groups say: a small test set can find a calibration that is badly wrong, not
+# confirm one that is right. The slope cannot be estimated for a
 # model that separates the classes perfectly, nor for one that says the same of everybody.
 #
 # ## Is the model worth using?
@@ -284,42 +299,47 @@ benefit = {
     name: calibration.net_benefit(
         ~part.responder, part.unweighted, thresholds, level
     )
-    for name in MODELS
-    for part in [test[test.model == name]]
+    for name, part in judged.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the test patients (simulated unless a recorded cohort was given). Left: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. Right: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "Left: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. Right: the gain of the last model around zero with a wide band."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the {{ whose }} test patients. Left: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. Right: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "Left: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. Right: the gain of the last model around zero with a wide band."}}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-for name, spec in MODELS.items():
-    left.plot(benefit[name].model, label=spec.title)
-last = benefit[slug]
-left.plot(last.everybody, color="0.3", ls="--", label="everybody")
-left.plot(last.nobody, color="0.3", ls=":", label="nobody")
 left.set(ylabel="net benefit per patient", xlabel="threshold")
-left.set(ylim=(-0.12, None))
-left.legend(fontsize=9)
-right.plot(last.gain, color="C3")
-right.fill_between(
-    thresholds, last.low, last.high, color="C3", alpha=0.15, lw=0
-)
-right.axhline(0, color="0.3", ls=":")
 right.set(ylabel=f"gain of {MODELS[slug].title}", xlabel="threshold")
+if why_not:
+    for ax in (left, right):
+        judgement.write_instead(ax, why_not)
+else:
+    for name, found in benefit.items():
+        left.plot(found.model, label=MODELS[name].title)
+    last = benefit[slug]
+    left.plot(last.everybody, color="0.3", ls="--", label="everybody")
+    left.plot(last.nobody, color="0.3", ls=":", label="nobody")
+    left.set(ylim=(-0.12, None))
+    left.legend(fontsize=9)
+    right.plot(last.gain, color="C3")
+    band = {"color": "C3", "alpha": 0.15, "lw": 0}
+    right.fill_between(thresholds, last.low, last.high, **band)
+    right.axhline(0, color="0.3", ls=":")
 plt.show()
 
 # %%
-last = benefit[slug]
-useful, sure = last.index[last.gain > 0], last.index[last.low > 0]
+useful = sure = []
+if not why_not:
+    last = benefit[slug]
+    useful, sure = last.index[last.gain > 0], last.index[last.low > 0]
 
 # %% tags=["hide-input"]
 span = (
-    f"at {len(useful)} of {len(last)} thresholds, {useful.min():.2f} to "
+    f"at {len(useful)} of {len(thresholds)} thresholds, {useful.min():.2f} to "
     f"{useful.max():.2f}"
     if len(useful)
     else "nowhere"
 )
 Markdown(
-    f"{MODELS[slug].title} is worth more than both simple rules {span}; its "
-    f"whole interval lies above zero at {len(sure)} of {len(last)}."
+    judgement.sentence(why_not)
+    or f"{MODELS[slug].title} is worth more than both simple rules {span}; its "
+    f"whole interval lies above zero at {len(sure)} of {len(thresholds)}."
 )
 
 # %% [markdown]
@@ -373,8 +393,8 @@ Markdown(
 # ```
 #
 # The AUC and its interval stay: each pair is won or lost as before. Sensitivity and specificity swap, and the
-# curve is mirrored at the falling diagonal. Precision and recall become quite different ones, and look much better:
-# most patients respond.
+# curve is mirrored at the falling diagonal. Precision and recall become quite different ones, and look much better
+# where most patients respond.
 # ````
 #
 # ## Take-aways

@@ -44,7 +44,7 @@ from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import survival
 from helpers.settings import load_settings
-from pages import chance
+from pages import chance, judgement
 from pages.figures import use_book_style
 from pages.judgement import p_text, plot_groups, with_interval
 from pages.printed import printed
@@ -95,17 +95,20 @@ table = survival.kaplan_meier(lost.duration_years, lost.recurrence, level)
 by_hand = (1 - table.events / table.at_risk).cumprod()
 
 # %% tags=["hide-input"]
-first = table[table.events > 0].head(5)
 Markdown(
     f"Product by hand and `kaplan_meier` differ by at most "
-    f"{abs(by_hand - table.survival).max():.1e}. "
-    "First recurrences among non-responders:\n\n"
-    + first.rename(columns={"at_risk": "at risk"}).to_markdown(
-        floatfmt=(".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
-    )
+    f"{abs(by_hand - table.survival).max():.1e}. Of {len(lost)} "
+    f"non-responders, {lost.recurrence.sum()} have a recurrence on record."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All patients of the cohort (simulated unless a recorded one was given). Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
+# %% tags=["hide-input", "if-simulated"]
+first = table[table.events > 0].head(5)
+form = (".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
+first = first.rename(columns={"at_risk": "at risk"}).to_markdown(floatfmt=form)
+shown = f"First recurrences among non-responders:\n\n{first}"
+Markdown(shown if settings.study.simulated else "")
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All {{ n_patients }} {{ whose }} patients. Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
 figure, ax = plt.subplots(figsize=(6.5, 4))
 plot_groups(
     ax,
@@ -113,7 +116,7 @@ plot_groups(
     patients.recurrence,
     ~patients.responder,
     level,
-    until_years=10,
+    until_years=10.0,
 )
 plt.show()
 
@@ -142,12 +145,13 @@ def expected_recurrences(duration, event, group):
 duration = patients.duration_years.to_numpy()
 event, group = patients.recurrence.to_numpy(), ~patients.responder.to_numpy()
 observed, expected, variance = expected_recurrences(duration, event, group)
-z = (observed - expected) / variance**0.5
+z = (observed - expected) / variance**0.5 if variance else np.nan
 truth = survival.compare(duration, event, group, level)
 
 # %% tags=["hide-input"]
 Markdown(
-    f"All {whose.lower()} patients: {observed} recurrences among "
+    judgement.sentence(judgement.not_compared(truth))
+    or f"All {whose.lower()} patients: {observed} recurrences among "
     f"non-responders, {expected:.1f} expected if response made no difference; "
     f"$z$ = {z:.2f}, from which a normal distribution gives "
     f"p = {2 * norm.sf(abs(z)):.2g}; `survival.compare`: "
@@ -179,12 +183,19 @@ difference, low, high = restricted_mean_difference(
 )
 
 # %% tags=["hide-input"]
+ratio = (
+    "cannot be estimated: in one of the groups nobody has a recurrence while "
+    "some of the other are under observation"
+    if np.isnan(truth.hazard_ratio)
+    else f"is {truth.hazard_ratio:.2f}; that it drifts with time has a p-value "
+    f"of {truth.proportional_p:.2f}"
+)
 Markdown(
-    f"Of the first {horizon_years:.1f} years, responders live "
+    judgement.sentence(judgement.not_compared(truth))
+    or f"Of the first {horizon_years:.1f} years, responders live "
     f"{means[True][0]:.2f} and non-responders {means[False][0]:.2f} free of "
     f"recurrence: a difference of {difference:.2f} years ({low:.2f} to "
-    f"{high:.2f}). The hazard ratio is {truth.hazard_ratio:.2f}; that it drifts "
-    f"with time has a p-value of {truth.proportional_p:.2f}."
+    f"{high:.2f}). The hazard ratio {ratio}."
 )
 
 # %% [markdown]
@@ -200,7 +211,7 @@ Markdown(
 test = predictions[predictions.split == "test"]
 probability = test.pivot(
     index="patient", columns="model", values="probability"
-)
+).reindex(columns=list(MODELS))
 follow_up = patients.loc[probability.index]
 groups = {"Truth, after treatment": ~follow_up.responder}
 for slug, spec in MODELS.items():
@@ -210,15 +221,19 @@ times = follow_up.duration_years, follow_up.recurrence
 compared = {
     title: survival.compare(*times, group, level)
     for title, group in groups.items()
+    if len(follow_up)
 }
 
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "Test patients (simulated unless a recorded cohort was given). Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "{{ Whose }} test patients. Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
 figure, axes = plt.subplots(3, 2, figsize=(9, 12))
 for ax, (title, group) in zip(axes.flat, groups.items(), strict=False):
-    plot_groups(ax, *times, group, level, until_years=10)
-    p = p_text(compared[title].p_value)
-    ax.set_title(f"{title}\nlog-rank p: {p}", fontsize=11)
+    if title in compared:
+        plot_groups(ax, *times, group, level, until_years=10.0)
+        why_not = judgement.not_compared(compared[title])
+        told = why_not or f"log-rank p: {p_text(compared[title].p_value)}"
+        ax.set_title(f"{title}\n{told}", fontsize=11)
+    else:
+        judgement.write_instead(ax, judgement.lacking(group))
 axes.flat[-1].remove()
 figure.get_layout_engine().set(hspace=0.04, wspace=0.04)
 plt.show()
@@ -230,35 +245,33 @@ last = [
     for member in (group, ~group)
     if member.any()
 ]
-horizon_years = min(10.0, *last)
+horizon_years = min([10.0, *last])
 years = {
     title: restricted_mean_difference(*times, group, horizon_years, level)
     for title, group in groups.items()
+    if title in compared
 }
 
 # %% tags=["hide-input"]
+summary = [
+    judgement.survival_row(result, years[title], horizon_years)
+    for title, result in compared.items()
+]
+summary = pd.DataFrame(summary, index=list(compared))
 lines = ["truth", "model 1", "model 2", "model 3", "model 4"]
-summary = {
-    title: {
-        "patients (R, NR)": "{}, {}".format(*result.n_patients),
-        "recurrences (R, NR)": "{}, {}".format(*result.n_events),
-        "log-rank p": p_text(result.p_value),
-        "printed p": printed("Figure 5", line, "log-rank p"),
-        "hazard ratio": with_interval(
-            (result.hazard_ratio, *result.hazard_ratio_interval), to="–"
-        ),
-        "proportional? p": p_text(result.proportional_p),
-        f"years in the first {horizon_years:.1f}": with_interval(
-            years[title], "+.2f", missing="unknown"
-        ),
-    }
-    for (title, result), line in zip(compared.items(), lines, strict=True)
-}
+if len(summary):
+    summary.insert(
+        3,
+        "printed p",
+        [printed("Figure 5", row, "log-rank p") for row in lines],
+    )
 Markdown(
     f"{whose} test patients; R, NR: grouped as responders and non-responders; "
     f"in brackets {level:.0%} intervals; years: free of recurrence, "
     "non-responders less responders; printed: from the paper.\n\n"
-    + pd.DataFrame(summary).T.to_markdown(disable_numparse=True)
+    + summary.to_markdown(disable_numparse=True)
+    if len(summary)
+    else judgement.sentence(judgement.lacking(follow_up.responder))
 )
 
 # %% [markdown]
@@ -278,7 +291,8 @@ Markdown(
 
 # %%
 n_events = int(follow_up.recurrence.sum())
-share = float((~follow_up.responder).mean())
+why_not = judgement.lacking(~follow_up.responder)
+share = float((~follow_up.responder).mean()) if not why_not else np.nan
 ratios = np.linspace(1.2, 6, 200)
 needed = np.array(
     [chance.events_needed(theta, share, level) for theta in ratios]
@@ -295,21 +309,25 @@ detectable = (
     else "none up to 6"
 )
 Markdown(
-    f"The test set has **{n_events} recurrences** in {len(follow_up)} "
+    judgement.sentence(why_not)
+    or f"The test set has **{n_events} recurrences** in {len(follow_up)} "
     f"{whose.lower()} patients, {share:.0%} of whom are non-responders. With a "
     f"power of 80 % it finds {detectable}. A hazard ratio of 2 needs "
-    f"{chance.events_needed(2, share, level):.0f} recurrences. The whole "
-    f"cohort has {int(patients.recurrence.sum())}; its hazard ratio is {ratio}."
+    f"{chance.events_needed(2.0, share, level):.0f} recurrences. The whole "
+    f"cohort has {int(patients.recurrence.sum())}; its hazard ratio: {ratio}."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-power", "caption": "Recurrences that a log-rank test needs to find a hazard ratio with a power of 80 %, at the share of non-responders in the test set. Dotted: recurrences in the test set and in the whole cohort (simulated unless a recorded one was given)."}, "image": {"alt": "A steeply falling curve of needed recurrences against the hazard ratio, crossed by two dotted horizontal lines."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-power", "caption": "Recurrences that a log-rank test needs to find a hazard ratio with a power of 80 %, at the share of non-responders in the test set. Dotted: recurrences in the test set and in the whole cohort ({{ whose }} patients)."}, "image": {"alt": "A steeply falling curve of needed recurrences against the hazard ratio, crossed by two dotted horizontal lines."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.4))
-ax.semilogy(ratios, needed)
-n_all = int(patients.recurrence.sum())
-for count, name in [(n_events, "test set"), (n_all, "cohort")]:
-    ax.axhline(max(count, 1), color="C3", ls=":")
-    ax.annotate(name, (6, max(count, 1)), ha="right", va="bottom")
 ax.set(xlabel="hazard ratio", ylabel="recurrences needed")
+if why_not:
+    judgement.write_instead(ax, why_not)
+else:
+    ax.semilogy(ratios, needed)
+    n_all = int(patients.recurrence.sum())
+    for count, name in [(n_events, "test set"), (n_all, "cohort")]:
+        ax.axhline(max(count, 1), color="C3", ls=":")
+        ax.annotate(name, (6, max(count, 1)), ha="right", va="bottom")
 plt.show()
 
 # %% [markdown]

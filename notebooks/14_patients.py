@@ -13,10 +13,15 @@
 # %% [markdown]
 # # How many patients?
 #
-# Four networks, one cohort, fifty test patients: Table 2. Would another cohort give the same table? Would
+# Four networks, one cohort, {{ n_test }} test patients: Table 2. Would another cohort give the same table? Would
 # something simpler do as well? And how many patients would the study have needed? On simulated patients these
 # questions have answers: we draw the study again, and judge it on patients that no study could have had.
-#
+
+# %% [markdown] tags=["if-recorded"]
+# The first two sections are about the {{ n_patients }} recorded patients. From "The study, drawn again" on, everything is
+# computed on **simulated** patients, whatever cohort the rest of the book shows.
+
+# %% [markdown]
 # **You will learn**
 #
 # - what hand-made features and a logistic regression reach on the same patients
@@ -50,7 +55,8 @@ from trust import baseline, design, experiment, patients
 
 figures.use_book_style()
 settings = load_settings(profile, level=level)
-cohort = stages.cohort(settings, artifacts)
+cohort = stages.cohort(settings, artifacts).astype({"responder": bool})
+whose = settings.study.whose
 images = stages.images(settings, artifacts)
 
 # %% [markdown]
@@ -63,8 +69,8 @@ images = stages.images(settings, artifacts)
 # of a tumour. A **logistic regression** with a ridge penalty learns from the same training patients as the
 # networks. The strength of the penalty is chosen by cross-validation among these patients alone.
 #
-# **Decision**: features come from the images the networks see, not from the maps. On a grid twenty times finer than
-# the window, neighbouring pixels share 95 % of their echoes, and texture would measure the overlap.
+# **Decision**: features come from the images the networks see, not from the maps. On the grid of the maps, neighbouring
+# pixels share {{ overlap_percent }} % of their echoes, and texture would measure the overlap.
 
 # %%
 summary = stages.maps(settings, artifacts).summary
@@ -89,20 +95,27 @@ readable = {
     if name in table
 }
 Markdown(
-    "Table 2 of the simulated cohort, with two rows more.\n\n"
+    f"Table 2 of the {whose.lower()} cohort, with two rows more.\n\n"
     + pd.DataFrame(readable, index=table.index).to_markdown(
         disable_numparse=True
     )
+    + judgement.lacking_sets(networks)
 )
 
 # %% [markdown]
 # ## What else predicts?
 #
-# A score is worth its AUC only if nothing trivial has the same. Beside the regression stand: the **oracle**, which
-# knows the true tissue; the **size** of the tumour; its **outline** (size, shape, place and number of
-# planes, with a regression of their own); and the share of windows where the fit gave nothing **physical**. The last
-# three should say nothing, because the cohort was drawn so ([](01_study)); on a handful of non-responders chance may
-# still take them far from 0.5, to either side.
+# A score is worth its AUC only if nothing trivial has the same. Beside the regression stand: the **size** of the tumour;
+# its **outline** (size, shape, place and number of planes, with a regression of their own); and the share of windows
+# where the fit gave nothing **physical**.
+
+# %% [markdown] tags=["if-simulated"]
+# The **oracle** knows the true tissue. The other three should say nothing, because the cohort was drawn so
+# ([](01_study)); on a handful of non-responders chance may still take them far from 0.5, to either side.
+
+# %% [markdown] tags=["if-recorded"]
+# Whether they say anything is not known beforehand: a larger tumour may well respond less. What they reach alone, the
+# networks may have read off as well. There is no **oracle**, which would know the true tissue.
 
 # %%
 others = baseline.table(scored, cohort, level)
@@ -115,23 +128,27 @@ both = pd.concat([baseline.table(named, cohort, level), others])
 # %% tags=["hide-input"]
 text = {
     split: [
-        f"{auc:.2f} ({low:.2f}–{high:.2f})"
-        for auc, low, high in both.filter(regex=f"^{split}_").to_numpy()
+        judgement.with_interval(three, to="–", missing=judgement.NOT_COMPUTED)
+        for three in both.filter(regex=f"^{split}_").to_numpy()
     ]
     for split in ("validation", "test")
 }
 Markdown(
-    "AUC, simulated cohort.\n\n"
+    f"AUC, {whose.lower()} cohort.\n\n"
     + pd.DataFrame(text, index=both.index).to_markdown()
+    + judgement.lacking_sets(networks)
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "Simulated cohort, test patients: AUC and interval of the networks, of the regressions, of what should carry no information, and of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network, regression, oracle and for tumour size, outline and unphysical fits alone"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "{{ Whose }} cohort, test patients: AUC and interval of the networks, of the regressions, of tumour size, outline and unphysical fits alone, and, of simulated patients, of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network and regression, for tumour size, outline and unphysical fits alone, and for the oracle where there is one"}}
 fig, ax = plt.subplots(figsize=(8, 4.6))
 place = np.arange(len(both))
 errors = [
     both["test_auc"] - both["test_low"],
     both["test_high"] - both["test_auc"],
 ]
+why_not = judgement.lacking(~cohort["responder"][cohort["split"] == "test"])
+if why_not:
+    judgement.write_instead(ax, why_not)
 ax.errorbar(both["test_auc"], place, xerr=errors, fmt="ko", capsize=3)
 ax.axvline(0.5, ls=":", color="C3")
 ax.set(
@@ -153,16 +170,17 @@ ahead = [
     if both.loc[spec.title, "test_auc"] > best
 ]
 Markdown(
-    f"Fitted to {n_trained} patients, the better of the two regressions reaches "
+    judgement.sentence(why_not)
+    or f"Fitted to {n_trained} patients, the better of the two regressions reaches "
     f"a test AUC of {best:.2f}; the networks had {n_stopping} more to tell them when to stop. "
     f"Networks above it: {'; '.join(ahead) or 'none'}. "
-    f"But these are {n_judged} patients, and the intervals overlap widely."
+    f"But these are {n_judged} patients: compare the intervals."
 )
 
 # %% [markdown]
 # ## The study, drawn again
 #
-# So we repeat the study, several times: cohorts whose seeds were fixed before any of them was drawn, each with its
+# So we repeat the study on simulated patients, several times: cohorts whose seeds were fixed before any of them was drawn, each with its
 # own tissue, echoes, split and initial weights. Each trains the four networks and the two regressions, and judges
 # them twice: on its own test patients, and on **new patients** of the same population, the same ones for all. The
 # new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort.
@@ -263,7 +281,7 @@ table = pd.DataFrame({
 Markdown("Simulated cohorts.\n\n" + table.to_markdown())
 
 # %% [markdown]
-# The regression on the core comes near, or over, the oracle of the core. How can it? The oracle knows the core's traits and
+# A regression on the core may come near, or over, the oracle of the core. How can it? The oracle knows the core's traits and
 # nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What do the
 # core's features tell of the margin's EAC, beyond what the core's EAC tells? And what is left when one window's
 # width is cut off the border?
@@ -276,13 +294,13 @@ cores = {
     ),
 }
 seen = {}
-if "margin_eac_db" in cohort:  # the known tissue of a simulated cohort
+if settings.study.simulated:  # whose tissue is known
     for name, chosen in cores.items():
         of_core = baseline.map_features(chosen, "core", mid_band_mhz)
         seen[name] = baseline.seen_of_margin(of_core, cohort)
 
 # %% tags=["hide-input"]
-told = "This takes the known tissue of a simulated cohort."
+told = "Not computed: the tissue of a recorded cohort is not known"
 if seen:
     told = (
         "Correlation with the margin's EAC beyond the core's, cross-validated, "
@@ -339,8 +357,8 @@ Markdown(
 # %% [markdown]
 # ## Several seeds
 #
-# Same patients, same split, other initial weights and another order of batches. This is the simulated cohort of the other
-# chapters, with five seeds: mean ± SD (range).
+# Same patients, same split, other initial weights and another order of batches. This is the simulated cohort that the
+# book shows unless it is given another, with several seeds: mean ± SD (range).
 
 # %%
 of_seeds = patients.predictions_of(patients.of(runs, "seeds"))
@@ -448,11 +466,11 @@ Markdown(
 #
 # Four attempts that need no more patients of the study, each judged on the new patients:
 #
-# - **more dropout**, 0.7 instead of 0.5;
+# - **more dropout**, 0.7;
 # - **pre-training**: the feature network first learns to read the five tissue traits of *other* simulated patients off
 #   their planes, which the simulation knows; then it learns response from the study's own patients;
 # - **averages**: of network and regression, and of the four networks;
-# - **ensembles over seeds**: the mean probability of five networks that differ in nothing but their seed.
+# - **ensembles over seeds**: the mean probability of networks that differ in nothing but their seed.
 #
 # The gain is over the plain network of the same cohorts, for the mean of the four models over the better of the plain
 # ones; the last column is the lead over the regression.
@@ -502,7 +520,7 @@ columns = {
 }
 titles = [patients.TITLES[model] for model in ensembles.index]
 Markdown(
-    "Ensembles over seeds, networks of the cohort of the other chapters, "
+    "Ensembles over seeds, networks of the simulated cohort, "
     "AUC on the new patients:\n\n"
     + pd.DataFrame(columns, index=titles).to_markdown()
 )

@@ -16,7 +16,7 @@
 # The patients of the paper are private, its figures are not. Many of them can be computed from one another: a percentage
 # of 40 patients is a whole number of patients, an interval follows from a formula, training and test patients make up all
 # patients. This chapter computes every figure of {cite:t}`taleghamar2022` for which that is possible and gives a verdict on
-# each. It uses no simulated patient, except where it asks what chance alone would do.
+# each. It uses no patient of this book's cohort; where it asks what chance alone would do, studies are simulated.
 #
 # **You will learn**
 #
@@ -370,7 +370,7 @@ table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("recurrences")
 Markdown(table.to_markdown(floatfmt=".2f"))
 
 # %% [markdown]
-# And by simulation: 50 patients as in the test set, recurrences as in the simulated cohort of this book (fitted to
+# And by simulation: 50 patients as in the test set, recurrences as this book's simulated patients have them (fitted to
 # {cite:t}`esserman2012`), grouped by the truth and by calls with the confusion matrix of model 4.
 
 # %%

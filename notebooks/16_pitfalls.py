@@ -57,25 +57,33 @@ from helpers.data.phantom import ReferencePhantom
 from helpers.judgement import auc
 from helpers.learning.images import fit_scaling, scale
 from helpers.settings import load_settings
-from pages import chance, figures
+from pages import chance, figures, judgement
+from pages.printed import N_NON_RESPONDERS, N_RESPONDERS
 from trust import baseline, pitfalls
 
 # %% tags=["hide-input"]
 figures.use_book_style()
 settings = load_settings(profile, level=level)
-patients = stages.cohort(settings, artifacts)
+patients = stages.cohort(settings, artifacts).astype({"responder": bool})
+whose = settings.study.whose
 images = stages.images(settings, artifacts)
 
 # %% [markdown]
-# The tables are the hand-made features of [](14_patients). Before each experiment the responses of the simulated cohort
+# The tables are the hand-made features of [](14_patients). Before each experiment the responses of the {{ whose }} cohort
 # are **shuffled** among its patients: features are as they were, and nothing predicts the new responses. Each experiment
 # is repeated with other shuffles; intervals are of the mean over them.
 
+# %% [markdown] tags=["if-recorded"]
+# Wherever patients are scanned anew (holes, attenuation, phantom), and wherever scores are drawn, they are
+# **simulated**: no patient of the recorded cohort can be scanned again, and nobody knows the truth of hers.
 
 # %%
 mid_band_mhz = baseline.centre_mhz(settings.maps)
 planes = baseline.plane_features(images, mid_band_mhz=mid_band_mhz)
+planes = pitfalls.without_gaps(planes)  # with means that see no response
 features = planes.groupby(images.patient).mean()  # one row per patient
+why_not = pitfalls.too_few(len(features))
+n_repeats = 0 if why_not else repeats
 
 # %% [markdown]
 # ## Planes of one patient on both sides
@@ -95,10 +103,11 @@ def split_of_planes(table, patient, rng):
     shuffle = {"shuffle": True, "random_state": int(rng.integers(2**31))}
     told = {"method": "predict_proba"}
     # mistaken: sisters of a test plane are among the training planes
-    folds = StratifiedKFold(5, **shuffle)
+    n_folds = min(5, len(np.unique(of_plane[positive])))
+    folds = StratifiedKFold(n_folds, **shuffle)
     by_plane = cross_val_predict(model, x, positive, cv=folds, **told)
     # honest: all planes of a patient are on one side
-    folds = StratifiedGroupKFold(5, **shuffle)
+    folds = StratifiedGroupKFold(n_folds, **shuffle)
     by_patient = cross_val_predict(
         model, x, positive, groups=of_plane, cv=folds, **told
     )
@@ -109,30 +118,28 @@ def split_of_planes(table, patient, rng):
 
 
 # %% tags=["hide-input"]
+no_sisters = (
+    "" if len(planes) > len(features) else "not computed: one plane a patient"
+)
 leak = pitfalls.repeated(
-    lambda rng: split_of_planes(planes, images.patient, rng), repeats
+    lambda rng: split_of_planes(planes, images.patient, rng),
+    0 if no_sisters else n_repeats,
 )
 Markdown(
-    "Simulated cohort, responses shuffled.\n\n" + pitfalls.told(leak, level)
+    f"{whose} cohort, responses shuffled.\n\n"
+    + (no_sisters or why_not or pitfalls.told(leak, level))
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "Simulated cohort without signal: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "{{ Whose }} cohort, responses shuffled: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
 fig, ax = plt.subplots(figsize=(5, 3.6))
-ax.plot(
-    [0, 1],
-    leak[["planes split", "patients split"]].T,
-    "o-",
-    color="0.6",
-    mfc="C0",
-    mec="C0",
-)
-ax.axhline(0.5, ls=":", color="C3")
-_ = ax.set(
-    xticks=[0, 1],
-    xticklabels=["planes split", "patients split"],
-    xlim=(-0.4, 1.4),
-    ylabel="AUC",
-)
+ways = ["planes split", "patients split"]
+ax.set(xticks=[0, 1], xticklabels=ways, xlim=(-0.4, 1.4), ylabel="AUC")
+if len(leak):
+    look = {"color": "0.6", "mfc": "C0", "mec": "C0"}
+    ax.plot([0, 1], leak[ways].T, "o-", **look)
+    ax.axhline(0.5, ls=":", color="C3")
+else:
+    judgement.write_instead(ax, no_sisters or why_not)
 
 # %% [markdown]
 # ## Fitted on all patients
@@ -169,10 +176,10 @@ def fitted_on_all(table, rng, n_kept=10, n_random=1000):
 
 
 # %% tags=["hide-input"]
-fitted = pitfalls.repeated(lambda rng: fitted_on_all(features, rng), repeats)
+fitted = pitfalls.repeated(lambda rng: fitted_on_all(features, rng), n_repeats)
 Markdown(
-    "Simulated cohort, responses shuffled, cross-validated by patient.\n\n"
-    + pitfalls.told(fitted, level)
+    f"{whose} cohort, responses shuffled, cross-validated by patient.\n\n"
+    + (why_not or pitfalls.told(fitted, level))
 )
 
 # %% [markdown]
@@ -200,18 +207,20 @@ def choice_of_epoch(rng, epochs=30):
     }
 
 
-epoch = pitfalls.repeated(choice_of_epoch, repeats)
+epoch = pitfalls.repeated(choice_of_epoch, n_repeats)
 
 # %% tags=["hide-input"]
 Markdown(
-    "Test AUC, simulated cohort, responses shuffled.\n\n"
-    + pitfalls.told(epoch, level)
+    f"Test AUC, {whose.lower()} cohort, responses shuffled.\n\n"
+    + (why_not or pitfalls.told(epoch, level))
 )
 
 # %%
 test = patients["split"] == "test"
-n_positive = int((~patients.loc[test, "responder"]).sum())
-n_negative = int(test.sum()) - n_positive
+lost = ~patients.loc[test, "responder"]
+n_positive, n_negative = int(lost.sum()), int((~lost).sum())
+if judgement.lacking(lost):  # then as many as in the paper
+    n_positive, n_negative = N_NON_RESPONDERS, N_RESPONDERS
 
 
 def choice_of_threshold(rng):
@@ -241,13 +250,13 @@ Markdown(
 # %% [markdown]
 # ## The best of many configurations
 #
-# Thirty validation patients choose among configurations. Each configuration here is a regression with its own ten features
+# A few validation patients choose among configurations. Each configuration here is a regression with its own ten features
 # and penalty, and none can predict anything. The winner's validation AUC grows with the number tried; on the test patients
 # it is worth what it always was.
 
 # %%
 rows = []
-for number in range(repeats):
+for number in range(n_repeats):
     rng = np.random.default_rng([1, number])
     aucs = pitfalls.aucs_by_configuration(features, rng, n=100)
     for tried in (1, 3, 10, 30, 100):
@@ -259,9 +268,11 @@ for number in range(repeats):
         rows.append((number, tried, mistaken, honest))
 best = pd.DataFrame(rows, columns=["study", "tried", "validation", "test"])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-best", "caption": "Simulated cohort without signal: AUC of the winning configuration on the validation patients that chose it, and on test patients, against the number of configurations tried. Mean over shuffled cohorts and its interval; dotted: chance."}, "image": {"alt": "Two curves over the number of configurations tried on a logarithmic axis: validation area under the curve climbs well above one half, test area stays at one half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-best", "caption": "{{ Whose }} cohort, responses shuffled: AUC of the winning configuration on the validation patients that chose it, and on test patients, against the number of configurations tried. Mean over shuffled cohorts and its interval; dotted: chance."}, "image": {"alt": "Two curves over the number of configurations tried on a logarithmic axis: validation area under the curve climbs well above one half, test area stays at one half"}}
 fig, ax = plt.subplots(figsize=(6.5, 3.8))
-for name, colour in {"validation": "C3", "test": "C0"}.items():
+ax.set(xscale="log", xlabel="configurations tried", ylabel="AUC of the winner")
+colours = {} if why_not else {"validation": "C3", "test": "C0"}
+for name, colour in colours.items():
     rows = pitfalls.mean_interval(
         best.pivot(index="study", columns="tried", values=name), level
     )
@@ -275,11 +286,14 @@ for name, colour in {"validation": "C3", "test": "C0"}.items():
         color=colour,
         label=name,
     )
-ax.axhline(0.5, ls=":", color="0.4")
-ax.set(xscale="log", xlabel="configurations tried", ylabel="AUC of the winner")
-ax.set(xticks=best["tried"].unique(), xticklabels=best["tried"].unique())
+if why_not:
+    judgement.write_instead(ax, why_not)
+else:
+    ax.axhline(0.5, ls=":", color="0.4")
+    tried = best["tried"].unique()
+    ax.set(xticks=tried, xticklabels=tried)
+    ax.legend()
 ax.minorticks_off()
-_ = ax.legend()
 
 # %% [markdown]
 # ## Fifty patients or three hundred
@@ -356,18 +370,27 @@ def size_for_tissue(rng):
     return pitfalls.read_off(tables, label, rng)
 
 
-size = pitfalls.repeated(size_for_tissue, repeats)
-told = "Simulated cohort, response tied to size alone.\n\n"
-Markdown(told + pitfalls.told(size, level))
+areas = area["core area"]
+told_apart = 0 < areas.min() < areas.max()
+size = pitfalls.repeated(size_for_tissue, n_repeats if told_apart else 0)
+
+# %% tags=["hide-input"]
+same = "" if told_apart else "not computed: cores of one size"
+told = f"{whose} cohort, response tied to size alone.\n\n"
+Markdown(told + (why_not or same or pitfalls.told(size, level)))
 
 # %% [markdown]
 # Texture need not be free of size either: a small region has few pairs of pixels. So the outline alone belongs beside
-# every result, as in [](14_patients). The cohort of this book keeps size independent of response.
-#
+# every result, as in [](14_patients).
+
+# %% [markdown] tags=["if-simulated"]
+# The cohort of this book keeps size independent of response.
+
+# %% [markdown]
 # ## Holes that carry the label
 #
 # Where the spectrum rises too steeply for any diameter, the fit gives nothing, and the map has a hole. Holes depend on
-# the truth: small scatterers make more of them. We scan patients with scatterers from 55 to 110 µm in the core, the
+# the truth: small scatterers make more of them. We scan simulated patients with scatterers from 55 to 110 µm in the core, the
 # smaller half "non-responders" (on a coarser grid and with fewer lines, to save time), and look at **nothing but the
 # share of holes**.
 
@@ -403,20 +426,24 @@ _ = ax.legend()
 
 # %% tags=["hide-input"]
 usual = stages.maps(settings, artifacts).summary
+usual = 100 * baseline.unphysical_share(usual).mean()
 Markdown(
     f"Among these patients the share of holes alone has an AUC of {alone[0]:.2f} "
     f"({alone[1]:.2f}–{alone[2]:.2f}). A network that sees holes as zeros can learn them "
     "instead of the tissue, and on a scanner with other noise they are elsewhere. "
     "The book fills them with the region's median. "
-    "In its own cohort, whose scatterers are as large as published ones, "
-    f"{100 * baseline.unphysical_share(usual).mean():.4f} % of the windows are holes."
+    + (
+        f"In its own cohort, {whose.lower()}, {usual:.4f} % of the windows are holes."
+        if np.isfinite(usual)
+        else "Its own cohort has no map of diameters."
+    )
 )
 
 # %% [markdown]
 # ## An interval that does not hold
 #
 # The textbook interval of a proportion (Wald), put around an AUC as if that were a share of 50 patients. An interval of
-# 95 % should hold the truth in 95 of 100 studies.
+# {{ level_percent }} % should hold the truth in {{ level_percent }} of 100 studies.
 
 
 # %%
@@ -454,7 +481,7 @@ Markdown(
 # %% [markdown]
 # ## Accuracy where most patients respond
 #
-# Call some of the test patients non-responders at random, knowing nothing. Accuracy rises the fewer one calls, up to the
+# Call some patients of a test set non-responders at random, knowing nothing. Accuracy rises the fewer one calls, up to the
 # share of responders; balanced accuracy and AUC stay where they belong.
 
 # %%
@@ -471,7 +498,7 @@ calls = pd.DataFrame(
     index=pd.Index(called, name="called"),
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-accuracy", "caption": "Expected accuracy of calling simulated test patients non-responders at random, against how many are called. Accuracy rewards calling nobody; balanced accuracy does not."}, "image": {"alt": "A falling line of accuracy and a flat line of balanced accuracy at one half, against the number of patients called non-responders"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-accuracy", "caption": "Expected accuracy of calling patients non-responders at random, in a test set like that of the {{ whose }} cohort, or of the paper where that lacks a class, against how many are called. Accuracy rewards calling nobody; balanced accuracy does not."}, "image": {"alt": "A falling line of accuracy and a flat line of balanced accuracy at one half, against the number of patients called non-responders"}}
 fig, ax = plt.subplots(figsize=(6, 3.2))
 calls.plot(ax=ax)
 _ = ax.set(
@@ -605,12 +632,17 @@ Markdown(
 # phantom was used. That is why values in dB relative to a phantom cannot be compared between groups with different ones.
 #
 # ## Another scanner
-#
+
+# %% [markdown] tags=["if-recorded"]
+# Not computed: whether the regression of [](14_patients) survives another scanner takes patients who can be scanned anew,
+# and those of this cohort are recorded.
+
+# %% [markdown] tags=["if-simulated"]
 # The regression of [](14_patients), trained on the study's scanner, reads the central plane of each test patient, scanned
 # anew on the coarser grid by four scanners: the study's; one with more electronic noise; one with a lower centre frequency and its own phantom
 # measurement; and the latter with the phantom measurement of the study's scanner.
 
-# %%
+# %% tags=["if-simulated"]
 low = {"band_mhz": (2.5, 6.5)}
 ways = {  # what differs for the patient, and for the phantom
     "the study's": ({}, {}),
@@ -619,7 +651,7 @@ ways = {  # what differs for the patient, and for the phantom
     "2.5–6.5 MHz, the study's phantom": (low, {}),  # mistaken
 }
 seen = {}
-for name, way in ways.items():
+for name, way in ways.items() if settings.study.simulated else ():
     scanned = (
         (patient, pitfalls.central_scan(row, coarse, *way))
         for patient, row in patients[test].iterrows()
@@ -627,6 +659,8 @@ for name, way in ways.items():
     seen[name] = pitfalls.images_and_medians(
         scanned, coarse.maps, coarse.images
     )
+
+# %% tags=["if-simulated"]
 model = baseline.fit_regression(features, patients)
 score = {}
 for name, (pictures, _) in seen.items():
@@ -634,15 +668,13 @@ for name, (pictures, _) in seen.items():
     score[name] = model.predict_proba(table[features.columns])[:, 1]
 score = pd.DataFrame(score, index=patients.index[test].sort_values())
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "if-simulated"]
 lost = ~patients.loc[score.index, "responder"]
-medians = pd.DataFrame(
-    {
-        name: table[list(pitfalls.MAPS)].mean()
-        for name, (_, table) in seen.items()
-    }
-).T
-medians = medians.rename(columns=pitfalls.MAPS).round(1)
+medians = {
+    name: table[list(pitfalls.MAPS)].mean()
+    for name, (_, table) in seen.items()
+}
+medians = pd.DataFrame(medians).T.rename(columns=pitfalls.MAPS).round(1)
 medians["AUC"] = [
     "{:.2f} ({:.2f}–{:.2f})".format(
         *auc.auc_interval(lost, score[name], level)
@@ -657,9 +689,9 @@ Markdown(
     + medians.to_markdown()
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
 fig, ax = plt.subplots(figsize=(9, 3.8))
-for name, row in score.iterrows():
+for name, row in score.iterrows() if seen else ():
     ax.plot(
         row.to_numpy(), color="C3" if lost[name] else "C0", alpha=0.5, lw=1
     )
@@ -675,12 +707,13 @@ _ = ax.set(
     ylim=(0, 1),
 )
 
-# %% [markdown]
+# %% [markdown] tags=["if-simulated"]
 # Another centre frequency does no harm as long as the phantom went through the same scanner: that is what a phantom is
 # for. It cannot take noise out, since tissue attenuates more than the phantom and noise weighs more in its echoes; and
 # one scanner's phantom cannot stand in for another's. Compare the columns: ranks may survive a common shift, and the
 # AUC with them; the calls at a fixed threshold do not.
-#
+
+# %% [markdown]
 # ## All together
 
 # %% tags=["hide-input"]
@@ -695,13 +728,14 @@ together = pd.DataFrame([
 ], columns=["mistake", "table", "inflated", "honest"])  # fmt: skip
 last = best[best["tried"] == best["tried"].max()]
 together.loc[len(together)] = [
-    f"best of {last['tried'].iloc[0]} configurations",
+    f"best of {best['tried'].max()} configurations",
     last,
     "validation",
     "test",
 ]
+together = together[together["table"].map(len) > 0]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "Simulated cohort, no signal in the tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "{{ Whose }} cohort, responses tied to no tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
 fig, ax = plt.subplots(figsize=(9, 4))
 for place, row in enumerate(together.itertuples()):
     for column, colour in ((row.inflated, "C3"), (row.honest, "C0")):
@@ -757,8 +791,8 @@ ax.invert_yaxis()
 #     table = pitfalls.repeated(lambda rng: fitted_on_all(features, rng, n_random=n_random), 5)
 #     print(n_random, table["chosen on all"].mean())
 # ```
-# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With this many patients about a
-# thousand columns do it, which is what radiomics tables have.
+# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With the paper's number of patients
+# about a thousand columns do it, which is what radiomics tables have; with fewer patients, fewer.
 # ````
 #
 # ## Take-aways

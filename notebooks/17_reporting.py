@@ -59,7 +59,10 @@ pages |= {
     name: f"../{name}.md"
     for name in ("index", "data", "glossary", "provenance")
 }
-facts = pd.Series(known, name="value").rename(
+numbers = {
+    name: known[name] for name in known if name not in reporting.ANSWERS.index
+}
+facts = pd.Series(numbers, name="value").rename(
     lambda name: name.replace("_", " ")
 )
 Markdown(facts.rename_axis("fact").to_markdown(disable_numparse=True))
@@ -127,8 +130,9 @@ Markdown(
 # ````{solution} ex-reporting-own
 # :class: dropdown
 #
-# Numbers, performance and the word "simulated" change. Dates, setting, eligibility, ethics, raters and de-identification are asked
-# of whoever recorded the cohort; they stand in `src/trust/tripod_ai.csv` and `src/trust/claim.csv` as `{simulated_only}`.
+# Numbers, performance, how patients were split, and what is said of simulated patients alone change. Dates, setting,
+# eligibility, treatments, ethics, raters and de-identification are asked of whoever recorded the cohort; their answers
+# stand in the last column of `src/trust/answers.csv`.
 # ````
 #
 # ## Take-aways

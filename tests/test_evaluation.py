@@ -121,8 +121,44 @@ def test_table2_refuses_what_it_cannot_tell():
         evaluation.table2(pd.concat([predictions, predictions.assign(seed=2)]))
     with pytest.raises(ValueError, match="vgg"):
         evaluation.table2(predictions.assign(model="vgg"))
-    with pytest.raises(ValueError, match="both classes"):
-        evaluation.table2(predictions[predictions.responder | (predictions.split == "test")])
+
+
+def test_table2_tells_what_a_set_without_a_class_can_tell():
+    predictions = predictions_like_the_papers()
+    table = evaluation.table2(predictions[predictions.responder | (predictions.split == "test")])
+    full = evaluation.table2(predictions)
+    assert table.filter(like="validation_sensitivity").isna().all(axis=None)
+    pd.testing.assert_frame_equal(table.filter(like="validation_specificity"), full.filter(like="validation_specific"))
+    pd.testing.assert_frame_equal(table.filter(like="test_"), full.filter(like="test_"))
+    assert judgement.readable(table).loc[4, "Val. sen (%)"] == "not computed"
+    kept = predictions[predictions.split == "validation"]
+    nobody = judgement.readable(evaluation.table2(kept))
+    assert (nobody.filter(like="Test") == "not computed").all(axis=None)
+    assert judgement.lacking_sets(kept) == "\n\nNot computed: 0 patients in the test set."
+    assert judgement.lacking_sets(predictions) == ""
+
+
+def test_what_is_lacking_in_words():
+    assert judgement.lacking([1, 0, 0]) == ""
+    assert judgement.lacking([1, 0, 0], least=2) == "not computed: 1 non-responder in the test set"
+    assert judgement.lacking([1, 0], least=2) == "not computed: 1 non-responder and 1 responder in the test set"
+    assert judgement.lacking([0, 0], "the validation set") == "not computed: 0 non-responders in the validation set"
+    assert judgement.lacking([]) == "not computed: 0 patients in the test set"
+    assert judgement.sentence("not computed: 0 recurrences") == "Not computed: 0 recurrences."
+    assert judgement.sentence("") == ""
+
+
+def test_models_compared_on_one_patient_or_one_class():
+    """McNemar's test needs no classes; DeLong's needs two patients of each. The same order is another thing."""
+    title = {"one": "One", "other": "Other"}
+    scores = pd.DataFrame({"one": [0.9, 0.2, 0.6], "other": [0.4, 0.3, 0.7]})
+    for positive, told in (([1, 0, 0], "+0.50 (not computed)"), ([1, 1, 1], "not computed")):
+        [row] = judgement.compared(evaluation.compare_models(positive, scores), title).to_dict("records")
+        assert (row["AUC difference"], row["DeLong p"]) == (told.replace("+0.50", "-0.50"), "not computed")
+        assert row["McNemar p"] == "1.000"
+    alike = pd.DataFrame({"one": [0.9, 0.8, 0.1, 0.2], "other": [0.7, 0.6, 0.3, 0.4]})
+    [row] = judgement.compared(evaluation.compare_models([1, 1, 0, 0], alike), title).to_dict("records")
+    assert row["DeLong p"] == "same order"
 
 
 def test_mcnemar_against_R():
@@ -203,6 +239,7 @@ def test_numbers_as_text():
     assert judgement.with_interval((2.0, 1.04, 3.96), to="–") == "2.00 (1.04–3.96)"
     assert judgement.with_interval((-1.0, -2.5, 0.5), "+.1f") == "-1.0 (-2.5 to +0.5)"
     assert judgement.with_interval((np.nan,) * 3, missing="unknown") == "unknown"
+    assert judgement.with_interval((0.5, np.nan, np.nan)) == "0.50 (not computed)"
     mean, low, high = evaluation.bootstrap_mean(FIRST, 0.8)
     assert judgement.mean_in_words(FIRST, 0.8) == f"{mean:.2f} ({low:.2f} to {high:.2f})"
     assert [judgement.p_text(p) for p in (0.0301, 0.0009, np.nan)] == ["0.030", "< 0.001", "undefined"]

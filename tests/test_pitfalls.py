@@ -142,7 +142,7 @@ def test_threshold_chosen_on_test_beats_the_share_of_the_majority(lesson):
 
 def test_winner_of_more_configurations_looks_better_and_is_not(features, cells):
     [cell] = [cell for cell in cells if "aucs_by_configuration" in ast.unparse(cell)]
-    known = {"features": features, "repeats": 8, "np": np, "pd": pd, "pitfalls": pitfalls}
+    known = {"features": features, "n_repeats": 8, "np": np, "pd": pd, "pitfalls": pitfalls}
     exec(compile(cell, CHAPTER, "exec"), known)
     best = known["best"].groupby("tried")[["validation", "test"]].mean()
     assert list(best.index) == [1, 3, 10, 30, 100]
@@ -344,3 +344,19 @@ def test_small_scatterers_are_the_non_responders():
     found = pitfalls.small_scatterers(study.draw_patients(20, 0), 55.0, 110.0)
     assert found.loc[~found["responder"], "core_esd_um"].max() < found.loc[found["responder"], "core_esd_um"].min()
     assert (~found["responder"]).sum() == 10
+
+
+def test_what_a_cohort_allows():
+    """Three non-responders at the least: one to learn from, one for validation, one for the test."""
+    index = pd.Index(range(pitfalls.FEWEST))
+    assert pitfalls.shuffled(index, np.random.default_rng(0)).sum() == 3
+    assert pitfalls.shuffled(index[1:], np.random.default_rng(0)).sum() == 2
+    assert pitfalls.too_few(pitfalls.FEWEST) == ""
+    assert pitfalls.too_few(7) == "not computed: 7 patients, 11 or more are needed"
+
+
+def test_gaps_are_filled_with_the_mean_and_empty_features_left_out():
+    table = pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": [np.nan] * 3, "c": [1.0, 2.0, 3.0]})
+    filled = pitfalls.without_gaps(table)
+    assert filled.to_dict("list") == {"a": [1.0, 2.0, 3.0], "c": [1.0, 2.0, 3.0]}
+    pd.testing.assert_frame_equal(pitfalls.without_gaps(filled), filled)

@@ -7,8 +7,10 @@ import pytest
 
 from helpers.learning.training import MODELS
 from helpers.settings import load_settings
+from recorded.contract import NUMBER, PLANES, WHOLE
 from trust import reporting
 
+NUMBERS = [name for name, what in PLANES.items() if what in (NUMBER, WHOLE)]
 ROOT = Path(__file__).parents[1]
 MADE = ("data", "provenance")  # pages that are written when the book is rendered
 # the parts of items 3, 5, ... of TRIPOD+AI (Collins et al. 2024, table 2); items that are not here have one part
@@ -65,10 +67,50 @@ def test_numbers_come_from_the_run():
     assert "test 8 (4); recurrences 4 of 8 in the test set, 4 of 20 in all" in rows["21"]
 
 
-def test_a_recorded_cohort_is_not_called_simulated():
-    for cohort, word in (("simulated", reporting.NOT_APPLICABLE), ("my/cohort", reporting.OWNER)):
-        known = reporting.facts(*study(), load_settings("smoke", cohort=cohort))
+@pytest.fixture
+def recorded(tmp_path):
+    """Settings of a recorded cohort, of which the checklists look at the tables."""
+
+    def of(patients):
+        patients.assign(duration_years=1.0).rename_axis("patient").to_csv(tmp_path / "patients.csv")
+        lines = [dict.fromkeys(PLANES, "x") | dict.fromkeys(NUMBERS, 1) | {"patient": name} for name in patients.index]
+        pd.DataFrame(lines).to_csv(tmp_path / "planes.csv", index=False)
+        return load_settings("smoke", cohort=str(tmp_path))
+
+    return of
+
+
+def test_a_recorded_cohort_is_not_called_simulated(recorded):
+    patients, predictions = study()
+    for settings, word in ((load_settings("smoke"), reporting.NOT_APPLICABLE), (recorded(patients), reporting.OWNER)):
+        known = reporting.facts(patients, predictions, settings)
         assert reporting.filled("claim", known, pages()).set_index("item").answer["18"] == word
+        answers = pd.concat([reporting.filled(name, known, pages()) for name in reporting.CHECKLISTS]).answer
+        of_simulated = answers.str.contains("patients are simulated|^simulated", case=False)
+        assert of_simulated.any() == (word == reporting.NOT_APPLICABLE)
+
+
+def test_how_patients_were_split_is_told_as_it_was(recorded):
+    patients, predictions = study()
+    own = patients.drop(columns="split")
+    for settings_of, told in (
+        (lambda: load_settings("smoke"), "the paper's share"),
+        (lambda: recorded(patients), "as the cohort's own table says"),
+        (lambda: recorded(own), "the cohort's own share"),
+    ):
+        known = reporting.facts(patients, predictions, settings_of())
+        assert told in reporting.filled("tripod_ai", known, pages()).set_index("item").answer["12a"]
+
+
+def test_a_missing_class_or_part_is_told():
+    patients, predictions = study()
+    kept = patients[patients.responder | (patients.split != "test")]
+    known = reporting.facts(kept, predictions[predictions.patient.isin(kept.index)], load_settings("smoke"))
+    assert known["aucs"] == "not computed: 0 non-responders in the test set"
+    known = reporting.facts(
+        *(table[table.split != "test"] for table in (patients, predictions)), load_settings("smoke")
+    )
+    assert (known["aucs"], known["test_share"]) == ("not computed: 0 patients in the test set", "(of nobody)")
 
 
 def test_a_page_that_does_not_exist_is_named():

@@ -115,8 +115,9 @@ def data_of(page):
 def test_page_holds_the_data_it_needs():
     curves = data_of(judgement.interactive(CURVES))["curves"]
     assert [curve["title"] for curve in curves] == list(CURVES)
-    assert curves[0]["score"] == FIRST.tolist()
-    assert np.array_equal(curves[0]["positive"], POSITIVE)
+    order = np.argsort(FIRST, kind="stable")  # the page does not tell in which row of the cohort a patient stands
+    assert curves[0]["score"] == FIRST[order].tolist()
+    assert np.array_equal(curves[0]["positive"], POSITIVE[order])
     assert curves[0]["auc"] == pytest.approx(auc_interval(POSITIVE, FIRST))
     assert curves[0]["curve"] == np.column_stack(roc.roc_curve(POSITIVE, FIRST)[:2]).tolist()
 
@@ -164,8 +165,18 @@ def test_no_title_can_break_out_of_its_place():
 def test_nothing_to_draw_is_named():
     with pytest.raises(ValueError, match="at least one model"):
         judgement.interactive({})
-    with pytest.raises(ValueError, match="both classes"):
-        judgement.interactive({"a": ([1, 1], [0.1, 0.2])})
+    told = judgement.interactive({"a": ([1, 1], [0.1, 0.2])})
+    assert told == "<p>Not computed: 0 responders in the test set.</p>"
+
+
+def test_a_curve_that_cannot_be_drawn_is_told_in_its_panel():
+    figure, (legend, panel) = plt.subplots(1, 2)
+    judgement.draw_roc(legend, [0, 0], [0.1, 0.2], "C0", "validation", with_band=True)
+    told = " ".join(line.get_label() for line in legend.get_lines())
+    assert told.replace("\n", " ") == "not computed: 0 non-responders in the validation set"
+    judgement.write_instead(panel, "not computed: 0 patients in the test set")
+    assert panel.texts[0].get_text().replace("\n", " ") == "not computed: 0 patients in the test set"
+    plt.close(figure)
 
 
 STATES = [(0, 0.5), (1, 0.36), (0, 1.0)]  # model, threshold

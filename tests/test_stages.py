@@ -7,6 +7,7 @@ import pytest
 from helpers import stages
 from helpers.data.rf import write_rf
 from helpers.data.simulation import simulated
+from helpers.errors import InputError
 from helpers.keys import closure
 from helpers.maps.planes import map_plane, read_maps, read_summary
 from helpers.settings import load_settings
@@ -118,3 +119,52 @@ def test_processes_do_not_change_a_simulated_plane(settings):
 def test_recorded_maps_do_not_depend_on_how_tissue_is_simulated():
     assert not closure(*stages.RECORDED) & {"helpers.data.tissue", "helpers.data.study", "helpers.data.simulation"}
     assert {"recorded.contract", "helpers.maps.grid"} <= closure(*stages.RECORDED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_patients", "sizes"),
+    [
+        ({"n_test": 8, "n_validation": 5}, 24, (8, 5)),
+        ({"n_test": 50, "n_validation": 31, "n_patients": 181}, 24, (7, 4)),  # the settings' shares
+        ({"n_test": 50, "n_validation": 31, "n_patients": 24}, 24, (7, 4)),  # the paper's, where these leave nobody
+        ({"n_test": 50, "n_validation": 31, "n_patients": 181}, 122, (50, 31)),  # a third is left: 41 of 122
+        ({"n_test": 50, "n_validation": 31, "n_patients": 181}, 120, (33, 21)),
+        ({"n_test": 1, "n_validation": 1, "n_patients": 181}, 2, (1, 1)),
+    ],
+)
+def test_sizes_leave_a_third_of_a_recorded_cohort_for_training(changes, n_patients, sizes):
+    assert stages.split_sizes(load_settings("smoke", cohort="folder", **changes), n_patients) == sizes
+
+
+def test_sizes_of_a_simulated_cohort_are_those_given():
+    assert stages.split_sizes(load_settings("smoke", n_test=20), 24) == (20, 5)
+
+
+def with_patients(folder, tmp_path, change):
+    """A copy of a cohort's tables, the patients changed; no other file is there."""
+    patients = change(pd.read_csv(folder / "patients.csv", index_col="patient"))
+    patients.to_csv(tmp_path / "patients.csv")
+    (tmp_path / "planes.csv").write_text((folder / "planes.csv").read_text())
+    return load_settings("smoke", cohort=str(tmp_path), **SMALL)
+
+
+def test_a_recorded_cohort_is_split_with_its_own_share(recorded_folder, tmp_path):
+    half = with_patients(recorded_folder, tmp_path, lambda patients: patients.assign(responder=[True, False] * 6))
+    split = stages.cohort(half, tmp_path)
+    assert split.groupby("split")["responder"].mean()["test"] == 0.5  # not the paper's 80 %
+    assert split["split"].value_counts().to_dict() == {"train": 5, "test": 4, "validation": 3}
+
+
+def test_a_split_that_is_given_is_used_as_it_is(recorded_folder, tmp_path):
+    given = ["train"] * 8 + ["validation"] + ["test"] * 3
+    own = with_patients(recorded_folder, tmp_path, lambda table: table.assign(responder=[True, False] * 6, split=given))
+    assert stages.cohort(own, tmp_path)["split"].tolist() == given
+
+
+@pytest.mark.parametrize("change", [{"responder": [False] + [True] * 11}, {"split": ["train"] + ["test"] * 11}])
+def test_too_few_patients_to_train_with_are_refused_by_table_and_number(recorded_folder, tmp_path, change):
+    settings = with_patients(recorded_folder, tmp_path, lambda table: table.assign(**change))
+    with pytest.raises(
+        InputError, match=r"patients.csv: \d+ responders and [01] non-responders for training, out of 12"
+    ):
+        stages.cohort(settings, tmp_path)

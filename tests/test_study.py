@@ -8,6 +8,7 @@ from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from helpers.data import study
+from helpers.errors import InputError
 from pages import patients as tables
 from pages import printed
 
@@ -125,7 +126,7 @@ def test_split_keeps_patients_apart_and_both_classes_everywhere(patients):
     assert patients.groupby("split")["responder"].nunique().eq(2).all()
     of_validation = patients.loc[patients["split"] == "validation", "responder"]
     assert of_validation.mean() == pytest.approx(patients["responder"].mean(), abs=0.5 / 31)  # stratified
-    with pytest.raises(ValueError, match="every part needs"):
+    with pytest.raises(InputError, match="every part needs"):
         study.split_patients(patients["responder"][:8], 7, 1, 0)
 
 
@@ -147,3 +148,50 @@ def test_table1_has_the_rows_of_the_papers(patients):
     ours = tables.table1(patients)
     assert set(ours.index) == {"Patients", *printed.printed_table1().index}
     assert ours.loc["Response: responder"].tolist() == ["76.2 %", "74.8 %", "80.0 %"]
+
+
+@pytest.mark.parametrize(
+    ("n_lost", "n_kept", "expected"),
+    [
+        (
+            43,
+            138,
+            {"train": (24, 76), "validation": (7, 24), "test": (12, 38)},
+        ),  # the paper's cohort, 23.8 % everywhere
+        (6, 18, {"train": (3, 8), "validation": (1, 4), "test": (2, 6)}),
+        (4, 20, {"train": (2, 9), "validation": (1, 4), "test": (1, 7)}),  # at least one everywhere
+        (3, 20, {"train": (2, 9), "validation": (0, 4), "test": (1, 7)}),  # two are for training, whatever the sizes
+        (2, 9, {"train": (2, 2), "validation": (0, 0), "test": (0, 7)}),
+    ],
+)
+def test_a_cohort_keeps_its_own_share_in_every_part(n_lost, n_kept, expected):
+    responder = pd.Series([False] * n_lost + [True] * n_kept)
+    sizes = (50, 31) if n_lost == 43 else (8, 5)
+    split = study.split_patients(responder, *sizes, 3, None)
+    found = {part: (int((~group).sum()), int(group.sum())) for part, group in responder.groupby(split)}
+    assert {part: found.get(part, (0, 0)) for part in study.PARTS} == expected
+
+
+def test_table1_of_required_columns_alone(patients):
+    ours = tables.table1(patients[["responder", "split", "n_planes"]])
+    assert ours.index.tolist() == ["Patients", "Response: responder", "Response: non-responder"]
+    assert ours.loc["Patients"].tolist() == ["181", "131", "50"]
+
+
+def test_table1_says_of_how_many_a_figure_is_and_what_the_cohort_calls_things(patients):
+    some = patients.iloc[:4].assign(split=["train", "train", "train", "test"], responder=[True, False, True, True])
+    some = some.assign(age_years=[40.0, np.nan, 50.0, np.nan], histology=["IDC", "a|<b>", None, "IDC"])
+    some["er"] = [True, None, False, True]
+    ours = tables.table1(some)
+    assert ours.loc["Age"].tolist() == ["45.0 ± 7.1 years of 2", "45.0 ± 7.1 years of 2", "–"]
+    assert ours.loc["Molecular: ER+"].tolist() == ["66.7 % of 3", "50.0 % of 2", "100.0 %"]
+    assert ours.loc["Histology: IDC"].tolist() == ["66.7 % of 3", "50.0 % of 2", "100.0 %"]
+    assert "Histology: a&#124;&#60;b&#62;" in ours.index
+    assert not [row for row in ours.index if "invasive" in row]  # the study's words, which this cohort does not use
+    assert not ours.map(lambda text: "nan" in text).any().any()
+
+
+def test_parts_without_patients_count_nobody(patients):
+    counts = tables.by_split(patients[(patients["split"] == "train") & patients["responder"]])
+    assert counts.loc["test"].tolist() == [0, 0, 0]
+    assert counts.loc["train", ["non-responders", "responders"]].tolist() == [0, 74]

@@ -8,7 +8,7 @@ from lifelines.datasets import load_leukemia, load_rossi
 from beyond.restricted import restricted_mean, restricted_mean_difference
 from helpers.judgement import survival
 from pages import chance
-from pages.judgement import plot_groups
+from pages.judgement import not_compared, plot_groups, survival_row
 
 
 def test_recidivism_against_R():
@@ -182,3 +182,22 @@ def test_events_needed_by_hand():
 def test_power_turns_the_number_of_events_round():
     assert chance.power(2.0, 0.2, chance.events_needed(2.0, 0.2)) == pytest.approx(0.8, abs=1e-3)
     assert chance.power(1.0, 0.2, 50) == pytest.approx(0.025, abs=1e-9)  # one of the two tails
+
+
+@pytest.mark.parametrize(
+    ("event", "group", "told"),
+    [
+        ([1, 0, 1, 0], [1, 0, 0, 1], ""),
+        ([0, 0, 0, 0], [1, 0, 0, 1], "not computed: 0 recurrences"),
+        ([1, 0, 1, 0], [0, 0, 0, 0], "not computed: 0 non-responders in this grouping"),
+        ([0, 0, 0, 0], [1, 1, 1, 1], "not computed: 0 responders in this grouping and 0 recurrences"),
+    ],
+)
+def test_what_is_not_compared_is_told(event, group, told):
+    result = survival.compare([1, 2, 3, 4], event, group)
+    assert not_compared(result) == told
+    row = survival_row(result, restricted_mean_difference([1, 2, 3, 4], event, group, 3.0), 3.0)
+    counts, figures = list(row.values())[:2], list(row.values())[2:]
+    assert counts == ["{}, {}".format(*two) for two in (result.n_patients, result.n_events)]
+    assert figures[0] == (told or f"{result.p_value:.3f}")
+    assert set(figures[1:]) == {"not computed"} if told else "not computed" not in figures

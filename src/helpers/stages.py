@@ -15,6 +15,7 @@ from helpers.artifacts import file_digest, is_sound, keep, project_path, recall_
 from helpers.data import study
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated
+from helpers.errors import InputError
 from helpers.keys import content_key
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
 from helpers.parallel import in_processes
@@ -43,7 +44,8 @@ def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
     chosen = settings.study
     if not chosen.simulated:
         patients = recorded.read_patients(project_path(chosen.cohort))
-        return patients if "split" in patients else patients.assign(split=split(patients, settings))
+        patients = patients if "split" in patients else patients.assign(split=split(patients, settings))
+        return with_training(patients, project_path(chosen.cohort) / "patients.csv")
     path = project_path(artifacts) / f"cohort-{content_key(chosen, code=['helpers.data.study'], alone=HERE)}.csv"
     keep(path, partial(draw_cohort, settings))
     return pd.read_csv(path, index_col="patient")
@@ -62,9 +64,44 @@ def recorded_files(settings: Settings) -> list[Path]:
 
 
 def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
-    """The study's stratified split."""
+    """The study's stratified split; of a recorded cohort every part has the cohort's own share of non-responders."""
+    share = study.TEST_NON_RESPONDERS if settings.study.simulated else None
+    sizes = split_sizes(settings, len(patients))
+    return study.split_patients(patients["responder"].astype(bool), *sizes, settings.study.cohort_seed, share)
+
+
+def split_sizes(settings: Settings, n_patients: int) -> tuple[int, int]:
+    """How many of a cohort's patients are for test and for validation.
+
+    As many as the settings ask for, if that leaves a third of a recorded cohort for training; else the settings'
+    shares of their own number of patients, if these leave as much, else the paper's shares.
+    """
     chosen = settings.study
-    return study.split_patients(patients["responder"], chosen.n_test, chosen.n_validation, chosen.cohort_seed)
+    given = (chosen.n_test, chosen.n_validation)
+    if chosen.simulated or leaves_a_third(given, n_patients):
+        return given
+    whole = chosen.n_patients
+    if not leaves_a_third(given, whole):
+        whole, given = study.N_PATIENTS, (study.N_TEST, study.N_VALIDATION)
+    n_test, n_validation = (max(1, round(n_patients * part / whole)) for part in given)
+    return n_test, n_validation
+
+
+def leaves_a_third(parts: tuple[int, int], n_patients: int) -> bool:
+    """Tell whether a third of the patients or more are left for training."""
+    return 3 * (n_patients - sum(parts)) >= n_patients
+
+
+def with_training(patients: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The patients, if training has enough of both classes; else an ``InputError`` names the table and the counts."""
+    training = patients.loc[patients["split"] == "train", "responder"].astype(bool)
+    n_lost, n_kept = int((~training).sum()), int(training.sum())
+    if min(n_lost, n_kept) < study.FEWEST:
+        raise InputError(
+            f"{path}: {n_kept} responders and {n_lost} non-responders for training, out of {len(patients)} patients; "
+            f"expected {study.FEWEST} or more of each"
+        )
+    return patients
 
 
 def acquire(settings: Settings, artifacts: str | Path, patient: str, index: int) -> Acquisition:
@@ -122,7 +159,7 @@ def maps(settings: Settings, artifacts: str | Path) -> CohortMaps:
     in_processes(one, [(name, given[name]) for name in wanted], settings.computing.processes, "maps of patients")
     summary = summary_file(files, artifacts)
     keep(summary, lambda path: pd.concat(map(read_summary, files.values())).to_csv(path, index=False))
-    return CohortMaps(files, pd.read_csv(summary, dtype={"patient": str}))
+    return CohortMaps(files, pd.read_csv(summary, converters={"patient": str}))  # also 001 and NA
 
 
 def map_files(settings: Settings, artifacts: str | Path) -> dict[str, Path]:

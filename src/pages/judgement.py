@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from scipy.stats import norm
 from helpers.judgement.auc import auc_interval
 from helpers.judgement.evaluation import bootstrap_mean
 from helpers.judgement.roc import band, operating_point, roc_curve
-from helpers.judgement.survival import at_risk, checked, fit_curve
+from helpers.judgement.survival import Comparison, at_risk, checked, fit_curve
 
 HEADINGS = {
     "features": "Features",
@@ -32,6 +33,37 @@ HEADINGS = {
 }
 
 
+NOT_COMPUTED = "not computed"
+
+
+def lacking(positive: ArrayLike, where: str = "the test set", least: int = 1) -> str:
+    """Return why a statistic of two classes is not computed, as text; empty where each has ``least`` patients."""
+    positive = np.asarray(positive, bool)
+    counts = {"non-responder": int(positive.sum()), "responder": int((~positive).sum())}
+    if positive.size == 0:
+        return f"{NOT_COMPUTED}: 0 patients in {where}"
+    few = [f"{n} {name}{'s' * (n != 1)}" for name, n in counts.items() if n < least]
+    return f"{NOT_COMPUTED}: {' and '.join(few)} in {where}" if few else ""
+
+
+def sentence(why_not: str) -> str:
+    """Return why something is not computed as a sentence; empty where it is."""
+    return why_not.capitalize() + "." * bool(why_not)
+
+
+def lacking_sets(predictions: pd.DataFrame) -> str:
+    """Return what validation and test set lack for Table 2, a paragraph; empty where they lack nothing."""
+    lost = {name: ~predictions.responder[predictions.split == name].astype(bool) for name in ("validation", "test")}
+    found = [lacking(positive, f"the {name} set") for name, positive in lost.items()]
+    return "".join(f"\n\n{sentence(why)}" for why in found if why)
+
+
+def write_instead(ax: Axes, why: str) -> None:
+    """Write into a panel why there is nothing to draw."""
+    ax.text(0.5, 0.5, fill(why, 34), transform=ax.transAxes, ha="center", va="center", fontsize=10)
+    ax.set(xticks=[], yticks=[])
+
+
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """Return ``table2(...)`` or ``printed_table2()`` as text in the paper's columns, such as 80 (67-89)."""
     columns = {heading: [cell(row, name) for _, row in table.iterrows()] for name, heading in HEADINGS.items()}
@@ -39,9 +71,11 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell(row: pd.Series, name: str) -> str:
-    """Return one cell of Table 2 as text: AUC and loss with two decimals, proportions in per cent."""
+    """Return one cell of Table 2 as text: AUC and loss with two decimals, proportions in per cent; NaN is told."""
     if isinstance(row[name], str):
         return row[name]
+    if np.isnan(row[name]):
+        return NOT_COMPUTED
     scale, form = (1, ".2f") if name.endswith(("auc", "loss")) else (100, ".0f")
     value = f"{row[name]:.2f}" if scale == 1 else f"{100 * row[name]:.1f}".removesuffix(".0")
     if f"{name}_half_width" in row:
@@ -54,7 +88,25 @@ def cell(row: pd.Series, name: str) -> str:
 def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str = "cannot be estimated") -> str:
     """Return (value, low, high) as text, such as 0.81 (0.65 to 0.92); ``missing`` where the value is NaN."""
     value, low, high = three
-    return missing if np.isnan(value) else f"{value:{form}} ({low:{form}}{to}{high:{form}})"
+    if np.isnan(value):
+        return missing
+    return f"{value:{form}} ({NOT_COMPUTED if np.isnan(low) else f'{low:{form}}{to}{high:{form}}'})"
+
+
+def compared(pairs: pd.DataFrame, title: Mapping[str, str]) -> pd.DataFrame:
+    """Return ``compare_models(...)`` as text; a pair without p-value either orders all alike, or is not computed."""
+    three = pairs[["auc_difference", "low", "high"]].itertuples(index=False)
+    only = pairs[["only_model_right", "only_against_right"]].astype(str)
+    unordered = pairs.low.map(lambda low: NOT_COMPUTED if np.isnan(low) else "same order")
+    columns = {
+        "model": pairs.model.map(title),
+        "against": pairs.against.map(title),
+        "AUC difference": [with_interval(one, "+.2f", missing=NOT_COMPUTED) for one in three],
+        "DeLong p": pairs.delong_p.map("{:.3f}".format).where(pairs.delong_p.notna(), unordered),
+        "only this / only the other right": only.agg(" / ".join, axis=1),
+        "McNemar p": pairs.mcnemar_p.map("{:.3f}".format),
+    }
+    return pd.DataFrame(columns)
 
 
 def mean_in_words(values: ArrayLike, level: float = 0.95) -> str:
@@ -67,6 +119,28 @@ def p_text(p_value: float) -> str:
     if np.isnan(p_value):
         return "undefined"
     return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
+
+
+def not_compared(result: Comparison) -> str:
+    """Return why the survival of two groups is not compared, as text; empty where it is."""
+    groups = zip(("responders", "non-responders"), result.n_patients, strict=True)
+    lacks = [f"0 {name} in this grouping" for name, n in groups if n == 0]
+    lacks += ["0 recurrences"] * (sum(result.n_events) == 0)
+    return f"{NOT_COMPUTED}: {' and '.join(lacks)}" if lacks else ""
+
+
+def survival_row(result: Comparison, years: tuple[float, float, float], horizon_years: float) -> dict[str, str]:
+    """Return one row of the survival table as text; ``years`` is the difference in restricted means."""
+    why = not_compared(result)
+    row = {
+        "patients (R, NR)": "{}, {}".format(*result.n_patients),
+        "recurrences (R, NR)": "{}, {}".format(*result.n_events),
+        "log-rank p": why or p_text(result.p_value),
+        "hazard ratio": with_interval((result.hazard_ratio, *result.hazard_ratio_interval), to="–"),
+        "proportional? p": p_text(result.proportional_p),
+        f"years in the first {horizon_years:.1f}": with_interval(years, "+.2f", missing="unknown"),
+    }
+    return {name: NOT_COMPUTED if why and number > 2 else text for number, (name, text) in enumerate(row.items())}
 
 
 TEMPLATE = files(__package__) / "roc.html"
@@ -82,7 +156,10 @@ def draw_roc(
     threshold: float = 0.5,
     with_band: bool = False,
 ) -> None:
-    """Draw one ROC curve with its operating point; the label carries AUC and interval."""
+    """Draw one ROC curve with its operating point; the label carries AUC and interval, or why there is no curve."""
+    if why := lacking(positive, f"the {name} set"):
+        ax.plot([], [], color=colour, label=fill(why, 34))
+        return
     x, y, _ = roc_curve(positive, score)
     auc, low, high = auc_interval(positive, score, level)
     ax.plot(x, y, color=colour, label=f"{name}: AUC {auc:.2f} ({low:.2f}–{high:.2f})")
@@ -105,10 +182,13 @@ def interactive(
     and a few lines of JavaScript are inside. ``name`` tells two of them on one page apart.
     ``#name=0.3`` at the end of the page's address opens it at that threshold.
 
-    Raises ``ValueError`` for no curve at all, and what ``auc.auc_interval`` raises for unusable scores.
+    Without both classes it is a sentence that says so. Raises ``ValueError`` for no curve at all, and what
+    ``auc.auc_interval`` raises for unusable scores.
     """
     if not curves:
         raise ValueError("curves is empty: expected at least one model with (positive, probability)")
+    if why := lacking(next(iter(curves.values()))[0]):
+        return f"<p>{sentence(why)}</p>"
     data = {
         "curves": [curve_data(title, *two, level) for title, two in curves.items()],
         "threshold": threshold,
@@ -129,10 +209,11 @@ def curve_data(title: str, positive: ArrayLike, score: ArrayLike, level: float) 
     """Return what the page needs of one model: scores, classes, the curve, its band, and the AUC."""
     x, y, _ = roc_curve(positive, score)
     grid, low, high = band(positive, score, level)
+    order = np.argsort(score, kind="stable")  # who stands where in the cohort is nobody's business
     return {
         "title": title,
-        "positive": [int(flag) for flag in np.asarray(positive)],
-        "score": [float(value) for value in np.asarray(score)],
+        "positive": [int(flag) for flag in np.asarray(positive)[order]],
+        "score": [float(value) for value in np.asarray(score)[order]],
         "curve": np.column_stack([x, y]).tolist(),
         "band": np.round(np.concatenate([stairs(grid, low), stairs(grid, high)[::-1]]), 4).tolist(),
         "auc": auc_interval(positive, score, level),

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.data import study
-from helpers.judgement.auc import auc_interval
+from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.images import ImageSet
 from helpers.maps.parametric import BAND_MHZ
 from helpers.settings import Maps
@@ -205,13 +205,16 @@ def scores(
 
 
 def table(scored: pd.DataFrame, patients: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Return the AUC of each predictor (columns of ``scored``) on validation and test patients, with its interval."""
+    """Return the AUC of each predictor (columns of ``scored``) on validation and test patients, with its interval.
+
+    NaN where one of the classes is missing.
+    """
     rows: dict[Any, dict[str, float]] = {}
     for name, score in scored.items():
         rows[name] = {}
         for split in ("validation", "test"):
             of_split = patients.index[patients["split"] == split]
-            three = auc_interval(~patients.loc[of_split, "responder"].to_numpy(bool), score[of_split], level)
+            three = auc_if_known(~patients.loc[of_split, "responder"].to_numpy(bool), score[of_split], level)
             rows[name] |= dict(zip((f"{split}_auc", f"{split}_low", f"{split}_high"), three, strict=True))
     return pd.DataFrame.from_dict(rows, orient="index")
 

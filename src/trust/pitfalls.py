@@ -1,8 +1,8 @@
 """What can go wrong: what chapter 16's mistakes and their honest counterparts share; the mistakes stand there.
 
-Responses are shuffled among real feature tables of the simulated cohort, so that nothing predicts them and every
-honest AUC is 0.5. Each experiment is repeated: a single one proves nothing. Patients are scanned anew for what a
-wrong attenuation, another phantom or another scanner does to maps, and to models that read them.
+Responses are shuffled among real feature tables of the cohort, so that nothing predicts them and every honest AUC is
+0.5. Each experiment is repeated: a single one proves nothing. Simulated patients are scanned anew for what a wrong
+attenuation, another phantom or another scanner does to maps, and to models that read them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,8 +26,10 @@ from helpers.judgement.evaluation import student_mean
 from helpers.learning.images import ImageSet, collect
 from helpers.maps.planes import MappedPlane, map_plane
 from helpers.settings import Images, Maps, Settings
+from pages.judgement import NOT_COMPUTED
 
 MAPS = {"mbf": "MBF / dB", "esd_um": "ESD / µm", "eac_db": "EAC / dB"}
+FEWEST = 11  # patients: the paper's share of fewer is no three non-responders, one for each part
 Splits = list[tuple[np.ndarray, np.ndarray]]  # places of training and of test patients, fold by fold
 
 
@@ -61,6 +63,19 @@ def accuracies(positive: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np
     """Return accuracy and balanced accuracy (...) of calls (..., n) for classes (n,)."""
     sensitivity, specificity = called[..., positive].mean(-1), (~called[..., ~positive]).mean(-1)
     return (called == positive).mean(-1), (sensitivity + specificity) / 2
+
+
+# What a cohort allows
+
+
+def too_few(n_patients: int) -> str:
+    """Return why responses cannot be shuffled among so few patients, as text; empty where they can."""
+    return f"{NOT_COMPUTED}: {n_patients} patients, {FEWEST} or more are needed" if n_patients < FEWEST else ""
+
+
+def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the features that any row has, gaps filled with the mean of the column, which knows no response."""
+    return table.dropna(axis="columns", how="all").fillna(table.mean())
 
 
 # Folds and parts of patients
@@ -115,7 +130,7 @@ def aucs_by_epoch(features: pd.DataFrame, rng: np.random.Generator, epochs: int 
     """Return the AUC of validation and of test patients (epochs,) after each epoch of a small network."""
     x, truth, parts = shuffled_study(features, rng)
     state = int(rng.integers(2**31))
-    model = MLPClassifier((16,), batch_size=8, learning_rate_init=0.01, random_state=state)
+    model = MLPClassifier((16,), batch_size=min(8, len(parts["train"])), learning_rate_init=0.01, random_state=state)
     curves = {"validation": np.empty(epochs), "test": np.empty(epochs)}
     for epoch in range(epochs):
         model.partial_fit(x[parts["train"]], truth[parts["train"]], classes=[False, True])

@@ -1,7 +1,8 @@
 """Reporting checklists, filled for this study: TRIPOD+AI (Collins et al. 2024) and CLAIM (Tejani et al. 2024).
 
 Items stand in ``tripod_ai.csv`` and ``claim.csv``, asked in short words of our own. An answer may hold names in
-braces, such as ``{n_test}``, which ``facts`` computes from the run.
+braces, such as ``{n_test}``, which ``facts`` computes from the run, or finds in ``answers.csv``: what is answered of
+simulated patients and of recorded ones.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.data.study import MODELS
+from helpers.artifacts import project_path
+from helpers.data.study import MODELS, PARTS
 from helpers.judgement.auc import auc_interval
 from helpers.settings import Settings
+from pages.judgement import lacking
+from recorded.cohort import read_patients
 
 CHECKLISTS = ("tripod_ai", "claim")
-NOT_APPLICABLE = "Simulated; not applicable"
 CHOSEN = ("image_px", "dropout", "class_weight", "batch_size", "optimizer", "learning_rate")
-OWNER = "To be answered by whoever recorded the cohort"
+ANSWERS = pd.read_csv(
+    str(files(__package__) / "answers.csv"), index_col="name"
+)  # that differ by whose patients they are
+NOT_APPLICABLE, OWNER = ANSWERS.loc["simulated_only"]
 
 
 def items(checklist: str) -> pd.DataFrame:
@@ -30,23 +36,38 @@ def items(checklist: str) -> pd.DataFrame:
 
 def facts(patients: pd.DataFrame, predictions: pd.DataFrame, settings: Settings) -> dict[str, Any]:
     """Return what the answers refer to: numbers of patients, non-responders, recurrences, test AUCs."""
-    parts = {name: patients[patients["split"] == name] for name in ("train", "validation", "test")}
+    parts = {name: patients[patients["split"] == name] for name in PARTS}
     lost = {name: int((~part["responder"].astype(bool)).sum()) for name, part in parts.items()}
     known: dict[str, Any] = {f"n_{name}": len(part) for name, part in parts.items()}
     known |= {f"lost_{name}": count for name, count in lost.items()}
-    known |= {f"{name}_share": lost[name] / len(parts[name]) for name in ("train", "test")}
-    known |= {"n": len(patients), "events": int(patients["recurrence"].sum())}
-    known |= {"events_test": int(parts["test"]["recurrence"].sum())}
+    known |= {f"{name}_share": share(lost[name], len(parts[name])) for name in ("train", "test")}
+    known |= {"n": len(patients), "events": int(patients["recurrence"].astype(bool).sum())}
+    known |= {"events_test": int(parts["test"]["recurrence"].astype(bool).sum())}
     known |= {name: value for name, value in settings.flat().items() if name in CHOSEN}
     known |= {"aucs": test_aucs(predictions, settings.judgement.level), "whose": settings.study.whose}
-    return known | {"simulated_only": NOT_APPLICABLE if settings.study.simulated else OWNER}
+    answers = ANSWERS[settings.study.whose.lower()].to_dict()
+    if not settings.study.simulated and given_split(settings):
+        answers["split_how"] = answers["split_given"]
+    return known | answers
+
+
+def share(part: int, whole: int) -> str:
+    """Return a share in per cent as text, also of nobody."""
+    return f"{part / whole:.0%}" if whole else "(of nobody)"
+
+
+def given_split(settings: Settings) -> bool:
+    """Tell whether a recorded cohort's own table says who is for training, validation and test."""
+    return "split" in read_patients(project_path(settings.study.cohort))
 
 
 def test_aucs(predictions: pd.DataFrame, level: float) -> str:
-    """Return the test AUC of every model with its interval, as text."""
-    test = predictions[predictions["split"] == "test"]
+    """Return the test AUC of every model with its interval, as text, or why there is none."""
+    test = predictions[predictions["split"] == "test"].astype({"responder": bool})
+    if why := lacking(~test["responder"]):
+        return why
     rows = [(spec.title, test[test["model"] == slug]) for slug, spec in MODELS.items()]
-    intervals = [(title, *auc_interval(~part.responder.astype(bool), part.probability, level)) for title, part in rows]
+    intervals = [(title, *auc_interval(~part.responder, part.probability, level)) for title, part in rows]
     return "; ".join(f"{title} {auc:.2f} ({low:.2f} to {high:.2f})" for title, auc, low, high in intervals)
 
 

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from helpers.errors import InputError
+
 NON_RESPONDERS = 43 / 181  # the paper's fraction
 MR_FRACTIONS = {1: 0.09, 2: NON_RESPONDERS - 0.09, 3: 0.48, 4: 0.12, 5: 0.40 - NON_RESPONDERS}  # within a class assumed
 TEST_NON_RESPONDERS = 10 / 50  # the paper's test set, a little fewer than its cohort has
+N_PATIENTS, N_TEST, N_VALIDATION = 181, 50, 31  # the paper's
+PARTS = ("train", "validation", "test")
+FEWEST = 2  # of a class among the training patients
 EFFECTS = {"base": 1.0, "half": 0.5, "none": 0.0, "reversed": -1.0}
 
 
@@ -197,28 +202,33 @@ def draw_survival(responder: pd.Series, rng: np.random.Generator) -> pd.DataFram
     return pd.DataFrame({"duration_years": duration, "recurrence": relapse <= follow_up}, index=responder.index)
 
 
-def split_patients(responder: pd.Series, n_test: int, n_validation: int, seed: int) -> pd.Series:
+def split_patients(
+    responder: pd.Series, n_test: int, n_validation: int, seed: int, test_share: float | None = TEST_NON_RESPONDERS
+) -> pd.Series:
     """Stratified random split into train, validation and test, indexed as ``responder``.
 
-    Raises ``ValueError`` when a part would lack a class.
+    ``test_share`` is that of non-responders in the test set; an ``InputError`` when a part would lack a class. None
+    keeps the cohort's own share in every part, and both classes as far as ``FEWEST`` of each are left for training.
     """
     rng = np.random.default_rng([seed, 1])
     split = pd.Series("train", index=responder.index, name="split")
-    share = {"test": TEST_NON_RESPONDERS, "validation": (~responder).mean()}
-    for part, size in (("test", n_test), ("validation", n_validation)):
-        for of_class, count in class_sizes(responder[split == "train"], size, share[part], part).items():
+    own = float((~responder).mean())
+    wanted = {"test": (n_test, own if test_share is None else test_share), "validation": (n_validation, own)}
+    for part, (size, share) in wanted.items():
+        left = responder[split == "train"].value_counts().to_dict()
+        sizes = own_sizes(left, size, own) if test_share is None else class_sizes(left, size, share, part)
+        for of_class, count in sizes.items():
             pool = split.index[(split == "train") & (responder == of_class)]
             split[rng.choice(pool, count, replace=False)] = part
     return split
 
 
-def class_sizes(responder: pd.Series, size: int, share: float, part: str) -> dict[bool, int]:
+def class_sizes(left: dict[bool, int], size: int, share: float, part: str) -> dict[bool, int]:
     """How many responders and non-responders a part of ``size`` patients with this share of non-responders holds."""
     non_responders = round(size * share)
     sizes = {True: size - non_responders, False: non_responders}
-    left = responder.value_counts()
     if min(sizes.values()) < 1 or any(sizes[c] >= left.get(c, 0) for c in sizes):
-        raise ValueError(f"{part} set of {size} patients: every part needs responders and non-responders")
+        raise InputError(f"{part} set of {size} patients: every part needs responders and non-responders")
     return sizes
 
 
@@ -236,6 +246,13 @@ def example_patient(patients: pd.DataFrame) -> str:
     off = (training["n_planes"] - training["n_planes"].median()).abs()
     usual = training.index[off == off.min()]
     return str(usual[len(usual) // 2])
+
+
+def own_sizes(left: dict[bool, int], size: int, share: float) -> dict[bool, int]:
+    """As ``class_sizes``, but at least one of each class, and no more than leaves ``FEWEST`` of it for training."""
+    non_responders = max(1, round(size * share))
+    wanted = {True: max(1, size - non_responders), False: non_responders}
+    return {of_class: max(0, min(n, left.get(of_class, 0) - FEWEST)) for of_class, n in wanted.items()}
 
 
 def oracle_score(patients: pd.DataFrame, traits: tuple[str, ...], effect: str = "base") -> pd.Series:

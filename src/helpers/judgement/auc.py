@@ -13,11 +13,10 @@ from scipy.special import expit, logit
 from scipy.stats import beta, bootstrap, norm
 
 Values = Float[np.ndarray, "..."] | float
+UNKNOWN = (float("nan"),) * 3  # value, low, high of what the data cannot tell
 
 
-def two_classes(
-    positive: ArrayLike, score: ArrayLike
-) -> tuple[Float[np.ndarray, " n_pos"], Float[np.ndarray, " n_neg"]]:
+def by_class(positive: ArrayLike, score: ArrayLike) -> tuple[Float[np.ndarray, " n_pos"], Float[np.ndarray, " n_neg"]]:
     """Return the scores of the positives and of the negatives, or say what is wrong with them."""
     positive, score = np.asarray(positive), np.asarray(score, float)
     if positive.ndim != 1 or positive.shape != score.shape:
@@ -27,9 +26,18 @@ def two_classes(
     if not np.isfinite(score).all():
         raise ValueError(f"{np.sum(~np.isfinite(score))} of {score.size} scores are NaN or infinite")
     positive = positive.astype(bool)
-    if positive.all() or not positive.any():
-        raise ValueError(f"{positive.sum()} positive of {positive.size} patients: both classes are needed")
     return score[positive], score[~positive]
+
+
+def two_classes(
+    positive: ArrayLike, score: ArrayLike
+) -> tuple[Float[np.ndarray, " n_pos"], Float[np.ndarray, " n_neg"]]:
+    """As ``by_class``; an error as well where a class is missing."""
+    of_positive, of_negative = by_class(positive, score)
+    if min(of_positive.size, of_negative.size) == 0:
+        n_patients = of_positive.size + of_negative.size
+        raise ValueError(f"{of_positive.size} positive of {n_patients} patients: both classes are needed")
+    return of_positive, of_negative
 
 
 def wins(positive_score: ArrayLike, negative_score: ArrayLike) -> Float[np.ndarray, "... n_pos n_neg"]:

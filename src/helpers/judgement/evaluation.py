@@ -13,7 +13,7 @@ from scipy.stats import binomtest, norm, t
 from sklearn.metrics import log_loss
 
 from helpers.data.study import MODELS
-from helpers.judgement.auc import Values, auc_difference, auc_interval, drawn_anew, two_classes
+from helpers.judgement.auc import UNKNOWN, Values, auc_difference, auc_interval, by_class, drawn_anew
 
 
 class Confusion(NamedTuple):
@@ -55,20 +55,25 @@ def wilson(
 
 
 def no_information_rate(positive: ArrayLike) -> float:
-    """Return the accuracy of always naming the more frequent class."""
-    share = float(np.asarray(positive).mean())
+    """Return the accuracy of always naming the more frequent class, NaN of nobody."""
+    share = float(np.asarray(positive).mean()) if np.size(positive) else np.nan
     return max(share, 1 - share)
 
 
 def confusion(positive: ArrayLike, probability: ArrayLike, threshold: float = 0.5) -> Confusion:
     """Return the ``Confusion`` of calling a patient non-responder where probability >= threshold."""
-    called_positive, called_negative = (part >= threshold for part in two_classes(positive, probability))
+    called_positive, called_negative = (part >= threshold for part in by_class(positive, probability))
     found, missed = int(called_positive.sum()), int(called_negative.sum())
     return Confusion(found, called_positive.size - found, called_negative.size - missed, missed)
 
 
 def cross_entropy(positive: ArrayLike, probability: ArrayLike) -> float:
-    """Return the mean of -log p(true class), classes unweighted; a probability of 0 or 1 stays finite."""
+    """Return the mean of -log p(true class), classes unweighted; a probability of 0 or 1 stays finite.
+
+    NaN of nobody.
+    """
+    if np.size(positive) == 0:
+        return np.nan
     return float(log_loss(np.asarray(positive, bool), np.asarray(probability, float), labels=[False, True]))
 
 
@@ -131,11 +136,12 @@ def compare_models(
     """Compare every pair of columns of ``probability`` (patients x models) on the same patients.
 
     Returns one row a pair: model, against, auc_difference, low, high, delong_p, only_model_right,
-    only_against_right, mcnemar_p.
+    only_against_right, mcnemar_p. The difference is NaN without both classes.
     """
+    both = 0 < np.sum(positive) < np.size(positive)
     rows = [
         (one, other)
-        + auc_difference(positive, probability[one], probability[other], level)
+        + (auc_difference(positive, probability[one], probability[other], level) if both else (*UNKNOWN, np.nan))
         + mcnemar(positive, probability[one] >= threshold, probability[other] >= threshold)
         for other, one in combinations(probability.columns, 2)
     ]
@@ -146,21 +152,32 @@ def compare_models(
 # --- Table 2
 
 
+def auc_if_known(positive: ArrayLike, score: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """As ``auc_interval``, but NaN without both classes."""
+    both = 0 < np.sum(positive) < np.size(positive)
+    return auc_interval(positive, score, level) if both else UNKNOWN
+
+
 def proportions(rows: pd.DataFrame, level: float, threshold: float) -> dict[str, float]:
-    """Return accuracy, specificity and sensitivity of one model's predictions, each with low and high."""
+    """Return accuracy, specificity and sensitivity of a model's predictions, each with low and high; NaN of nobody."""
     tp, fn, tn, fp = confusion(~rows.responder, rows.probability, threshold)
     counts = {"accuracy": (tp + tn, len(rows)), "specificity": (tn, tn + fp), "sensitivity": (tp, tp + fn)}
     return {
         name + end: value
         for name, (right, total) in counts.items()
-        for end, value in zip(("", "_low", "_high"), proportion_interval(right, total, level), strict=True)
+        for end, value in zip(("", "_low", "_high"), share_of(right, total, level), strict=True)
     }
 
 
+def share_of(right: int, total: int, level: float) -> tuple[float, float, float]:
+    """As ``proportion_interval``, but NaN of nobody."""
+    return proportion_interval(right, total, level) if total else UNKNOWN
+
+
 def table2_row(rows: pd.DataFrame, level: float, threshold: float) -> dict[str, float]:
-    """Return one row of Table 2 from one model's predictions on validation and test patients."""
+    """Return one row of Table 2 from one model's predictions on validation and test patients; see ``table2``."""
     validation, test = rows[rows.split == "validation"], rows[rows.split == "test"]
-    auc = auc_interval(~test.responder, test.probability, level)
+    auc = auc_if_known(~test.responder, test.probability, level)
     return (
         {f"validation_{name}": value for name, value in proportions(validation, level, threshold).items()}
         | {"validation_loss": cross_entropy(~validation.responder, validation.probability)}
@@ -175,8 +192,8 @@ def table2(predictions: pd.DataFrame, level: float = 0.95, threshold: float = 0.
     ``predictions`` has one row per model and patient: patient, model, split, responder, probability
     (of non-response). Specificity: responders found. Sensitivity: non-responders found.
 
-    Raises ``ValueError`` for an unknown model, a patient predicted twice by one model (several
-    seeds), or a split without both classes.
+    What a split without patients, or without one of the classes, cannot tell is NaN. Raises ``ValueError`` for an
+    unknown model or a patient predicted twice by one model (several seeds).
     """
     unknown = sorted(set(predictions.model) - set(MODELS))
     if unknown:

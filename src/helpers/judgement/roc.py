@@ -41,6 +41,7 @@ def band(positive: ArrayLike, score: ArrayLike, level: float = 0.95) -> tuple[Po
 
 def operating_point(positive: ArrayLike, score: ArrayLike, threshold: float = 0.5) -> tuple[float, float]:
     """Return (false_positive_rate, true_positive_rate) of calling a non-responder where score >= threshold."""
+    two_classes(positive, score)
     found, missed, right, false = confusion(positive, score, threshold)
     return false / (right + false), found / (found + missed)
 
