@@ -9,12 +9,12 @@ VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as
 
 BIN := "$(VENV)/bin"
 PY := $(BIN)/python
-export PROFILE SET# read by the program, not by the shell
+export PROFILE SET TO ID PATIENTS# read by the program, not by the shell
 ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book test lint measures notebooks lock clean help
+.PHONY: book test lint measures export notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
@@ -31,6 +31,10 @@ lint: $(READY)  ## look at style without changing anything
 
 measures: $(READY)  ## print how large the parts are, what they load, and whether chapters fit their page
 	$(PY) book/measures.py
+
+export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-07, PATIENTS=24, DEGRADED=1, PROFILE=, SET=)
+	@$(PY) book/command.py export "$$TO" --id "$$ID" $(if $(PATIENTS),--patients "$$PATIENTS") \
+	  $(if $(DEGRADED),--degraded) --profile "$$PROFILE" --set "$$SET"
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
 	$(PY) -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
