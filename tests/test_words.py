@@ -141,7 +141,7 @@ def false_of_recorded(source, told):
     return found
 
 
-unfinished = pytest.mark.xfail(strict=False, reason="another hand is at work on it")
+unfinished = pytest.mark.xfail(strict=False, reason="says simulated where the patients may be recorded")
 each_source = pytest.mark.parametrize(
     "source",
     [pytest.param(path, id=path.stem, marks=[unfinished] * (path.stem in NOT_YET)) for path in [*PAGES, *CHAPTERS]],

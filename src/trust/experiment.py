@@ -215,7 +215,7 @@ def head(bench: Bench) -> dict[str, Any]:
         "new_seed": NEW_SEED,
         "further_seed": FURTHER_SEED,
         "n_new": bench.n_new,
-        "settings": bench.settings.flat(),
+        "settings": bench.settings.replace(cohort="simulated", search_storage="").flat(),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.artifacts import project_path, write_whole
+from helpers.errors import InputError
 from helpers.provenance import circumstances
 from helpers.settings import Settings, load_settings, parse_changes
 
@@ -59,10 +60,11 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
 
 def provenance(settings: Settings) -> dict[str, Any]:
     """Return when, where, with which code and parameters the results were collected."""
+    whose = "simulated" if settings.study.simulated else "recorded"  # and not where they are
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **circumstances(PACKAGES),
-        "settings": settings.flat(),
+        "settings": settings.replace(cohort=whose, search_storage="").flat(),
     }
 
 
@@ -128,6 +130,15 @@ def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[d
     return found["provenance"], {name: found[name] for name in wanted}
 
 
+def output_of(given: str | None, profile: str, settings: Settings) -> Path:
+    """Return where results go. Raises ``InputError`` for recorded patients in ``results``, which git tracks."""
+    tracked = project_path("results").resolve()
+    output = Path(given or tracked / f"{Path(profile).stem}.json")
+    if not settings.study.simulated and tracked in project_path(output).resolve().parents:
+        raise InputError(f"output = {str(output)!r}: expected a place outside results, which git tracks")
+    return output
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m trust.runs", description=__doc__)
@@ -142,9 +153,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = load_settings(options.profile, **parse_changes(options.set))
         resolve_device(settings.computing.device)  # before maps are made for a device that is not here
+        output = output_of(options.output, options.profile, settings)
     except (FileNotFoundError, TypeError, ValueError) as error:
         parser.error(str(error))
-    output = options.output or project_path("results") / f"{Path(options.profile).stem}.json"
     print(write(make(settings, options.artifacts, options.seeds or [settings.training.seed]), output))
 
 
