@@ -1,6 +1,5 @@
 """How the book draws: arrays in, axes out."""
 
-from functools import wraps
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,20 +16,10 @@ Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
 
 def use_book_style() -> None:
-    """Set the style of all figures of the book."""
+    """Set the style of all figures of the book, and let their files tell their texts."""
+    FigureCanvasAgg.print_png = print_with_texts  # type: ignore[method-assign, assignment]
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     plt.rcParams |= {"figure.constrained_layout.use": True, "figure.dpi": 110, "savefig.facecolor": "white"}
-    FigureCanvasAgg.print_png = print_with_texts  # type: ignore[method-assign]
-
-
-@wraps(PRINT_PNG)
-def print_with_texts(
-    canvas: FigureCanvasAgg, file: Any, *, metadata: dict | None = None, pil_kwargs: dict | None = None
-) -> None:
-    """Write a picture with its texts beside its pixels, where a search for what must not be published finds them."""
-    texts = dict.fromkeys(text.get_text() for text in canvas.figure.findobj(Text) if text.get_visible())
-    told = {"Description": "\n".join(filter(None, texts))} | (metadata or {})
-    PRINT_PNG(canvas, file, metadata=told, pil_kwargs=pil_kwargs)
 
 
 def value_range(values: np.ndarray) -> tuple[float, float]:
@@ -93,3 +82,10 @@ def show_overlay(
     show_outline(ax, plane.core, plane.maps.extent_mm)
     left, right, bottom, top = plane.b_mode_extent_mm
     ax.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def print_with_texts(canvas: FigureCanvasAgg, file: Any, *, metadata: dict | None = None, **others: Any) -> None:
+    """Write a picture with its texts beside its pixels, where a search for what must not be published finds them."""
+    texts = dict.fromkeys(text.get_text() for text in canvas.figure.findobj(Text) if text.get_visible())
+    told = {"Description": "\n".join(filter(None, texts))} | (metadata or {})
+    PRINT_PNG(canvas, file, metadata=told, pil_kwargs=others.get("pil_kwargs"))
