@@ -67,7 +67,7 @@ class Private:
     def in_context(self) -> re.Pattern[str] | None:
         """Finds the ids that may be plain numbers or words of the book: only where a patient is spoken of."""
         ids = "|".join(re.escape(one) for one in sorted(self.ids, key=len, reverse=True) if not self.is_distinct(one))
-        one, apart = f"[\"'`]?(?:{ids})[\"'`]?(?![\\w.–-]| ?(?:%|mm|cm|dB|years|planes))", r"[ \xa0]?[:=#(\[]*[ \xa0]?"
+        one, apart = f"[\"'`]?(?:{ids})[\"'`]?(?![\\w.–-]| ?(?:%|mm|cm|dB|years|planes))", r"[ \xa0:=#(\[]{0,4}"
         named = rf"(?<!\w)patient(?:[_ ](?:id|no\.?|number))?[\"']?{apart}{one}"
         listed = rf"(?<!\w)patients[\"']?{apart}{one}(?:,| and) ?[\"'`]?(?:{ids})\b"
         of_plane = rf"(?<![\w.,-])(?:{ids})[,:]? planes? \d"
@@ -109,7 +109,7 @@ def private_of(run: Path) -> Private:
 
 def places_of(settings: Settings, artifacts: str | Path, recordings: Iterable[Path]) -> dict[str, str]:
     """Folders and files of this machine, and what is written in their place, the longest first."""
-    told = {str(path): "recording.rf" for path in recordings}
+    told = {name: "recording.rf" for path in recordings for name in (*both(path), os.path.relpath(path))}
     if not settings.study.simulated:
         told |= {name: "cohort" for name in both(settings.study.cohort)}
     told |= {name: "artifacts" for name in both(artifacts)} | {name: "." for name in both(".")}

@@ -88,6 +88,7 @@ def test_part_of_another_word_is_no_id(tmp_path, text):
         "<code>patient=<span>101</span></code>",
         '<script type="application/json">{"patient": "101"}</script>',
         "<p>patients 7 and 101</p>",
+        "<pre>patients: ['101', '102']</pre>",
         "<title>101, plane 2</title>",
         "<p>patient root</p>",
         table(patient=["101", "x"], planes=[4, 5]),

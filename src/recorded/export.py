@@ -69,13 +69,14 @@ def frame_bytes(system: System) -> int:
 def plan(
     patients: pd.DataFrame,
     settings: Settings,
-    first_id: str = "",
+    first_id: str = "E001",
     n_patients: int | None = None,
     degraded: bool = False,
 ) -> Plan:
     """Plan the export of simulated patients, as ``stages.cohort`` draws them, or of the first ``n_patients`` of them.
 
-    They are named after ``first_id`` and counted up (``BR-07``, ``BR-08``, ...). Part of a cohort has no split of its
+    They are named after ``first_id`` and counted up (``BR-07``, ``BR-08``, ...), not as they were drawn, so that a page
+    on which a drawn one stands tells nothing of an exported one. Part of a cohort has no split of its
     own: the book draws one. ``degraded`` is what a laboratory may bring at worst: two planes a patient, every second
     patient on a scanner with other pitch, lines and depth, no backscatter of the phantom, required columns only.
     Raises ``InputError``.
@@ -85,7 +86,7 @@ def plan(
     if n_patients is not None and not 1 <= n_patients <= len(patients):
         raise InputError(f"patients = {n_patients}, expected 1 to {len(patients)}, as many as are drawn")
     chosen = patients.iloc[:n_patients]
-    names = counted_up(first_id, len(chosen)) if first_id else list(chosen.index)
+    names = counted_up(first_id, len(chosen))
     split = ("split",) if len(chosen) == len(patients) and not degraded else ()
     columns = REQUIRED if degraded else (*REQUIRED, *CLINIC, *RECEPTORS)
     table = chosen[[*columns, *split]].set_axis(pd.Index(names, name="patient"))
