@@ -33,7 +33,7 @@ measures: $(READY)  ## print how large the parts are, what they load, and whethe
 	$(PY) book/measures.py
 
 export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-07, PATIENTS=24, DEGRADED=1, PROFILE=, SET=)
-	@$(PY) book/command.py export "$$TO" --id "$$ID" $(if $(PATIENTS),--patients "$$PATIENTS") \
+	@$(PY) book/command.py export "$$TO" $(if $(ID),--id "$$ID") $(if $(PATIENTS),--patients "$$PATIENTS") \
 	  $(if $(DEGRADED),--degraded) --profile "$$PROFILE" --set "$$SET"
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill

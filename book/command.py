@@ -152,9 +152,7 @@ def parser() -> argparse.ArgumentParser:
     resolve.set_defaults(do=lambda o: print(chapters.resolve(o.profile, o.set, o.artifacts)))
     written = commands.add_parser("export", help="write the simulated cohort as recordings")
     written.add_argument("to", metavar="FOLDER")
-    written.add_argument(
-        "--id", default="", help="of the first patient, as in BR-07 or 101; the others count up from it"
-    )
+    written.add_argument("--id", default="E001", help="of the first patient, as in BR-07 or 101; others count up")
     written.add_argument("--patients", type=int, help="how many, the first ones, in place of all")
     written.add_argument("--degraded", action="store_true", help="as bad as the contract allows, to try the book with")
     written.set_defaults(do=exported)
