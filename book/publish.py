@@ -36,6 +36,7 @@ Rows: TypeAlias = list[list[str]]
 Table: TypeAlias = tuple[Rows, Rows]  # head and body
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
 EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
+COLOUR = re.compile(r"(?:(?:fill|stroke|color)=[\"']|: ?)#[0-9a-f]{3,8}\b", re.IGNORECASE)
 INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tspan)\b[^>]*>", re.IGNORECASE)
 PATH = re.compile(  # of any machine, whoever's
     r"(?<![\w.:/])/(?:home|Users|root|tmp|private|var|opt|usr|mnt|scratch|srv|work|nix)/[^\s\"'<>)\\]+"
@@ -251,7 +252,7 @@ def strings(value: Any) -> Iterator[str]:
 
 def forms(text: str) -> set[str]:
     """A text with its escapes undone, and what of it a reader sees."""
-    text = unquote(html.unescape(EMBEDDED.sub("", text)))
+    text = unquote(html.unescape(COLOUR.sub("", EMBEDDED.sub("", text))))
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
     return {text, re.sub(r"<[^>]*>", "\n", INLINE.sub("", text))}
 

@@ -75,6 +75,11 @@ def test_an_id_is_found_wherever_it_stands_and_is_not_told(tmp_path, text):
     assert "BR-07" not in problems[0].upper()
 
 
+@pytest.mark.parametrize("text", ['<p style="color: #A00">', '<g fill="#a00">', "<p>1A00</p>"])
+def test_a_colour_is_no_id(tmp_path, text):
+    assert found(tmp_path, publish.Private(ids=frozenset({"A00"})), text=text) == []
+
+
 @pytest.mark.parametrize("text", ["<p>BR-071</p>", "<p>ABR-07</p>", '<img src="data:image/png;base64,AB/BR-07/">'])
 def test_part_of_another_word_is_no_id(tmp_path, text):
     assert found(tmp_path, NAMED, text=text.replace("BR-07/", "BR07/")) == []
