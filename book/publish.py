@@ -13,7 +13,6 @@ import re
 import sys
 import tempfile
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -207,10 +206,9 @@ def problems(folder: Path, private: Private) -> list[str]:
     found = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "_static" not in path.relative_to(folder).parts[:1]:
-            counted = Counter(fault for text in texts_of(path) for fault in faults(text, private))
-            counted.update(table_faults(path, private))
+            whats = {fault for text in texts_of(path) for fault in faults(text, private)} | table_faults(path, private)
             name = path.relative_to(folder).as_posix()
-            found += [f"{mask_name(name, private)}: {what}, {n} x" for what, n in sorted(counted.items())]
+            found += [f"{mask_name(name, private)}: {what}" for what in sorted(whats)]
     return found
 
 

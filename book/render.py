@@ -35,9 +35,9 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     for chapter in executed(run):
         written = words.chapter(with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter), told)
         nbformat.write(publish.cleaned(written, private), target / "notebooks" / chapter.name)
+    shutil.copy("data/README.md", target / "data.md")
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
-    shutil.copy("data/README.md", target / "data.md")
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
 
 

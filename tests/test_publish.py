@@ -13,6 +13,7 @@ import pandas as pd
 import provenance
 import publish
 import pytest
+import render
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -181,7 +182,7 @@ def test_names_indices_and_packed_inventories_are_looked_at(tmp_path):
     ],
 )
 def test_outcomes_by_patient_are_a_problem_of_recorded_patients_alone(tmp_path, text):
-    assert found(tmp_path, NAMED, text=text) == [f"page.html: {publish.TABLE}, 1 x"]
+    assert found(tmp_path, NAMED, text=text) == [f"page.html: {publish.TABLE}"]
     assert found(tmp_path, publish.Private(known=BOOK), text=text) == []
 
 
@@ -277,6 +278,20 @@ def test_what_is_private_is_gathered_from_the_run(tmp_path, monkeypatch):
     assert {str(cohort), str(Path.home()), str(tmp_path / "artifacts"), os.getcwd()} <= set(private.places)
     assert not private.is_distinct("patients.csv")  # as data/README.md names it
     assert private.is_distinct("Anna.rf")
+
+
+def test_a_page_that_tells_something_private_is_not_put_in_place(tmp_path, monkeypatch):
+    for name, text in (("html", "good"), ("new", "<p>of BR-07</p>")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(text)
+    monkeypatch.setattr(render, "BUILD", tmp_path)
+    monkeypatch.setattr(render, "executed", lambda run: [])
+    monkeypatch.setattr(render, "stage", lambda run, source, private: None)
+    monkeypatch.setattr(render, "build", lambda source, aside: tmp_path / "new")
+    monkeypatch.setattr(publish, "private_of", lambda run: NAMED)
+    with pytest.raises(RuntimeError, match=r"index.html: a patient's id \(B\*\*\*\)"):
+        render.render(tmp_path)
+    assert (tmp_path / "html" / "index.html").read_text() == "good"
 
 
 # --- texts as letters
