@@ -64,7 +64,7 @@ CHAPTERS = sorted((ROOT / "notebooks").glob(chapters.CHAPTERS))
 SETTINGS = load_settings(
     PROFILES / "smoke.yml", n_patients=12, n_test=4, n_validation=4, n_lines=48, n_reference_frames=1, processes=1
 )
-# what these show is simulated whatever cohort is given, and they say so
+# what these show is simulated whatever cohort is given, and they say so; single cells are tagged "about-simulation"
 ABOUT_SIMULATION = {"04_uncertainty", "14_patients", "15_audit", "16_pitfalls", "17_reporting", "18_your_rf"}
 OF_THE_PAPER = re.compile(r"paper|study|taleghamar|printed|published|women|real patients", re.IGNORECASE)
 ALLOWED = (  # sentences that say "simulated" beside recorded patients and are true
@@ -108,7 +108,8 @@ def said(source, told):
     if source.suffix == ".md":
         return sentences(words.page(source.read_text(), told))
     cells = words.chapter(jupytext.read(source), told).cells
-    return [sentence for cell in cells for text in texts_of(cell) for sentence in sentences(text)]
+    own = [cell for cell in cells if "about-simulation" not in cell.metadata.get("tags", [])]
+    return [sentence for cell in own for text in texts_of(cell) for sentence in sentences(text)]
 
 
 def texts_of(cell):
