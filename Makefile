@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
 # what is given is read by the program, as it stands: neither make nor the shell runs anything in it
-GIVEN := PROFILE DATA SET CORES PYTHON VENV
+GIVEN := PROFILE DATA SET CORES TO ID PATIENTS DEGRADED PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
@@ -18,7 +18,7 @@ ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book check test lint measures notebooks lock clean help
+.PHONY: book check test lint measures export notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
@@ -38,6 +38,10 @@ lint: $(READY)  ## look at style without changing anything
 
 measures: $(READY)  ## print how large the parts are, what they load, and whether chapters fit their page
 	"$(PY)" book/measures.py
+
+export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-07, PATIENTS=24, DEGRADED=1, PROFILE=, SET=)
+	@"$(PY)" book/command.py export --profile="$$PROFILE" --set="$$SET" $(if $(ID),--id="$$ID") \
+	  $(if $(PATIENTS),--patients="$$PATIENTS") $(if $(DEGRADED),--degraded) -- "$$TO"
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
 	"$(PY)" -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("source", "src"), ("iframe", "src"), ("object", "data")}
 LOADED_LINKS = {"stylesheet", "preload", "icon", "shortcut icon", "modulepreload"}
 RAW = {"script", "style", "code", "pre"}  # what stands in these is not prose
+FIGURE = re.compile(r'<figure\b[^>]*\bid="([^"]+)"[^>]*>(.*?)</figure>', re.DOTALL)
 BLEMISHES = {  # what it is called -> how it shows in the text of a page
     "an unresolved role": re.compile(r"\{(numref|cite(:\w)?|ref|eq|doc|term)\}"),
     "a percentage that is not a number": re.compile(r"\bnan ?%"),
@@ -121,6 +122,18 @@ def image_faults(page: Page) -> Iterable[str]:
     for address, words in page.images:
         if len(words) < 20:
             yield f"picture {address!r} has no alternative text of 20 characters: {words!r}"
+
+
+def missing_figures(html: Path, source: Path) -> list[str]:
+    """Return one line for each figure that a staged notebook declares and its page does not show."""
+    found = []
+    for path in sorted(source.rglob("*.ipynb")):
+        page = (html / path.relative_to(source).with_suffix(".html")).read_text(encoding="utf-8")
+        shown = {name for name, inside in FIGURE.findall(page) if "<img" in inside or "<svg" in inside}
+        told = [cell["metadata"].get("mystnb", {}).get("figure", {}) for cell in json.loads(path.read_text())["cells"]]
+        names = [figure["name"] for figure in told if "name" in figure]
+        found += [f"{path.name}: the figure {name!r} has no picture" for name in names if name not in shown]
+    return found
 
 
 def failed_cells(notebooks: Iterable[Path]) -> list[str]:

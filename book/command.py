@@ -36,6 +36,7 @@ from helpers import errors, stages
 from helpers.artifacts import file_digest, is_running, project_path, sweep
 from helpers.errors import InputError
 from helpers.settings import Settings
+from recorded import export
 
 BUILD = Path("_build")
 SOURCES = ("src", "notebooks", "book", "results", "data")
@@ -244,6 +245,18 @@ def cores(text: str) -> int:
     return n_cores
 
 
+def exported(options: argparse.Namespace) -> int:
+    """Write the simulated cohort of a run as recordings, in the contract of ``data/README.md``."""
+    run = chapters.resolve(options.profile, options.set, options.artifacts)
+    settings, artifacts = jobs.read(run / "parameters" / "stages.yml")
+    more = options.id, options.patients, options.degraded
+    wanted = export.plan(stages.cohort(settings, artifacts), settings, *more)
+    folder = export.new_folder(options.to, wanted.n_bytes)
+    print(f"writing {wanted} to {folder} ...", flush=True)
+    export.write(wanted, folder)
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     line = CommandLine(prog="python book/command.py", description=__doc__)
@@ -255,7 +268,13 @@ def parser() -> argparse.ArgumentParser:
     look.set_defaults(do=check)
     resolve = commands.add_parser("resolve", help="check the parameters of a run, write them down, print its folder")
     resolve.set_defaults(do=lambda o: print(chapters.resolve(o.profile, o.set, o.artifacts)))
-    for one in (whole, resolve, look):
+    written = commands.add_parser("export", help="write the simulated cohort as recordings")
+    written.add_argument("to", metavar="FOLDER")
+    written.add_argument("--id", default="E001", help="of the first patient, as in BR-07 or 101; others count up")
+    written.add_argument("--patients", type=int, help="how many, the first ones, in place of all")
+    written.add_argument("--degraded", action="store_true", help="as bad as the contract allows, to try the book with")
+    written.set_defaults(do=exported)
+    for one in (whole, resolve, look, written):
         one.add_argument("--profile", default="laptop", help="a name in notebooks/profiles, or the path of a .yml file")
         one.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="single parameters")
         one.add_argument("--data", default="", help="folder of a recorded cohort, the same as cohort= in --set")

@@ -1,10 +1,13 @@
 """The provenance page: what was run, with what, on what, and for how long."""
 
 import json
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import words
 import yaml
 
 from helpers.artifacts import project_path
@@ -14,18 +17,18 @@ PACKAGES = ["numpy", "scipy", "pandas", "torch", "torchvision", "lifelines", "ma
 TOOLS = ["papermill", "jupytext", "snakemake", "jupyter-book", "sphinx"]
 
 
-def page(run: Path, chapters: list[Path]) -> str:
-    """Return the page as MyST markdown, from a run's settings and its executed notebooks."""
+def page(run: Path, chapters: list[Path], told: Mapping[str, str]) -> str:
+    """Return the page as MyST markdown, from a run's settings, its executed notebooks and its words."""
     settings = yaml.safe_load((run / "settings.yml").read_text())
     records = [stage_record(path) for path in run.glob("stages/*.json")]
     records = sorted(records, key=lambda record: record["start"]) + [*map(chapter_record, chapters)]
-    parameters = [[f"`{name}`", "(empty)" if value == "" else f"`{value}`"] for name, value in settings.items()]
+    parameters = [[code(name), value_of(name, value)] for name, value in settings.items()]
     versions = [[name, version(name)] for name in PACKAGES + TOOLS]
     return "\n\n".join(
         [
             "# Provenance",
             "The build wrote this page from the notebooks it executed and the parameters it gave them. "
-            + whose(settings),
+            + whose(settings, told),
             "## The run",
             table(["", ""], summary(run.name.rpartition("-")[0], settings, records)),
             "## Shared results and chapters",
@@ -44,11 +47,30 @@ def page(run: Path, chapters: list[Path]) -> str:
     )
 
 
-def whose(settings: dict) -> str:
-    """Return whose patients the book shows."""
+def whose(settings: dict, told: Mapping[str, str]) -> str:
+    """Return whose patients the book shows; of a recorded cohort its size and its content's key, not where it is."""
     if settings["cohort"] == "simulated":
         return "**All patients in this book are simulated.** The last chapter says whether its files are."
-    return f"The patients of most chapters are those recorded in `{settings['cohort']}`."
+    size = f"{told['n_patients']} patients and {told['n_planes']} planes"
+    return (
+        f"**The patients in this book were recorded**: a cohort of {size}, whose content has the key "
+        f"{code(told['cohort_key'])}. Where a chapter draws patients of its own it says that they are simulated."
+    )
+
+
+def value_of(name: str, value: object) -> str:
+    """Return a parameter's value as the page shows it: not where recordings are, nor a database."""
+    if name == "cohort" and value != "simulated":
+        return "(recorded)"
+    if value == "":
+        return "(empty)"
+    return "(given)" if name == "search_storage" else code(str(value))
+
+
+def code(text: str) -> str:
+    """Return a text as code in a cell of a table, its letters never as markup."""
+    plain = re.fullmatch(r"[\w.:+,()\[\]'/-]+( [\w.:+,()\[\]'/-]+)*", text)
+    return f"`{text}`" if plain else f"<code>{words.literal(text)}</code>"
 
 
 def chapter_record(chapter: Path) -> dict:
@@ -71,7 +93,13 @@ def told(path: Path, values: dict) -> dict:
 def row(record: dict) -> list[str]:
     """Return one row of the table of chapters."""
     start, duration = f"{record['start']:%Y-%m-%d %H:%M:%S} UTC", f"{record['duration']:.1f} s"
-    return [record["name"], start, duration, f"`{record['commit']}`", record["python"], record["device"]]
+    return [
+        record["name"],
+        start,
+        duration,
+        code(record["commit"]),
+        *map(words.literal, (record["python"], record["device"])),
+    ]
 
 
 def beforehand(folder: Path) -> list[list[str]]:
@@ -86,7 +114,7 @@ def row_of_results(name: str, found: dict) -> list[str]:
         sorted({run[what] for run in runs if what in run} or {head.get(what, "unknown")})
         for what in ("commit", "device")
     )
-    return [f"`{name}`", head["finished"], ", ".join(f"`{commit}`" for commit in commits), "; ".join(devices)]
+    return [code(name), head["finished"], ", ".join(map(code, commits)), "; ".join(map(words.literal, devices))]
 
 
 def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:
@@ -94,10 +122,10 @@ def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]
     total = sum(record["duration"] for record in records)
     seeds = ", ".join(f"`{name}` {value}" for name, value in settings.items() if name.endswith("seed"))
     return [
-        ["profile", f"`{profile}`"],
+        ["profile", code(profile)],
         ["seeds", seeds],
-        ["commit", ", ".join(f"`{name}`" for name in sorted({record["commit"] for record in records}))],
-        ["device", "; ".join(sorted({record["device"] for record in records}))],
+        ["commit", ", ".join(map(code, sorted({record["commit"] for record in records})))],
+        ["device", "; ".join(map(words.literal, sorted({record["device"] for record in records})))],
         ["started", f"{min(record['start'] for record in records):%Y-%m-%d %H:%M:%S} UTC"],
         ["all of it, one after another", f"{total / 60:.1f} min"],
     ]

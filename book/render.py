@@ -10,6 +10,7 @@ import check_html
 import jobs
 import nbformat
 import provenance
+import publish
 import words
 from chapters import CHAPTERS, with_outputs
 
@@ -22,10 +23,10 @@ def executed(run: Path) -> list[Path]:
     return [run / "chapters" / f"{path.stem}.ipynb" for path in sorted(Path("notebooks").glob(CHAPTERS))]
 
 
-def stage(run: Path, target: Path) -> None:
+def stage(run: Path, target: Path, private: publish.Private) -> None:
     """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance.
 
-    Prose and captions say what is true of the run's patients.
+    Prose and captions say what is true of the run's patients; chapters can be downloaded, so they name no machine.
     """
     told = words.words_of(*jobs.read(run / "parameters" / "stages.yml"))
     shutil.rmtree(target, ignore_errors=True)
@@ -33,11 +34,11 @@ def stage(run: Path, target: Path) -> None:
     (target / "notebooks").mkdir()
     for chapter in executed(run):
         written = words.chapter(with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter), told)
-        nbformat.write(written, target / "notebooks" / chapter.name)
+        nbformat.write(publish.cleaned(written, private), target / "notebooks" / chapter.name)
+    shutil.copy("data/README.md", target / "data.md")
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
-    shutil.copy("data/README.md", target / "data.md")
-    (target / "provenance.md").write_text(provenance.page(run, executed(run)))
+    (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
 
 
 def build(source: Path, aside: Path) -> Path:
@@ -75,9 +76,11 @@ def render(run: Path) -> None:
     """
     source, aside = BUILD / "source", BUILD / "aside"
     BUILD.mkdir(exist_ok=True)
-    stage(run, source)
+    private = publish.private_of(run)
+    stage(run, source, private)
     html = build(source, aside)
     problems = check_html.problems(html) + check_html.failed_cells(executed(run))
+    problems += check_html.missing_figures(html, source) + publish.problems(html, private)
     if problems:
         raise RuntimeError("\n".join([*problems, f"rendering failed; {BUILD / 'html'} is as it was"]))
     put_in_place(html, BUILD / "html")

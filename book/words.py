@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from helpers import stages
+from helpers.artifacts import file_digest, project_path, recall_digests
+from helpers.keys import content_key
 from helpers.settings import Settings
 
 PLACE = re.compile(r"\{\{ *(\w+) *\}\}")
+MARKUP = re.compile(r"[^\w ,.;:/()%+–-]|_")  # what could be more than its letters
 BLOCK = re.compile(r"<!-- if-(simulated|recorded) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 
 
@@ -28,15 +31,31 @@ def words_of(settings: Settings, artifacts: str | Path) -> dict[str, str]:
     measures |= {"overlap_percent": f"{100 * chosen.overlap:g}", "level_percent": f"{100 * settings.judgement.level:g}"}
     measures |= {"image_px": f"{settings.images.image_px}"}
     whose = settings.study.whose
-    return {"whose": whose.lower(), "Whose": whose} | measures | {name: f"{n:,}" for name, n in counts.items()}
+    told = {"whose": whose.lower(), "Whose": whose, "cohort_key": cohort_key(settings, artifacts)}
+    return told | measures | {name: f"{n:,}" for name, n in counts.items()}
 
 
-def filled(text: str, words: Mapping[str, str]) -> str:
-    """Return a text with the words of the run in their places. Raises ``ValueError`` for a word that no run has."""
+def cohort_key(settings: Settings, artifacts: str | Path) -> str:
+    """Return the key of all that a recorded cohort holds; empty for simulated patients."""
+    recall_digests(project_path(artifacts) / "digests.json")
+    files = stages.recorded_files(settings)
+    return content_key([file_digest(path) for path in files]) if files else ""
+
+
+def literal(text: str) -> str:
+    """Return a text of the run for markdown: each sign that could be markup as the number of its letter."""
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
+
+
+def filled(text: str, words: Mapping[str, str], markdown: bool = True) -> str:
+    """Return a text with the words of the run in their places, as the letters they are, never as markup.
+
+    Raises ``ValueError`` for a word that no run has.
+    """
     unknown = sorted(set(PLACE.findall(text)) - set(words))
     if unknown:
         raise ValueError(f"{unknown}: no such words, expected some of {sorted(words)}")
-    return PLACE.sub(lambda found: words[found[1]], text)
+    return PLACE.sub(lambda found: literal(words[found[1]]) if markdown else words[found[1]], text)
 
 
 def page(text: str, words: Mapping[str, str]) -> str:
@@ -56,8 +75,8 @@ def chapter(notebook: Any, words: Mapping[str, str]) -> Any:
     return notebook
 
 
-def in_metadata(value: Any, words: Mapping[str, str]) -> Any:
-    """Return nested metadata with the words in every text of it."""
+def in_metadata(value: Any, words: Mapping[str, str], markdown: bool = True) -> Any:
+    """Return nested metadata with the words in every text of it; an alternative text is no markdown."""
     if isinstance(value, dict):
-        return {name: in_metadata(one, words) for name, one in value.items()}
-    return filled(value, words) if isinstance(value, str) else value
+        return {name: in_metadata(one, words, name != "alt") for name, one in value.items()}
+    return filled(value, words, markdown) if isinstance(value, str) else value

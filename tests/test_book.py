@@ -145,7 +145,7 @@ def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
     papermill = {"start_time": "2026-01-02T03:04:05.678+00:00", "duration": 61.25}
     metadata = {"papermill": papermill, "run": {"commit": "abc1234", "device": "a card", "python": "3.11.9"}}
     (run / "01_study.ipynb").write_text(json.dumps({"metadata": metadata, "cells": []}))
-    page = provenance.page(run, [run / "01_study.ipynb"])
+    page = provenance.page(run, [run / "01_study.ipynb"], {})
     told = ["`laptop`", "`cohort_seed` 2022", "`seed` 1", "`abc1234`", "a card", "61.2 s", "2026-01-02 03:04:05 UTC"]
     assert [word for word in told if word not in page] == []
     assert "All patients in this book are simulated" in page
@@ -155,7 +155,11 @@ def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
     runs = [{"commit": "b", "device": "a card"}, {"commit": "a", "device": "a card"}]
     told = provenance.row_of_results("new.json", {"provenance": {"finished": "today"}, "runs": runs})
     assert told == ["`new.json`", "today", "`a`, `b`", "a card"]
-    assert "recorded in `my/cohort`" in provenance.whose({"cohort": "my/cohort"})
+    recorded = {"n_patients": "24", "n_planes": "48", "cohort_key": "0123456789ab"}
+    told = provenance.whose({"cohort": "my/cohort"}, recorded)
+    assert "24 patients and 48 planes" in told
+    assert "`0123456789ab`" in told
+    assert "my/cohort" not in told
 
 
 # --- the check of rendered pages, on pages made up for it
@@ -219,7 +223,8 @@ def test_error_in_a_notebook_is_found(tmp_path):
 
 def test_fault_in_rendering_keeps_the_last_good_pages(tmp_path, monkeypatch):
     monkeypatch.setattr(render, "BUILD", tmp_path)
-    monkeypatch.setattr(render, "stage", lambda run, source: None)
+    monkeypatch.setattr(render, "stage", lambda run, source, private: None)
+    monkeypatch.setattr(render.publish, "private_of", lambda run: render.publish.Private())
     monkeypatch.setattr(render, "executed", lambda run: [])
     (tmp_path / "html").mkdir()
     (tmp_path / "html" / "index.html").write_text("good")

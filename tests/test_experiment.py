@@ -406,7 +406,8 @@ def test_new_patients_change_all_runs_and_another_cohort_the_pool(bench):
 def test_all_that_the_experiment_imports_counts_for_some_run():
     """But for what starts, names and writes runs, and for what reads recordings: no figure is theirs."""
     counted = keys.closure(*[module for code in experiment.CODE.values() for module in code]) | set(experiment.ALONE)
-    plumbing = {"trust.runs", "entry.commands", *keys.closure("recorded.cohort") - counted}
+    reading = keys.closure("recorded.cohort", "helpers.errors", "entry.commands")
+    plumbing = {"trust.runs", *reading - counted}
     assert keys.closure("trust.experiment") - counted == plumbing
 
 

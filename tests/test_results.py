@@ -12,6 +12,7 @@ import pytest
 import yaml
 from tiny import PROFILES, SMOKE, study
 
+from helpers.errors import InputError
 from helpers.learning.training import train_all
 from helpers.settings import load_settings
 from trust import runs as results
@@ -134,3 +135,18 @@ def test_the_package_alone_makes_the_results_of_two_seeds(tmp_path):
     assert set(found.predictions["seed"]) == {3, 4}
     assert len(found.predictions) == 8 * 12
     assert set(found.provenance) >= {"finished", "commit", "device", "versions", "settings"}
+
+
+def test_recorded_patients_enter_no_tracked_folder(tmp_path):
+    recorded = SMOKE.replace(cohort="my_cohort")
+    for given in (None, "results/mine.json", str(ROOT / "results" / "more" / "mine.json")):
+        with pytest.raises(InputError, match="outside results, which git tracks"):
+            results.output_of(given, "laptop", recorded)
+    assert results.output_of(str(tmp_path / "mine.json"), "laptop", recorded) == tmp_path / "mine.json"
+    assert results.output_of(None, "my/own.yml", SMOKE) == ROOT / "results" / "own.json"
+
+
+def test_results_tell_neither_a_password_nor_where_patients_are():
+    told = results.provenance(SMOKE.replace(cohort="my_cohort", search_storage="pg://a:b@c"))["settings"]
+    assert (told["cohort"], told["search_storage"]) == ("recorded", "")
+    assert results.provenance(SMOKE)["settings"] == SMOKE.flat()

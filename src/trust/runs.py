@@ -16,6 +16,7 @@ import pandas as pd
 
 from entry.commands import CommandLine, run_command
 from helpers.artifacts import check_writable, project_path, write_whole
+from helpers.errors import InputError
 from helpers.provenance import circumstances
 from helpers.settings import Settings, parse_changes, read_settings
 
@@ -61,6 +62,7 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
 
 def provenance(settings: Settings) -> dict[str, Any]:
     """Return when, where, with which code and parameters the results were collected."""
+    whose = "simulated" if settings.study.simulated else "recorded"  # and not where they are
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **circumstances(PACKAGES),
@@ -130,6 +132,15 @@ def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[d
     return found["provenance"], {name: found[name] for name in wanted}
 
 
+def output_of(given: str | None, profile: str, settings: Settings) -> Path:
+    """Return where results go. Raises ``InputError`` for recorded patients in ``results``, which git tracks."""
+    tracked = project_path("results").resolve()
+    output = Path(given or tracked / f"{Path(profile).stem}.json")
+    if not settings.study.simulated and tracked in project_path(output).resolve().parents:
+        raise InputError(f"output = {str(output)!r}: expected a place outside results, which git tracks")
+    return output
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = CommandLine(prog="python -m trust.runs", description=__doc__)
@@ -149,7 +160,7 @@ def collect_runs(options: argparse.Namespace) -> None:
     settings = read_settings(options.profile, parse_changes(options.set), "SET")
     seeds = [settings.replace(seed=seed).training.seed for seed in options.seeds or [settings.training.seed]]
     resolve_device(settings.computing.device)  # before maps are made for a device that is not here
-    output = project_path(options.output or f"results/{Path(options.profile).stem}.json")
+    output = project_path(output_of(options.output, options.profile, settings))
     check_writable(output)
     print(write(make(settings, options.artifacts, seeds), output))
 
