@@ -483,7 +483,7 @@ def test_early_stopping_by_hand(losses, over, stage):
     limits = {"feature": ("epochs", "patience"), "predictive": ("head_epochs", "head_patience")}
     others = dict.fromkeys(["epochs", "patience", "head_epochs", "head_patience"], 99)
     plan = Plan(stage, 1, SMOKE.replace(**others | dict(zip(limits[stage], (5, 2), strict=True))).training)
-    assert plan.is_over([{"validation_loss": loss} for loss in losses]) is over
+    assert plan.is_over([{"validation_loss": loss, "validation_auc": 0.5} for loss in losses]) is over
 
 
 def test_the_weights_of_the_best_epoch_are_kept(monkeypatch):

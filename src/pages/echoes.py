@@ -1,13 +1,81 @@
-"""Examples: even tissue, an elliptic tumour, and files of echoes as a scanner would write them."""
+"""Examples: the plane that is shown, patients of known tissue, even tissue, an elliptic tumour, files of echoes."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from helpers.data.rf import write_rf
+from helpers import stages
+from helpers.data.acquisition import Acquisition
+from helpers.data.rf import RFPlane, write_rf
 from helpers.data.simulation import simulated
-from helpers.data.study import draw_patients
+from helpers.data.study import draw_patients, example_patient
 from helpers.data.tissue import WIDTH_MM, Tissue
+from helpers.errors import InputError
+from helpers.settings import Settings
+
+SAME_SPECKLE = 0.5  # correlation of two frames above which they are one measurement
+
+
+def example(patients: pd.DataFrame, patient: str = "", plane: int = -1) -> tuple[str, int]:
+    """Patient and plane that a page shows: those asked for, or a typical one and the middle plane.
+
+    Who is typical, ``example_patient`` says. Raises ``InputError`` for a patient or a plane that is not there.
+    """
+    patient = patient or example_patient(patients)
+    if patient not in patients.index:
+        raise InputError(f"patient = {patient!r}: not among the {len(patients)} patients of this cohort")
+    n_planes = int(patients.loc[patient, "n_planes"])
+    if not -1 <= plane < n_planes:
+        raise InputError(f"plane = {plane}: expected 0 to {n_planes - 1}, or -1 for the middle one")
+    return patient, n_planes // 2 if plane < 0 else plane
+
+
+def why_shown(settings: Settings, patient: str = "", plane: int = -1) -> str:
+    """By what rule ``example`` chooses what a page shows, in words; nothing of what was asked for."""
+    rule = "of the training patients the one whose tissue is nearest to the population's mean."
+    if not settings.study.simulated:
+        rule = "the middle one of those with the usual number of planes in training. Who she is stays out of this book."
+    who = "was asked for." if patient else f"is chosen by rule, so that nobody picks what looks best: {rule}"
+    which = f" Shown is {'her middle plane' if plane < 0 else f'plane {plane}'}."
+    return f"The patient in the figures {who}{which}"
+
+
+def two_examples(training: pd.DataFrame, settings: Settings) -> dict[str, str]:
+    """Two training patients by what to call them: a typical one of either response, or, recorded, of neither's.
+
+    The response of a single recorded patient has no say in it and is not told. There may be only one.
+    """
+    if settings.study.simulated:
+        groups = {"responder": training[training["responder"]], "non-responder": training[~training["responder"]]}
+        return {name: example_patient(group) for name, group in groups.items() if len(group)}
+    first = example_patient(training)
+    others = training.drop(first)
+    return {"one patient": first} | ({"another": example_patient(others)} if len(others) else {})
+
+
+def title_of(settings: Settings, patient: str, plane: int) -> str:
+    """What to write over a plane: whose it is if she is simulated, and nothing that tells who she is if not."""
+    return f"{patient}, plane {plane}" if settings.study.simulated else "tumour"
+
+
+def known_patients(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
+    """Patients whose tissue is known: those of a simulated cohort; beside a recorded one, others drawn in its place."""
+    chosen = settings.study
+    if chosen.simulated:
+        return stages.cohort(settings, artifacts)
+    return draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect)
+
+
+def with_tissue(acquired: Acquisition, settings: Settings, artifacts: str | Path) -> Acquisition:
+    """The plane itself if its tissue is known, else the middle plane of a typical simulated patient."""
+    if acquired.tissue is not None:
+        return acquired
+    people = known_patients(settings, artifacts)
+    patient, plane = example(people)
+    return stages.simulate(people.loc[patient], plane, settings)
 
 
 def uniform_tissue(esd_um: float, eac_db: float, attenuation_db_cm_mhz: float, depth_mm: float) -> Tissue:
@@ -34,3 +102,39 @@ def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
     sample = write_rf(folder / "sample.rf", [acquired.plane])
     reference = write_rf(folder / "reference.rf", list(acquired.reference.planes))
     return str(sample), str(reference)
+
+
+def files_or_example(
+    sample_rf: str, reference_rf: str, folder: str | Path, line_pitch_mm: float
+) -> tuple[str, str, str]:
+    """Whether two files are "recorded" or "simulated", and their paths: an example's, written here, if none is named.
+
+    Raises ``InputError`` if one of two is missing.
+    """
+    if sample_rf and reference_rf:
+        return "recorded", sample_rf, reference_rf
+    if sample_rf or reference_rf:
+        missing = "reference_rf" if sample_rf else "sample_rf"
+        raise InputError(f"{missing} is missing: a sample and its phantom are named together, or neither is")
+    return "simulated", *write_example(folder, line_pitch_mm)
+
+
+def two_parts(frames: Sequence[RFPlane]) -> tuple[RFPlane, RFPlane, str]:
+    """Two parts of a phantom that share no speckle, and what they are in words: its first frame and its last.
+
+    Of a single frame, and of frames that were recorded at the same place, they are the two halves of its lines.
+    """
+    first, last = frames[0], frames[-1]
+    alike = correlation(first.samples, last.samples)
+    if alike < SAME_SPECKLE:
+        return first, last, "its last frame against its first"
+    half = first.samples.shape[1] // 2
+    left, right = (replace(first, samples=first.samples[:, lines]) for lines in (slice(half), slice(half, None)))
+    why = f"(all frames hold the same speckle, r = {alike:.2f})" if len(frames) > 1 else "(there is one frame)"
+    return left, right, f"the right half of its lines against the left {why}"
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two arrays of one shape, 0 where one of them is constant."""
+    a, b = (values.ravel().astype(float) - values.mean() for values in (one, other))
+    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), np.finfo(float).tiny))

@@ -1,11 +1,13 @@
 """How the book draws: arrays in, axes out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 DYNAMIC_RANGE_DB = 60.0
@@ -16,6 +18,30 @@ def use_book_style() -> None:
     """Set the style of all figures of the book."""
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     plt.rcParams |= {"figure.constrained_layout.use": True, "figure.dpi": 110, "savefig.facecolor": "white"}
+
+
+def panels(n: int, columns: int, size_in: tuple[float, float], shared: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure of ``n`` axes in rows of so many, each of this width and height in inches; none of them is left empty.
+
+    Of ``shared`` axes only the outer ones are labelled.
+    """
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    size = columns * size_in[0], rows * size_in[1]
+    fig, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=shared, sharey=shared)
+    axes = list(grid.flat)
+    for ax in axes[n:]:
+        ax.remove()
+    return fig, axes[:n]
+
+
+def label_outer(axes: Sequence[Axes], columns: int) -> None:
+    """Take the labels off all axes of ``panels`` but those with nothing below them, or nothing to their left."""
+    columns = min(columns, len(axes))
+    for number, ax in enumerate(axes):
+        below, first = number + columns < len(axes), number % columns == 0
+        ax.tick_params(labelbottom=not below, labelleft=first)
+        ax.set(xlabel="" if below else ax.get_xlabel(), ylabel=ax.get_ylabel() if first else "")
 
 
 def value_range(values: np.ndarray) -> tuple[float, float]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,30 @@ HEADINGS = {
     "test_sensitivity": "Test sen (%)",
     "test_auc": "Test AUC",
 }
+
+
+NOT_COMPUTED = "not computed"
+
+
+def lacking(positive: ArrayLike, where: str = "the test set", least: int = 1) -> str:
+    """Return why a statistic of two classes is not computed, as text; empty where each has ``least`` patients."""
+    positive = np.asarray(positive, bool)
+    counts = {"non-responder": int(positive.sum()), "responder": int((~positive).sum())}
+    if positive.size == 0:
+        return f"{NOT_COMPUTED}: 0 patients in {where}"
+    few = [f"{n} {name}{'s' * (n != 1)}" for name, n in counts.items() if n < least]
+    return f"{NOT_COMPUTED}: {' and '.join(few)} in {where}" if few else ""
+
+
+def sentence(why_not: str) -> str:
+    """Return why something is not computed as a sentence; empty where it is."""
+    return why_not.capitalize() + "." * bool(why_not)
+
+
+def write_instead(ax: Axes, why: str) -> None:
+    """Write into a panel why there is nothing to draw."""
+    ax.text(0.5, 0.5, fill(why, 34), transform=ax.transAxes, ha="center", va="center", fontsize=10)
+    ax.set(xticks=[], yticks=[])
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

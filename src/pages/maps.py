@@ -1,4 +1,6 @@
-"""Maps and images checked: medians against the truth with known and assumed attenuation, and holes."""
+"""Maps and images checked: what is missing, medians against the truth, and holes."""
+
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,7 @@ import pandas as pd
 from helpers.data.acquisition import Acquisition
 from helpers.learning.images import ImageSet
 from helpers.maps.grid import window_grid
-from helpers.maps.parametric import centre_mask, map_windows
+from helpers.maps.parametric import FIELDS, NAMES, centre_mask, map_windows
 from helpers.maps.planes import assumed_attenuation, protocol_of
 from helpers.maps.recovery import summarise
 from helpers.settings import Maps
@@ -33,8 +35,16 @@ def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def not_mapped(present: Collection[str]) -> str:
+    """Which maps are missing of a plane that has these, and why, in words; nothing if none is."""
+    missing = [NAMES[name] for name in FIELDS if name not in present]
+    if not missing:
+        return ""
+    return f"{' and '.join(missing)} are not mapped: they need the backscatter of the phantom, which is not known here."
+
+
 def hole_fraction(images: ImageSet, region: str = "core_margin") -> np.ndarray:
-    """Return the fraction (N, 4) of the region's pixels where the fit gave nothing physical."""
+    """Return the fraction (N, C) of the region's pixels where the fit gave nothing physical."""
     inside = images.mask(region)
     holes = ~np.isfinite(images.maps) & inside[:, None]
     return holes.sum((2, 3)) / np.maximum(inside.sum((1, 2)), 1)[:, None]

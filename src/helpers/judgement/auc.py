@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from scipy.stats import beta, bootstrap, norm
 
 Values = Float[np.ndarray, "..."] | float
+UNKNOWN = (float("nan"),) * 3  # value, low, high of what the data cannot tell
 
 
 def two_classes(

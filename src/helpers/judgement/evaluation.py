@@ -13,7 +13,7 @@ from scipy.stats import binomtest, norm, t
 from sklearn.metrics import log_loss
 
 from helpers.data.study import MODELS
-from helpers.judgement.auc import Values, auc_difference, auc_interval, drawn_anew, two_classes
+from helpers.judgement.auc import UNKNOWN, Values, auc_difference, auc_interval, drawn_anew, two_classes
 
 
 class Confusion(NamedTuple):
@@ -144,6 +144,12 @@ def compare_models(
 
 
 # --- Table 2
+
+
+def auc_if_known(positive: ArrayLike, score: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """As ``auc_interval``, but NaN without both classes."""
+    both = 0 < np.sum(positive) < np.size(positive)
+    return auc_interval(positive, score, level) if both else UNKNOWN
 
 
 def proportions(rows: pd.DataFrame, level: float, threshold: float) -> dict[str, float]:

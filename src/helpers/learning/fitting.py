@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils import deterministic
 
 from helpers.artifacts import is_sound, write_whole
+from helpers.errors import InputError
 from helpers.learning.augmentation import augment
 from helpers.settings import Training
 
@@ -28,7 +29,7 @@ Weights = dict[str, torch.Tensor]
 class Samples:
     """What one stage learns from: planes in the first stage, patients in the second; on the device."""
 
-    inputs: torch.Tensor  # (N, 4, n, n) scaled planes, or (N, 256) mean vectors
+    inputs: torch.Tensor  # (N, C, n, n) scaled planes, or (N, 256) mean vectors
     labels: torch.Tensor  # (N,) 1 = non-responder
     patient: np.ndarray  # (N,) str
 
@@ -63,10 +64,17 @@ class Plan:
 
     def is_over(self, curves: list[Row]) -> bool:
         """Tell whether the last epoch is reached or the validation loss has not improved for too long."""
-        losses = [row["validation_loss"] for row in curves]
-        return bool(curves) and (
-            len(losses) >= self.epochs or len(losses) - 1 - int(np.argmin(losses)) >= self.patience
-        )
+        return bool(curves) and (len(curves) >= self.epochs or len(curves) - 1 - kept(curves) >= self.patience)
+
+
+def kept(curves: Sequence[Row]) -> int:
+    """Place of the epoch whose weights are kept: the first of the best validation loss.
+
+    Without validation patients of both classes, for whom there is no AUC, nobody can judge: it is the last one.
+    """
+    if np.isnan(curves[-1]["validation_auc"]):
+        return len(curves) - 1
+    return int(np.argmin([row["validation_loss"] for row in curves]))
 
 
 def fit(
@@ -77,10 +85,10 @@ def fit(
     checkpoint: Path | None = None,
     after_epoch: Callable[[Row], object] = lambda row: None,
 ) -> list[Row]:
-    """Train in place, leave the weights of the best validation loss, return one row of curves per epoch.
+    """Train in place, leave the weights of the epoch that is ``kept``, return one row of curves per epoch.
 
     A run resumed from a checkpoint needs no memory of the random numbers before it. ``after_epoch`` is shown each
-    new row; what it raises ends the run. Raises ``ValueError`` when the loss is not finite.
+    new row; what it raises ends the run. Raises ``InputError`` when the loss is not finite.
     """
     optimizer, criterion = build_optimizer(network, plan.chosen), cross_entropy(plan.chosen, training.labels.device)
     curves, best = restore(checkpoint, network, optimizer)
@@ -89,8 +97,8 @@ def fit(
         loss = train_epoch(network, optimizer, training, plan, epoch, criterion)
         row = {"stage": plan.stage, "epoch": epoch, "training_loss": loss}
         row |= validate(network, validation, plan.precision, criterion)
-        check_finite(row, plan.chosen.learning_rate)
-        if all(row["validation_loss"] < earlier["validation_loss"] for earlier in curves):
+        check_finite(row, plan.chosen.learning_rate, len(validation.labels))
+        if kept([*curves, row]) == len(curves):
             best = {name: value.clone() for name, value in network.state_dict().items()}
         curves.append(row | {"seconds": time.perf_counter() - start})
         if checkpoint is not None:
@@ -129,7 +137,9 @@ def train_epoch(
 
 @torch.no_grad()
 def validate(network: nn.Module, samples: Samples, precision: str, criterion: Criterion) -> dict[str, float]:
-    """Return the validation loss of the samples and the AUC of their patients' mean probability."""
+    """Return the validation loss of the samples and the AUC of their patients' mean probability; NaN of nobody."""
+    if not len(samples.labels):
+        return {"validation_loss": np.nan, "validation_auc": np.nan}
     network.eval()
     with mixed_precision(samples.inputs.device, precision):
         logits = torch.cat([network(batch).float() for batch in samples.inputs.split(64)])
@@ -151,10 +161,10 @@ def area_under_curve(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
     return (np.sign(wins) / 2 + 0.5).mean((-2, -1))
 
 
-def check_finite(row: Row, learning_rate: float) -> None:
-    """Raise ``ValueError`` when a loss of an epoch is not finite."""
-    if not np.isfinite([row["training_loss"], row["validation_loss"]]).all():
-        raise ValueError(f"epoch {row['epoch']}: the loss is not finite; lower learning_rate = {learning_rate}")
+def check_finite(row: Row, learning_rate: float, n_validation: int) -> None:
+    """Raise ``InputError`` when a loss of an epoch is not finite; that of no validation samples need not be."""
+    if not np.isfinite([row["training_loss"], row["validation_loss"] if n_validation else 0.0]).all():
+        raise InputError(f"epoch {row['epoch']}: the loss is not finite; lower learning_rate = {learning_rate}")
 
 
 def keep(
@@ -199,7 +209,7 @@ def seed_everything(seed: int, device: torch.device) -> torch.Generator:
 def resolve_device(name: str) -> torch.device:
     """Return the device of a name; ``"auto"`` takes cuda, else mps, else cpu.
 
-    Raises ``ValueError`` for a name torch does not know or a device that is not here.
+    Raises ``InputError`` for a name torch does not know or a device that is not here.
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -207,7 +217,7 @@ def resolve_device(name: str) -> torch.device:
     kind = name.split(":")[0]
     if not here.get(kind, False):
         known = [kind for kind, available in here.items() if available]
-        raise ValueError(f"device = {name!r}: this machine offers 'auto' or {known}")
+        raise InputError(f"device = {name!r}: this machine offers 'auto' or {known}")
     return torch.device(name)
 
 
