@@ -171,7 +171,7 @@ def test_scaling_is_the_training_pixels_percentiles(region):
 
 def test_scaling_without_training_pixels_is_one_clear_error():
     images = image_set(np.random.default_rng(7))
-    with pytest.raises(ValueError, match="MBF: 0 training pixels"):
+    with pytest.raises(ValueError, match="no plane is for training"):
         fit_scaling(images, np.zeros(6, bool), "core", 1.0)
 
 

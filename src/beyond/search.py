@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from helpers.data.study import MODELS, ModelSpec
 from helpers.keys import content_key
-from helpers.learning.fitting import Plan, Row, Samples, area_under_curve, fit, reproducible, resolve_device
+from helpers.learning.fitting import Plan, Row, Samples, area_under_curve, fit, kept, reproducible, resolve_device
 from helpers.learning.images import ImageSet
 from helpers.learning.networks import PredictiveNetwork
 from helpers.learning.training import (
@@ -107,9 +107,14 @@ def try_backbone(trial: optuna.Trial, planes: tuple[Samples, Samples], settings:
             raise optuna.TrialPruned
 
     with reproducible(device):
-        network = untrained_feature_network(chosen, spec, device)
+        network = untrained_feature_network(chosen, spec, device, planes[0].inputs.shape[1])
         curves = fit(network, *planes, Plan("feature", spec.number, chosen.training), after_epoch=report)
-    return min(curves, key=lambda row: row["validation_loss"])["validation_auc"]
+    return curves[kept(curves)]["validation_auc"]
+
+
+def can_judge(patients: pd.DataFrame) -> bool:
+    """Tell whether validation patients of both classes are there, without whom no trial has an AUC."""
+    return patients.loc[patients["split"] == "validation", "responder"].nunique() == 2
 
 
 def search_head(
@@ -117,12 +122,13 @@ def search_head(
 ) -> optuna.Study:
     """Return the study of a model's head, with ``search_trials`` trials or more; the first is the paper's choice.
 
-    Several workers, each with a number of its own, may run this at once: they fill one study.
+    Several workers, each with a number of its own, may run this at once: they fill one study. It stays empty where
+    validation patients of one class cannot judge a trial.
     """
     study = open_study(results, settings.search, f"head-{slug}")
     if worker == 0 and not study.get_trials(deepcopy=False):
         study.enqueue_trial(PAPER)
-    if unfinished(study, settings.search.search_trials):
+    if can_judge(patients) and unfinished(study, settings.search.search_trials):
         vectors = stored_vectors(results, images, patients, slug, settings.computing.device)
         objective = partial(try_head, vectors=vectors, settings=settings, spec=MODELS[slug])
         run_trials(study, objective, settings.search.search_trials, settings.training.seed, worker)
@@ -134,7 +140,7 @@ def search_backbone(
 ) -> optuna.Study:
     """Return the study of a model's backbone, with ``search_backbone_trials`` trials or more, as ``search_head``."""
     study = open_study(results, settings.search, f"backbone-{slug}")
-    if unfinished(study, settings.search.search_backbone_trials):
+    if can_judge(patients) and unfinished(study, settings.search.search_backbone_trials):
         spec, device = MODELS[slug], resolve_device(settings.computing.device)
         clip = settings.training.clip_percentile
         training, validation, _ = learning_planes(images, patients, clip, spec.region, device)

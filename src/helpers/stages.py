@@ -17,6 +17,7 @@ from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated
 from helpers.errors import InputError
 from helpers.keys import content_key
+from helpers.maps.parametric import FOUR, OF_BACKSCATTER
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
 from helpers.parallel import in_processes
 from helpers.settings import Settings
@@ -223,8 +224,16 @@ def images(settings: Settings, artifacts: str | Path) -> "ImageSet":
     if not is_sound(path):
         planes = maps(settings, artifacts).all_planes()
         size = settings.images.image_px, settings.images.field_of_view_mm
-        keep(path, collect(planes, *size).save)
+        keep(path, collect(planes, *size, fields_of_images(settings)).save)
     return ImageSet.load(path)
+
+
+def fields_of_images(settings: Settings) -> tuple[str, ...]:
+    """The maps that images hold: where the phantom's backscatter is unknown for any plane, those that need none."""
+    if settings.study.simulated:
+        return FOUR
+    tables = recorded.read_listing(project_path(settings.study.cohort))["reference_backscatter_file"]
+    return FOUR if (tables.fillna("") != "").all() else tuple(name for name in FOUR if name not in OF_BACKSCATTER)
 
 
 def images_file(files: dict[str, Path], settings: Settings, artifacts: str | Path) -> Path:

@@ -44,7 +44,7 @@ def not_mapped(present: Collection[str]) -> str:
 
 
 def hole_fraction(images: ImageSet, region: str = "core_margin") -> np.ndarray:
-    """Return the fraction (N, 4) of the region's pixels where the fit gave nothing physical."""
+    """Return the fraction (N, C) of the region's pixels where the fit gave nothing physical."""
     inside = images.mask(region)
     holes = ~np.isfinite(images.maps) & inside[:, None]
     return holes.sum((2, 3)) / np.maximum(inside.sum((1, 2)), 1)[:, None]

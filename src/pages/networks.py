@@ -14,45 +14,57 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.data.study import MODELS
-from helpers.learning.fitting import area_under_curve
+from helpers.learning.fitting import area_under_curve, kept
 
 
 def ignorant_loss(positive: np.ndarray, count: np.ndarray, class_weight: float) -> float:
     """Return the weighted cross entropy of the best constant probability, the entropy of the weighted share.
 
-    ``positive`` (P,) bool are the non-responders, ``count`` (P,) how many samples each patient gives.
+    ``positive`` (P,) bool are the non-responders, ``count`` (P,) how many samples each patient gives. Nothing is to
+    be learned where all are of one class: 0; NaN of nobody.
     """
+    if not len(positive):
+        return np.nan
     weighted = class_weight * count[positive].sum()
     share = weighted / (weighted + count[~positive].sum())
+    if share in (0, 1):
+        return 0.0
     return -(share * np.log(share) + (1 - share) * np.log(1 - share))
 
 
 def kept_epochs(curves: pd.DataFrame) -> pd.DataFrame:
-    """Return the row of the best validation loss of each model and stage, after the number of epochs run."""
-    best = curves.loc[curves.groupby(["model", "stage"], sort=False)["validation_loss"].idxmin()]
-    kept = best.set_index(["model", "stage"]).rename(columns={"epoch": "epoch kept"})
-    kept.insert(0, "epochs run", curves.groupby(["model", "stage"])["epoch"].max())
-    return kept.reset_index()
+    """Return the row of the epoch that was kept of each model and stage, after the number of epochs run."""
+    groups = curves.groupby(["model", "stage"], sort=False)
+    best = pd.concat([rows.iloc[[kept(rows.to_dict("records"))]] for _, rows in groups])
+    table = best.set_index(["model", "stage"]).rename(columns={"epoch": "epoch kept"})
+    table.insert(0, "epochs run", groups["epoch"].max())
+    return table.reset_index()
 
 
 def show_curves(curves: pd.DataFrame, stage: str, ignorant: float) -> None:
-    """Draw the losses of one stage by epoch, a panel per model; dotted the loss of a model that learned nothing."""
+    """Draw the losses of one stage by epoch, a panel per model; dotted the loss of a model that learned nothing.
+
+    That loss, ``ignorant``, is not drawn where it is 0 or NaN, of validation patients of one class or none.
+    """
     fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
     for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
         rows = curves[(curves["model"] == slug) & (curves["stage"] == stage)].set_index("epoch")
-        show_losses(ax, rows["training_loss"], rows["validation_loss"])
-        ax.axhline(ignorant, ls=":", color="0.4")
-        ax.set(title=spec.title, xlabel="epoch", ylim=(0, 2.5 * ignorant))
+        place = kept(rows.to_dict("records"))
+        show_losses(ax, rows["training_loss"], rows["validation_loss"], place)
+        if ignorant > 0:
+            ax.axhline(ignorant, ls=":", color="0.4")
+            ax.set(ylim=(0, 2.5 * ignorant))
+        ax.set(title=spec.title, xlabel="epoch")
     for ax in axes[:, 0]:
         ax.set_ylabel("loss")
     axes[0, 0].legend()
 
 
-def show_losses(ax: Axes, training: pd.Series, validation: pd.Series) -> None:
-    """Draw both losses by epoch, with a dot at the epoch that was kept."""
+def show_losses(ax: Axes, training: pd.Series, validation: pd.Series, place: int) -> None:
+    """Draw both losses by epoch, with a dot at the place of the epoch that was kept."""
     ax.plot(training, color="C0", label="training")
     ax.plot(validation, color="C1", label="validation")
-    ax.plot(validation.nsmallest(1), "o", color="C1")  # at its epoch
+    ax.plot(validation.iloc[[place]], "o", color="C1")  # at its epoch
     ax.locator_params(axis="x", integer=True)
 
 
@@ -107,11 +119,11 @@ def kept_probabilities(study: optuna.Study) -> np.ndarray:
 def importances(study: optuna.Study, seed: int) -> pd.Series:
     """Return each parameter's share of the variance of the AUC, largest first (fANOVA, Hutter et al. 2014).
 
-    All are zero when the AUC does not vary.
+    All are zero when the AUC does not vary; there are none without a trial that came to an end.
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len({trial.value for trial in complete}) < 2:
-        return pd.Series(0.0, index=list(complete[0].params))
+        return pd.Series(0.0, index=list(complete[0].params) if complete else [])
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator))
 

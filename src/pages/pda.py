@@ -1,26 +1,55 @@
 """One patient's central plane explained, and drawn as in the paper's Figure 2."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float32
 from matplotlib.figure import Figure
 
 from helpers.judgement.pda import Predict, TumourModel, plane_predictor, prediction_difference
-from helpers.learning.images import ImageSet, Scaling, scale
+from helpers.learning.images import TISSUE_FLOOR, ImageSet, Scaling, scale
 from helpers.maps.parametric import FOUR, LABELS, NAMES
 from helpers.maps.planes import MappedPlane
 from pages import figures
 
 
 class CentralPlane(NamedTuple):
-    """A patient's scaled planes (P, 4, n, n), of which only the central one is changed."""
+    """A patient's scaled planes (P, C, n, n), of which only the central one is changed."""
 
     planes: np.ndarray
     place: int  # of the central plane among the patient's
     image: int  # of the central plane among all images
+
+
+def explained(predictions: pd.DataFrame, slug: str) -> tuple[str, pd.DataFrame]:
+    """Return whose predictions by a model are explained, in words, and these, indexed by patient.
+
+    Those of the test set; without a test patient of the validation set, without either of the training set.
+    """
+    of_model = predictions[predictions["model"] == slug].set_index("patient").astype({"responder": bool})
+    part = next(part for part in ("test", "validation", "train") if (of_model["split"] == part).any())
+    return {"train": "training"}.get(part, part), of_model[of_model["split"] == part]
+
+
+def nearest_to_truth(rows: pd.DataFrame) -> dict[str, str]:
+    """Return class -> the patient whose probability is nearest to the truth, of the classes that are there."""
+    error = (rows["probability"] - ~rows["responder"]).abs()
+    groups = {"responder": error[rows["responder"]], "non-responder": error[~rows["responder"]]}
+    return {name: str(group.idxmin()) for name, group in groups.items() if len(group)}
+
+
+def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n n"]) -> Float[np.ndarray, "C R"]:
+    """Return the median of each channel of scaled planes in each region, the middle of tissue where there is none."""
+    return np.array(
+        [
+            [np.median(channel[mask]) if mask.any() else (1 + TISSUE_FLOOR) / 2 for mask in masks]
+            for channel in np.moveaxis(planes, 1, 0)
+        ]
+    )
 
 
 def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str) -> CentralPlane:
@@ -50,25 +79,28 @@ def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
 
 def draw_explained(
     mapped: MappedPlane,
-    difference: Float[np.ndarray, "4 n n"],
+    difference: Float[np.ndarray, "C n n"],
     region: Bool[np.ndarray, "n n"],
     extent_mm: tuple[float, float, float, float],
     title: str,
+    fields: Sequence[str] = FOUR,
 ) -> Figure:
     """Draw a plane as in the paper's Figure 2: B-mode, then each parametric overlay beside its prediction differences.
 
-    ``mapped`` has its B-mode; ``difference`` is shown inside ``region``, in percentage points on one scale.
+    ``mapped`` has its B-mode; ``difference``, of the maps in ``fields``, is shown inside ``region``, in percentage
+    points on one scale.
     Raises ``ValueError`` for a plane without B-mode.
     """
     if mapped.b_mode_db is None or mapped.b_mode_extent_mm is None:
         raise ValueError("mapped has no B-mode: expected map_plane(..., with_b_mode=True)")
     inside = mapped.core | mapped.margin
     limits = 0.0, float(100 * difference.max() + 1e-9)
-    figure, axes = plt.subplots(5, 2, figsize=(10, 17))
+    n_rows = 1 + len(fields)
+    figure, axes = plt.subplots(n_rows, 2, figsize=(10, 3.4 * n_rows))
     for ax in axes[0]:
         figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
         figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
-    for (left, right), field, one in zip(axes[1:], FOUR, difference, strict=True):
+    for (left, right), field, one in zip(axes[1:], fields, difference, strict=True):
         figures.show_overlay(left, mapped, np.where(inside, getattr(mapped.maps, field), np.nan), LABELS[field])
         points, label = np.where(region, 100 * one, np.nan), f"|Δp|, {NAMES[field]} / %"
         figures.show_overlay(right, mapped, points, label, extent_mm, "magma", limits)

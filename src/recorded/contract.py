@@ -133,6 +133,7 @@ def checked(text: pd.DataFrame, path: Path, fields: Mapping[str, Field]) -> tupl
     known = {name: field for name, field in fields.items() if name in text}
     values = pd.DataFrame({name: parsed(text[name], field) for name, field in known.items()}, index=text.index)
     refused = [*failures(values, text, known), *mixed(text, known)]
+    values = values.astype(dict.fromkeys({name for _, name in refused if known[name].kind == "flag"}, object))
     for line, name in sorted(set(refused)):
         faults.append(Fault(str(path), row_name(text, line), name, str(text.at[line, name]), known[name].expected))
         values.at[line, name] = np.nan

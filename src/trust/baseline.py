@@ -32,15 +32,15 @@ TITLES = {"core": "regression, core", "core_margin": "regression, core + margin"
 
 
 def map_features(images: ImageSet, region: str = "core_margin", mid_band_mhz: float = MID_BAND_MHZ) -> pd.DataFrame:
-    """Return mean, SD and texture of the five maps, one row per patient, the mean over her planes."""
+    """Return mean, SD and texture of the maps, one row per patient, the mean over her planes."""
     return plane_features(images, region, mid_band_mhz).groupby(images.patient).mean()
 
 
 def plane_features(images: ImageSet, region: str = "core_margin", mid_band_mhz: float = MID_BAND_MHZ) -> pd.DataFrame:
-    """Return mean, SD and texture of the five maps, one row per plane.
+    """Return mean, SD and texture of the five maps, or of three where backscatter is unknown, one row per plane.
 
-    ``"core"``: 30 features. ``"core_margin"``: those of core and of margin, and core against margin (a ratio,
-    for means and correlations a difference): 90, as in the group's earlier studies (Tadayyon et al. 2017).
+    ``"core"``: 30 or 18 features. ``"core_margin"``: those of core and of margin, and core against margin (a ratio,
+    for means and correlations a difference): 90 or 54, as in the group's earlier studies (Tadayyon et al. 2017).
     Made from the images the networks see, where neighbouring pixels are nearly independent: on the 0.1 mm
     grid of the maps texture would show the overlap of the windows. Pixels without a value count nowhere.
     """
@@ -62,18 +62,21 @@ def centre_mhz(choices: Maps) -> float:
 
 
 def five_maps(maps: np.ndarray, mid_band_mhz: float = MID_BAND_MHZ) -> np.ndarray:
-    """Return MBF, SS, SI, ESD, EAC (N, 5, n, n) of images (N, 4, n, n).
+    """Return MBF, SS, SI, ESD, EAC (N, 5, n, n) of images (N, 4, n, n), or the first three of (N, 2, n, n).
 
     Images hold no channel for SS; SI = MBF - SS f_c, at the middle f_c of the maps' band, gives it back.
     """
     mbf, si = maps[:, 0], maps[:, 1]
-    return np.stack([mbf, (mbf - si) / mid_band_mhz, si, maps[:, 2], maps[:, 3]], axis=1)
+    return np.stack([mbf, (mbf - si) / mid_band_mhz, si, *np.moveaxis(maps[:, 2:], 1, 0)], axis=1)
 
 
 def region_features(maps: np.ndarray, mask: np.ndarray, pixel_mm: float, region: str) -> dict[str, float]:
-    """Return mean, SD and texture of each of five maps (5, n, n) in a mask (n, n); NaN where too little is there."""
+    """Return mean, SD and texture of each map, (5, n, n) or (3, n, n), in a mask (n, n).
+
+    NaN where too little is there.
+    """
     features: dict[str, float] = {}
-    for name, values in zip(STEPS, maps, strict=True):
+    for name, values in zip(list(STEPS)[: len(maps)], maps, strict=True):
         valid = mask & np.isfinite(values)
         found = [values[valid].mean(), values[valid].std()] if valid.any() else [np.nan] * 2
         found += texture(values, valid, STEPS[name], pixel_mm)
@@ -138,7 +141,8 @@ def seen_of_margin(features: pd.DataFrame, patients: pd.DataFrame) -> float:
     core, margin = (patients[f"{region}_eac_db"].to_numpy() for region in ("core", "margin"))
     beyond = margin - np.polyval(np.polyfit(core, margin, 1), core)
     model = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), RidgeCV(np.logspace(-1, 4, 12)))
-    told = cross_val_predict(model, features.loc[patients.index], beyond, cv=KFold(10, shuffle=True, random_state=0))
+    folds = KFold(min(10, len(core)), shuffle=True, random_state=0)
+    told = cross_val_predict(model, features.loc[patients.index], beyond, cv=folds)
     return float(np.corrcoef(beyond, told)[0, 1])
 
 
@@ -188,7 +192,7 @@ def scores(
     """Return a score of non-response per patient and predictor: regressions, oracles, size, outline and holes.
 
     Regressions learn from the training patients alone. ``summary`` is that of the maps. The oracles know the
-    true tissue, which only simulated patients have.
+    true tissue, which only simulated patients have; unphysical fits are those of backscatter, where that is known.
     """
     everything = map_features(images, mid_band_mhz=mid_band_mhz)
     core = everything.filter(regex="^core ")
@@ -197,7 +201,8 @@ def scores(
     table[TITLES["core_margin"]] = probability(everything, patients)
     table["tumour size alone"] = outlines["largest"]
     table["outline alone"] = probability(outlines, patients)
-    table["unphysical fits alone"] = unphysical_share(summary)
+    if "esd_um" in images.fields:
+        table["unphysical fits alone"] = unphysical_share(summary)
     if set(study.TRAITS) <= set(patients):
         table["oracle, core"] = study.oracle_score(patients, study.CORE_TRAITS, effect)
         table["oracle, core + margin"] = study.oracle_score(patients, tuple(study.TRAITS), effect)

@@ -5,6 +5,7 @@ Whatever trains or judges is left out, so that a change there does not touch wha
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from helpers import stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.errors import InputError
-from helpers.learning.images import ImageSet
+from helpers.learning.images import PER_PLANE, ImageSet
 from helpers.provenance import circumstances
 from helpers.settings import Settings
 
@@ -178,5 +179,5 @@ def images_of(patients: pd.DataFrame, bench: Bench) -> ImageSet:
         names = np.char.add(f"{seed}-", images.patient.astype(str))
         images = replace(images, patient=names)
         parts.append(images.select(np.isin(names, patients.index)))
-    arrays = zip(*[(p.maps, p.core, p.region, p.patient, p.plane, p.extent_mm) for p in parts], strict=True)
-    return ImageSet(*(np.concatenate(column) for column in arrays))
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_PLANE}
+    return replace(parts[0], **arrays)

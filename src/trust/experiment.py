@@ -26,7 +26,7 @@ from helpers.data import study
 from helpers.judgement.auc import auc_interval
 from helpers.keys import content_key
 from helpers.learning.fitting import resolve_device
-from helpers.learning.training import train_model
+from helpers.learning.training import read_table, train_model
 from helpers.parallel import in_processes
 from helpers.settings import Settings, load_settings
 from trust import baseline
@@ -106,7 +106,8 @@ def settings_of(run: Run, bench: Bench) -> Settings:
 
 def features_of(seed: int, bench: Bench) -> pd.DataFrame:
     """Return the hand-made features of one cohort, made once."""
-    return pd.read_csv(keep(features_file(seed, bench), partial(write_features, seed, bench)), index_col=0)
+    made = keep(features_file(seed, bench), partial(write_features, seed, bench))
+    return pd.read_csv(made, index_col=0, converters={0: str})  # ids stay text
 
 
 def write_features(seed: int, bench: Bench, path: Path) -> None:
@@ -174,7 +175,7 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
         fine_tune(*arguments, start_of(run.model, bench))
     else:
         train_model(*arguments)
-    return pd.read_csv(folder / run.model / "predictions.csv", index_col="patient")["probability"]
+    return read_table(folder / run.model / "predictions.csv").set_index("patient")["probability"]
 
 
 def prepare(part: str, bench: Bench) -> None:

@@ -50,7 +50,7 @@ def standard_traits(patients: pd.DataFrame) -> np.ndarray:
 def fit_traits(
     network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, settings: Settings, number: int
 ) -> list[float]:
-    """Regress traits (N, 5) on augmented planes (N, 4, n, n) for ``epochs`` epochs; return the loss of each."""
+    """Regress traits (N, 5) on augmented planes (N, C, n, n) for ``epochs`` epochs; return the loss of each."""
     plan = Plan("feature", number, settings.replace(precision="float32").training)
     planes, optimizer = Samples(inputs, targets, np.arange(len(inputs))), build_optimizer(network, plan.chosen)
     return [train_epoch(network, optimizer, planes, plan, epoch, nn.MSELoss()) for epoch in range(1, plan.epochs + 1)]

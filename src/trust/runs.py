@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,6 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
 
 def provenance(settings: Settings) -> dict[str, Any]:
     """Return when, where, with which code and parameters the results were collected."""
-    whose = "simulated" if settings.study.simulated else "recorded"  # and not where they are
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **circumstances(PACKAGES),
@@ -95,7 +95,8 @@ def read(path: str | Path) -> SavedResults:
         key = {name: run[name] for name in ("model", "seed")}
         of_run = patients.assign(probability=run["probability"], **key)
         predictions.append(of_run[["patient", "model", "split", "responder", "probability", "seed"]])
-        curves.append(pd.DataFrame(run["curves"]).assign(**key))
+        losses = pd.DataFrame(run["curves"])
+        curves.append(losses.astype({name: float for name in losses if name.startswith("validation")}).assign(**key))
     runs = pd.DataFrame(found["runs"]).drop(columns=["probability", "curves"])
     tables = [pd.concat(parts, ignore_index=True) for parts in (predictions, curves)]
     return SavedResults(predictions=tables[0], curves=tables[1], runs=runs, provenance=head)
@@ -108,9 +109,18 @@ def write_file(path: str | Path, head: Mapping[str, Any], **tables: Iterable[Rec
     """Write a head and tables as one JSON file; a figure that is not a number becomes null."""
     parts = [f'"provenance": {json.dumps(head, indent=1)}']
     for name, records in tables.items():
-        lines = ",\n".join(json.dumps(record).replace("NaN", "null") for record in records)
+        lines = ",\n".join(json.dumps(known(record)) for record in records)
         parts.append(f'"{name}": [\n{lines}\n]')
     return write_whole(path, lambda temporary: temporary.write_text("{" + ",\n".join(parts) + "}\n"))
+
+
+def known(value: Any) -> Any:
+    """Return a record with None in the place of every number that is none; text stays as it is, also ``NaN``."""
+    if isinstance(value, dict):
+        return {name: known(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [known(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[dict[str, Any], dict[str, list[Record]]]:

@@ -235,20 +235,22 @@ def contribution(
     core: Bool[np.ndarray, "n n"],
     region: Bool[np.ndarray, "n n"],
     even: Float[np.ndarray, "n n"] | None = None,
+    fields: Sequence[str] = FOUR,
 ) -> pd.DataFrame:
     """Return a frame, one row per parameter: the shares of core and margin in the sum of |differences|.
 
-    ``pda_map`` is (4, n, n); ``core`` and ``region`` (core + margin, or the margin alone) are (n, n) masks.
+    ``pda_map`` is (C, n, n), a channel for each of ``fields``; ``core`` and ``region`` (core + margin, or the margin
+    alone) are (n, n) masks.
     ``margin_even`` is the margin's share of ``even`` (n, n), see ``even_map``, or of the pixels: a margin that matters
     as much per pixel as the core has ``margin == margin_even``. Shares are NaN where a parameter moves nothing.
-    ``of_all`` is the parameter's share of all four.
+    ``of_all`` is the parameter's share of them all.
     """
     margin = region & ~core
-    if pda_map.shape != (len(FOUR), *core.shape):
-        raise ValueError(f"pda_map {pda_map.shape} and core {core.shape}: expected (4, n, n) and (n, n)")
+    if pda_map.shape != (len(fields), *core.shape):
+        raise ValueError(f"pda_map {pda_map.shape} and core {core.shape}: expected ({len(fields)}, n, n) and (n, n)")
     sums = np.array([[one[core].sum(), one[margin].sum()] for one in pda_map.astype(float)])
     total = sums.sum(1)
-    parameters = pd.Index([NAMES[field] for field in FOUR], name="parameter")
+    parameters = pd.Index([NAMES[field] for field in fields], name="parameter")
     frame = pd.DataFrame(shares(sums, total[:, None]), columns=["core", "margin"], index=parameters)
     even = np.ones(core.shape) if even is None else even.astype(float)
     frame["margin_even"] = shares(even[margin].sum(), even[core | margin].sum())

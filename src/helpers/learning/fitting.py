@@ -4,7 +4,7 @@ import io
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ Weights = dict[str, torch.Tensor]
 class Samples:
     """What one stage learns from: planes in the first stage, patients in the second; on the device."""
 
-    inputs: torch.Tensor  # (N, 4, n, n) scaled planes, or (N, 256) mean vectors
+    inputs: torch.Tensor  # (N, C, n, n) scaled planes, or (N, 256) mean vectors
     labels: torch.Tensor  # (N,) 1 = non-responder
     patient: np.ndarray  # (N,) str
 
@@ -66,10 +66,17 @@ class Plan:
 
     def is_over(self, curves: list[Row]) -> bool:
         """Tell whether the last epoch is reached or the validation loss has not improved for too long."""
-        losses = [row["validation_loss"] for row in curves]
-        return bool(curves) and (
-            len(losses) >= self.epochs or len(losses) - 1 - int(np.argmin(losses)) >= self.patience
-        )
+        return bool(curves) and (len(curves) >= self.epochs or len(curves) - 1 - kept(curves) >= self.patience)
+
+
+def kept(curves: Sequence[Row]) -> int:
+    """Place of the epoch whose weights are kept: the first of the best validation loss.
+
+    Without validation patients of both classes, for whom there is no AUC, nobody can judge: it is the last one.
+    """
+    if np.isnan(curves[-1]["validation_auc"]):
+        return len(curves) - 1
+    return int(np.argmin([row["validation_loss"] for row in curves]))
 
 
 def fit(
@@ -80,10 +87,10 @@ def fit(
     checkpoint: Path | None = None,
     after_epoch: Callable[[Row], object] = lambda row: None,
 ) -> list[Row]:
-    """Train in place, leave the weights of the best validation loss, return one row of curves per epoch.
+    """Train in place, leave the weights of the epoch that is ``kept``, return one row of curves per epoch.
 
     A run resumed from a checkpoint needs no memory of the random numbers before it. ``after_epoch`` is shown each
-    new row; what it raises ends the run. Raises ``ValueError`` when the loss is not finite.
+    new row; what it raises ends the run. Raises ``InputError`` when the loss is not finite.
     """
     optimizer, criterion = build_optimizer(network, plan.chosen), cross_entropy(plan.chosen, training.labels.device)
     curves, best = restore(checkpoint, network, optimizer)
@@ -92,8 +99,8 @@ def fit(
         loss = train_epoch(network, optimizer, training, plan, epoch, criterion)
         row = {"stage": plan.stage, "epoch": epoch, "training_loss": loss}
         row |= validate(network, validation, plan.precision, criterion)
-        check_finite(row, plan.chosen.learning_rate)
-        if all(row["validation_loss"] < earlier["validation_loss"] for earlier in curves):
+        check_finite(row, plan.chosen.learning_rate, len(validation.labels))
+        if kept([*curves, row]) == len(curves):
             best = {name: value.clone() for name, value in network.state_dict().items()}
         curves.append(row | {"seconds": time.perf_counter() - start})
         if checkpoint is not None:
@@ -132,7 +139,9 @@ def train_epoch(
 
 @torch.no_grad()
 def validate(network: nn.Module, samples: Samples, precision: str, criterion: Criterion) -> dict[str, float]:
-    """Return the validation loss of the samples and the AUC of their patients' mean probability."""
+    """Return the validation loss of the samples and the AUC of their patients' mean probability; NaN of nobody."""
+    if not len(samples.labels):
+        return {"validation_loss": np.nan, "validation_auc": np.nan}
     network.eval()
     with mixed_precision(samples.inputs.device, precision):
         logits = torch.cat([network(batch).float() for batch in samples.inputs.split(64)])
@@ -154,10 +163,10 @@ def area_under_curve(score: np.ndarray, positive: np.ndarray) -> np.ndarray:
     return (np.sign(wins) / 2 + 0.5).mean((-2, -1))
 
 
-def check_finite(row: Row, learning_rate: float) -> None:
-    """Raise ``ValueError`` when a loss of an epoch is not finite."""
-    if not np.isfinite([row["training_loss"], row["validation_loss"]]).all():
-        raise ValueError(f"epoch {row['epoch']}: the loss is not finite; lower learning_rate = {learning_rate}")
+def check_finite(row: Row, learning_rate: float, n_validation: int) -> None:
+    """Raise ``InputError`` when a loss of an epoch is not finite; that of no validation samples need not be."""
+    if not np.isfinite([row["training_loss"], row["validation_loss"] if n_validation else 0.0]).all():
+        raise InputError(f"epoch {row['epoch']}: the loss is not finite; lower learning_rate = {learning_rate}")
 
 
 def keep(

@@ -1,48 +1,55 @@
 """Images for the networks: maps resampled around the tumour, scaled with training patients."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from helpers.errors import InputError
 from helpers.maps.parametric import FOUR, NAMES, UNITS, ParametricMaps
 from helpers.maps.planes import MappedPlane
 
-CHANNELS = {NAMES[field]: UNITS[field] for field in FOUR}  # order of the channels: unit
 REGIONS = ("core", "core_margin")
 TISSUE_FLOOR = 0.1  # lowest scaled value inside the region; outside is exactly 0
+PER_PLANE = ("maps", "core", "region", "patient", "plane", "extent_mm")  # arrays of an ``ImageSet``
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """All planes of a cohort as square images of ``n`` pixels, in physical units."""
 
-    maps: np.ndarray  # (N, 4, n, n) float32: MBF, SI, ESD, EAC; NaN outside the region and where unphysical
+    maps: np.ndarray  # (N, C, n, n) float32, a channel for each of ``fields``; NaN outside the region and in holes
     core: np.ndarray  # (N, n, n) bool
     region: np.ndarray  # (N, n, n) bool, core + margin
     patient: np.ndarray  # (N,) str
     plane: np.ndarray  # (N,) int
     extent_mm: np.ndarray  # (N, 4) left, right, bottom, top
+    fields: tuple[str, ...] = FOUR  # the maps in the order of the channels; the first two where backscatter is unknown
 
     def __post_init__(self) -> None:
         n_planes, n = len(self.maps), self.maps.shape[-1]
         mask = n_planes, n, n
-        shapes = (n_planes, len(CHANNELS), n, n), mask, mask, (n_planes,), (n_planes,), (n_planes, 4)
-        for field, expected in zip(fields(self), shapes, strict=True):
-            found = getattr(self, field.name).shape
+        shapes = (n_planes, len(self.fields), n, n), mask, mask, (n_planes,), (n_planes,), (n_planes, 4)
+        for name, expected in zip(PER_PLANE, shapes, strict=True):
+            found = getattr(self, name).shape
             if found != expected:
-                raise ValueError(f"images: {field.name} has shape {found}, expected {expected}")
+                raise ValueError(f"images: {name} has shape {found}, expected {expected}")
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """Name and unit of each channel, in order: MBF, SI and, where the cohort has them, ESD and EAC."""
+        return {NAMES[field]: UNITS[field] for field in self.fields}
 
     @cached_property
     def digest(self) -> str:
         """Digest of all arrays, 64 hex digits."""
-        digest = hashlib.sha256(" ".join(self.patient.astype(str)).encode())
-        for field in fields(self):
-            if field.name != "patient":
-                digest.update(np.ascontiguousarray(getattr(self, field.name)).data)
+        digest = hashlib.sha256(" ".join([*self.fields, *self.patient.astype(str)]).encode())
+        for name in PER_PLANE:
+            if name != "patient":
+                digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
     def __len__(self) -> int:
@@ -50,7 +57,7 @@ class ImageSet:
 
     def select(self, planes: np.ndarray) -> "ImageSet":
         """Return the planes picked by a mask (N,) or by indices, in their order."""
-        return ImageSet(**{field.name: getattr(self, field.name)[planes] for field in fields(self)})
+        return replace(self, **{name: getattr(self, name)[planes] for name in PER_PLANE})
 
     def mask(self, region: str) -> np.ndarray:
         """Return the pixels (N, n, n) that a network may see: ``"core"`` or ``"core_margin"``."""
@@ -60,32 +67,39 @@ class ImageSet:
 
     def save(self, path: str | Path) -> None:
         """Write one ``.npz`` file."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: getattr(self, name) for name in PER_PLANE}
         arrays["patient"] = arrays["patient"].astype(str)  # an object array would need pickle
-        np.savez(path, **arrays)
+        np.savez(path, **arrays, fields=np.array(self.fields))
 
     @classmethod
     def load(cls, path: str | Path) -> "ImageSet":
         """Read what ``save`` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            return cls(**{field.name: file[field.name] for field in fields(cls)})
+            return cls(**{name: file[name] for name in PER_PLANE}, fields=tuple(file["fields"].tolist()))
 
 
-def collect(planes: Iterable[tuple[str, int, MappedPlane]], image_px: int, field_of_view_mm: float) -> ImageSet:
-    """Resample mapped planes, each with its patient and its number, into one set of images."""
+def collect(
+    planes: Iterable[tuple[str, int, MappedPlane]], image_px: int, field_of_view_mm: float, fields: Sequence[str] = FOUR
+) -> ImageSet:
+    """Resample mapped planes, each with its patient and its number, into one set of images of these maps."""
     images, patients, numbers = [], [], []
     for patient, number, mapped in planes:
-        images.append(resample_plane(mapped.maps, mapped.core, mapped.margin, image_px, field_of_view_mm))
+        images.append(resample_plane(mapped.maps, mapped.core, mapped.margin, image_px, field_of_view_mm, fields))
         patients.append(patient)
         numbers.append(number)
     maps, core, region, extent_mm = (np.stack(column) for column in zip(*images, strict=True))
-    return ImageSet(maps, core, region, np.array(patients), np.array(numbers), extent_mm)
+    return ImageSet(maps, core, region, np.array(patients), np.array(numbers), extent_mm, tuple(fields))
 
 
 def resample_plane(
-    maps: ParametricMaps, core: np.ndarray, margin: np.ndarray, image_px: int, field_of_view_mm: float
+    maps: ParametricMaps,
+    core: np.ndarray,
+    margin: np.ndarray,
+    image_px: int,
+    field_of_view_mm: float,
+    fields: Sequence[str] = FOUR,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return images (4, n, n), core (n, n), region (n, n) and extent (4,) [mm] of one plane.
+    """Return images (C, n, n) of these maps, core (n, n), region (n, n) and extent (4,) [mm] of one plane.
 
     The square field of view is centred on the centroid of the core, so both axes keep one scale. A pixel
     takes the mean of the valid map values of the region under it; it is NaN where there is none. It
@@ -99,10 +113,10 @@ def resample_plane(
     across = resampling_weights(maps.lateral_mm, lateral_mm, image_px, field_of_view_mm)
 
     region = core | margin
-    values = np.stack([getattr(maps, field) for field in FOUR])
+    values = np.stack([getattr(maps, field) for field in fields])
     valid = np.isfinite(values) & region
     layers = np.concatenate([[core, region], valid, np.where(valid, values, 0)], dtype=np.float32)
-    (core_share, region_share), weight, total = np.split(resample(layers, down, across), [2, 6])
+    (core_share, region_share), weight, total = np.split(resample(layers, down, across), [2, 2 + len(fields)])
     core_px = half_covered(core_share)
     region_px = core_px | half_covered(region_share)
     seen = region_px & (weight > 1e-4)
@@ -141,49 +155,54 @@ def half_covered(coverage: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What becomes 0.1 and 1 in the input of a network, one value per channel, in physical units."""
+    """What becomes 0.1 and 1 in the input of a network, one value per channel, in physical units.
 
-    lo: np.ndarray  # (4,)
-    hi: np.ndarray  # (4,)
+    Both are one value in a channel in which training planes do not differ.
+    """
+
+    lo: np.ndarray  # (C,)
+    hi: np.ndarray  # (C,)
 
 
 def fit_scaling(images: ImageSet, train_mask: np.ndarray, region: str, clip_percentile: float) -> Scaling:
     """Return the percentiles of the training planes' pixels in the region; no other plane is looked at.
 
-    ``train_mask`` (N,) bool. Raises ``ValueError`` when a channel has no spread in the training planes.
+    ``train_mask`` (N,) bool. A channel without a value there has the bounds 0 and 0. Raises ``InputError`` without
+    training planes.
     """
+    if not np.any(train_mask):
+        raise InputError("no plane is for training: there is nothing to scale with")
     inside = images.mask(region)[train_mask]
     bounds = []
-    for channel, name in enumerate(CHANNELS):
+    for channel in range(len(images.fields)):
         pixels = images.maps[train_mask, channel][inside]
         pixels = pixels[np.isfinite(pixels)]
         percentiles = [clip_percentile, 100 - clip_percentile]
-        lo, hi = np.percentile(pixels, percentiles) if pixels.size else (np.nan, np.nan)
-        if not lo < hi:
-            raise ValueError(f"{name}: {pixels.size} training pixels from {lo} to {hi} give no scale")
-        bounds.append((lo, hi))
+        bounds.append(np.percentile(pixels, percentiles) if pixels.size else (0.0, 0.0))
     return Scaling(*np.transpose(bounds))
 
 
 def scale(images: ImageSet, scaling: Scaling, region: str = "core_margin") -> np.ndarray:
-    """Return the networks' input (N, 4, n, n) float32: tissue in (0.1, 1), exactly 0 outside the region.
+    """Return the networks' input (N, C, n, n) float32: tissue in (0.1, 1), exactly 0 outside the region.
 
     Values beyond the scaling are clipped. A hole, where the fit gave nothing physical, takes the
-    median of its plane's region, so that its place carries no information.
+    median of its plane's region, so that its place carries no information. A channel in which training
+    planes do not differ is at the middle for everybody.
     """
     lo, hi = (np.asarray(bound, np.float32)[:, None, None] for bound in (scaling.lo, scaling.hi))
+    width = np.where(hi > lo, hi - lo, np.float32(np.inf))
     scaled = np.zeros_like(images.maps)
     for plane, inside in enumerate(images.mask(region)):
         filled = fill_holes(images.maps[plane], inside, default=(lo + hi) / 2)
-        tissue = TISSUE_FLOOR + (1 - TISSUE_FLOOR) * np.clip((filled - lo) / (hi - lo), 0, 1)
-        scaled[plane] = np.where(inside, tissue, 0)
+        share = np.where(hi > lo, np.clip((filled - lo) / width, 0, 1), np.float32(0.5))
+        scaled[plane] = np.where(inside, TISSUE_FLOOR + (1 - TISSUE_FLOOR) * share, 0)
     return scaled
 
 
 def fill_holes(maps: np.ndarray, inside: np.ndarray, default: np.ndarray) -> np.ndarray:
-    """Return one plane's maps (4, n, n) with NaN replaced by the channel's median in the region.
+    """Return one plane's maps (C, n, n) with NaN replaced by the channel's median in the region.
 
-    A channel without a single value takes ``default`` (4, 1, 1).
+    A channel without a single value takes ``default`` (C, 1, 1).
     """
     filled = np.array(maps)
     for channel, fallback in zip(filled, default.ravel(), strict=True):

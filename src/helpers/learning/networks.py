@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from helpers.learning.attention import ResidualAttentionNetwork, initialise
-from helpers.learning.images import CHANNELS, Scaling
+from helpers.learning.images import Scaling
+from helpers.maps.parametric import FOUR
 from helpers.settings import STRIDE, VECTOR, Networks, Settings
 
 Block = type[BasicBlock] | type[Bottleneck]
@@ -71,7 +72,7 @@ class PredictiveNetwork(nn.Module):
 
 
 class FeatureNetwork(nn.Module):
-    """Backbone, 256-vector and the head that trains both on single planes: (B, 4, n, n) to (B, 2) logits.
+    """Backbone, 256-vector and the head that trains both on single planes: (B, C, n, n) to (B, 2) logits.
 
     ``vector="flatten"``: a 1 x 1 convolution to ``256 // (n / 32)**2`` maps, flattened; ``"pool"``: to 256
     maps, averaged.
@@ -86,7 +87,7 @@ class FeatureNetwork(nn.Module):
         self.head = PredictiveNetwork(self.vector_length, hidden, dropout)
 
     def vectors(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the feature vectors (B, 256) of scaled images (B, 4, n, n)."""
+        """Return the feature vectors (B, 256) of scaled images (B, C, n, n)."""
         if images.shape[-2:] != (self.image_px, self.image_px):
             raise ValueError(f"images {tuple(images.shape)}: the network was built for {self.image_px} pixels")
         return self.to_vector(self.backbone(images))
@@ -104,7 +105,7 @@ def vector_shape(image_px: int, vector: str = "flatten") -> tuple[int, int]:
     return VECTOR // n_pixels, VECTOR // n_pixels * n_pixels
 
 
-def build_backbone(networks: Networks, backbone: str, in_channels: int = len(CHANNELS)) -> Backbone:
+def build_backbone(networks: Networks, backbone: str, in_channels: int = len(FOUR)) -> Backbone:
     """Return the backbone ``"resnet"`` or ``"ran"`` with the sizes of the settings."""
     if backbone not in BACKBONES:
         raise ValueError(f"backbone {backbone!r}: expected one of {BACKBONES}")
@@ -115,10 +116,10 @@ def build_backbone(networks: Networks, backbone: str, in_channels: int = len(CHA
     )
 
 
-def build_feature_network(settings: Settings, backbone: str) -> FeatureNetwork:
+def build_feature_network(settings: Settings, backbone: str, in_channels: int = len(FOUR)) -> FeatureNetwork:
     """Return a feature network with fresh weights, its memory in the order channels last; seed torch before."""
     chosen = settings.networks
-    trunk = build_backbone(chosen, backbone)
+    trunk = build_backbone(chosen, backbone, in_channels)
     network = FeatureNetwork(trunk, settings.images.image_px, chosen.hidden, chosen.dropout, chosen.vector)
     return network.to(memory_format=torch.channels_last)
 
@@ -142,7 +143,7 @@ class PatientModel:
 
     @torch.no_grad()
     def vectors(self, images: torch.Tensor, batch_size: int = 128) -> torch.Tensor:
-        """Return the feature vectors (N, 256) of scaled images (N, 4, n, n), in true float32."""
+        """Return the feature vectors (N, 256) of scaled images (N, C, n, n), in true float32."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             batches = [self.feature_network.vectors(batch.to(self.device)) for batch in images.split(batch_size)]
         return torch.cat(batches)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from helpers.artifacts import file_digest, is_sound, write_whole
 from helpers.data.study import MODELS, ModelSpec
+from helpers.errors import InputError
 from helpers.keys import content_key
 from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, reproducible, resolve_device, save_tensors
 from helpers.learning.images import ImageSet, Scaling, fit_scaling, scale
@@ -75,10 +76,15 @@ def at_a_time(settings: Settings) -> int:
 def collect(folder: Path) -> StudyResults:
     """Read the tables of the four finished models, in the order of ``MODELS``."""
     predictions, curves = (
-        pd.concat([pd.read_csv(folder / slug / table) for slug in MODELS], ignore_index=True)
+        pd.concat([read_table(folder / slug / table) for slug in MODELS], ignore_index=True)
         for table in ("predictions.csv", "curves.csv")
     )
     return StudyResults(predictions, curves, folder)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table of a finished model; patients' ids stay the text they are, also 001 and NA."""
+    return pd.read_csv(path, converters={"patient": str})
 
 
 def train_model(
@@ -95,7 +101,7 @@ def train_model(
     whichever stage, goes on from its last whole epoch and ends with the same weights. A model in the folder that
     is damaged, or was made from other images, patients, settings or code, is made again. ``start``: a file of weights
     that the feature network begins with in place of random ones; its head may be missing there. Raises
-    ``ValueError`` for inputs that cannot be trained on.
+    ``InputError`` for inputs that cannot be trained on.
     """
     spec, folder = MODELS[slug], Path(folder) / slug
     key = model_key(images, patients, slug, settings, start)
@@ -174,7 +180,7 @@ def plans_of(settings: Settings, spec: ModelSpec) -> tuple[Plan, Plan]:
 
 def untrained_model(settings: Settings, spec: ModelSpec, scaling: Scaling, device: torch.device | str) -> PatientModel:
     """Return both networks of a model with fresh weights, drawn from the seed."""
-    feature_network = untrained_feature_network(settings, spec, device)
+    feature_network = untrained_feature_network(settings, spec, device, len(scaling.lo))
     torch.manual_seed(plans_of(settings, spec)[1].seed(0))
     predictive_network = PredictiveNetwork(
         feature_network.vector_length, settings.networks.hidden, settings.networks.dropout
@@ -182,10 +188,12 @@ def untrained_model(settings: Settings, spec: ModelSpec, scaling: Scaling, devic
     return PatientModel(feature_network, predictive_network.to(device), scaling, spec.region)
 
 
-def untrained_feature_network(settings: Settings, spec: ModelSpec, device: torch.device | str) -> FeatureNetwork:
+def untrained_feature_network(
+    settings: Settings, spec: ModelSpec, device: torch.device | str, n_channels: int
+) -> FeatureNetwork:
     """Return the feature network of a model with fresh weights, drawn from the seed."""
     torch.manual_seed(plans_of(settings, spec)[0].seed(0))
-    return build_feature_network(settings, spec.backbone).to(device)
+    return build_feature_network(settings, spec.backbone, n_channels).to(device)
 
 
 def plane_samples(
@@ -200,6 +208,8 @@ def plane_samples(
 def patient_samples(model: PatientModel, planes: Samples) -> Samples:
     """Return each patient's feature vector, the mean over all planes of the tumour."""
     patients, first = np.unique(planes.patient, return_index=True)
+    if not len(patients):
+        return Samples(planes.inputs.new_empty(0, model.feature_network.vector_length), planes.labels, patients)
     vectors = model.vectors(planes.inputs)
     means = torch.stack([vectors[np.flatnonzero(planes.patient == patient)].mean(0) for patient in patients])
     return Samples(means, planes.labels[first], patients)
@@ -287,18 +297,16 @@ def model_key(
 
 
 def check_inputs(images: ImageSet, patients: pd.DataFrame, image_px: int) -> None:
-    """Raise ``ValueError`` naming what images and patients lack before any training."""
+    """Raise ``InputError`` naming what images and patients lack before any training."""
     if images.maps.shape[-1] != image_px:
-        raise ValueError(f"images have {images.maps.shape[-1]} pixels, image_px = {image_px}")
+        raise InputError(f"images have {images.maps.shape[-1]} pixels, image_px = {image_px}")
     pictured, listed = set(map(str, images.patient)), set(map(str, patients.index))
     for lost, what in (
         (sorted(pictured - listed), "planes of patients missing in the table"),
         (sorted(listed - pictured), "patients without a plane"),
     ):
         if lost:
-            raise ValueError(f"{what}: {lost[:5]}{' ...' if len(lost) > 5 else ''}")
-    train, validation = (patients.loc[patients["split"] == name, "responder"] for name in ("train", "validation"))
+            raise InputError(f"{what}: {lost[:5]}{' ...' if len(lost) > 5 else ''}")
+    train = patients.loc[patients["split"] == "train", "responder"]
     if train.nunique() < 2:
-        raise ValueError(f"{len(train)} training patients are all of one class; both are needed")
-    if validation.empty:
-        raise ValueError("no validation patient: early stopping needs some")
+        raise InputError(f"{len(train)} training patients are all of one class; both are needed")

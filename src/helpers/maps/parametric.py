@@ -22,6 +22,7 @@ UNITS = {"mbf": "dB", "ss": "dB/MHz", "si": "dB", "esd_um": "µm", "eac_db": "dB
 FIELDS = tuple(NAMES)
 LABELS = {field: f"{name} / {UNITS[field]}" for field, name in NAMES.items()}
 FOUR = ("mbf", "si", "esd_um", "eac_db")  # the maps that the networks see, in the order of their channels
+OF_BACKSCATTER = ("esd_um", "eac_db")  # those that need the phantom's backscatter
 
 
 @dataclass(frozen=True, eq=False)
