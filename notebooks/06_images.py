@@ -46,12 +46,7 @@ from IPython.display import Markdown
 from helpers import stages
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning.augmentation import augment
-from helpers.learning.images import (
-    CHANNELS,
-    fit_scaling,
-    resample_plane,
-    scale,
-)
+from helpers.learning.images import fit_scaling, resample_plane, scale
 from helpers.settings import load_settings
 from pages import figures
 from pages.maps import hole_fraction
@@ -81,7 +76,7 @@ shown = np.flatnonzero((images.patient == patient) & (images.plane == plane))[
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a simulated tumour as the networks get it, before scaling: four images over core and margin; dashed the core."}, "image": {"alt": "Four square parametric images of one simulated tumour, MBF, SI, ESD and EAC, with the core outlined by a dashed line"}}
 fig, axes = plt.subplots(2, 2, figsize=(8.5, 7.5))
 for ax, (name, unit), image in zip(
-    axes.flat, CHANNELS.items(), images.maps[shown], strict=True
+    axes.flat, images.channels.items(), images.maps[shown], strict=True
 ):
     figures.show_map(ax, image, images.extent_mm[shown], f"{name} / {unit}")
     figures.show_outline(
@@ -142,14 +137,14 @@ seen = images.region[train]
 percent = [0, 1, 50, 99, 100]
 percentiles = {
     name: np.nanpercentile(images.maps[train, channel][seen], percent)
-    for channel, name in enumerate(CHANNELS)
+    for channel, name in enumerate(images.channels)
 }
 
 # %% tags=["hide-input"]
 rows = []
 for name, (low, p1, median, p99, high) in percentiles.items():
     share = (p99 - p1) / (high - low)
-    label = f"{name} / {CHANNELS[name]}"
+    label = f"{name} / {images.channels[name]}"
     rows.append((label, low, p1, median, p99, high, share))
 columns = ["map", "minimum", "1 %", "median", "99 %", "maximum"]
 columns += ["share of the range that holds 98 %"]
@@ -170,14 +165,16 @@ scalings = {
 
 # %% tags=["hide-input"]
 scale_table = {
-    (region, end): dict(zip(CHANNELS, getattr(scaling, end), strict=True))
+    (region, end): dict(
+        zip(images.channels, getattr(scaling, end), strict=True)
+    )
     for region, scaling in scalings.items()
     for end in ("lo", "hi")
 }
 limits = pd.DataFrame(scale_table).T.round(2)
 limits = limits.reset_index(names=["region", "becomes"])
 words = {"core_margin": "core + margin", "lo": "0.1", "hi": "1"}
-units = {name: f"{name} / {unit}" for name, unit in CHANNELS.items()}
+units = {name: f"{name} / {unit}" for name, unit in images.channels.items()}
 limits = limits.replace(words).rename(columns=units)
 Markdown(limits.to_markdown(index=False))
 
@@ -197,7 +194,7 @@ scaled = {
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the simulated training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Four histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
 fig, axes = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True)
-for channel, (ax, name) in enumerate(zip(axes, CHANNELS, strict=True)):
+for channel, (ax, name) in enumerate(zip(axes, images.channels, strict=True)):
     pixels = scaled["core_margin"][train, channel][seen]
     ax.hist(pixels, bins=np.linspace(0, 1, 41))
     ax.set(xlabel=f"{name}, scaled", ylabel="pixels" if channel == 0 else "")

@@ -62,7 +62,7 @@ from helpers.data.study import MODELS
 from helpers.judgement import pda
 from helpers.judgement.evaluation import bootstrap_mean
 from helpers.learning.fitting import resolve_device
-from helpers.learning.images import CHANNELS, scale
+from helpers.learning.images import scale
 from helpers.learning.networks import PatientModel
 from helpers.learning.training import untrained_model
 from helpers.maps.planes import map_plane
@@ -155,7 +155,7 @@ patient = chosen["non-responder"]
 Markdown(
     f"{patient}: probability {whole:.6f} (table: "
     f"{rows.probability[patient]:.6f}). With {pda_patch_px} x {pda_patch_px} "
-    f"pixels of {list(CHANNELS)[0]} at zero: {without:.6f}, a difference of "
+    f"pixels of {list(images.channels)[0]} at zero: {without:.6f}, a difference of "
     f"{abs(whole - without):.6f}."
 )
 
@@ -180,7 +180,7 @@ differences = {
 
 # %% tags=["hide-input"]
 largest = {
-    name: list(CHANNELS)[value.max((1, 2)).argmax()]
+    name: list(images.channels)[value.max((1, 2)).argmax()]
     for name, value in differences.items()
 }
 Markdown(
@@ -255,7 +255,7 @@ excess = {
 in_words = partial(mean_in_words, level=level)
 above = [name for name, (_, low, _) in excess.items() if low > 0]
 below = [name for name, (_, _, high) in excess.items() if high < 0]
-open_ = [name for name in CHANNELS if name not in above + below]
+open_ = [name for name in images.channels if name not in above + below]
 named = {
     "core": "core's share",
     "margin": "margin's share",
@@ -278,7 +278,7 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "Simulated test patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and 95 % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Four columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
-for column, parameter in enumerate(CHANNELS):
+for column, parameter in enumerate(images.channels):
     mean, low, high = excess[parameter]
     values = survey.excess.xs(parameter, level="parameter")
     look = {"color": f"C{column}", "alpha": 0.5, "ms": 4}
@@ -286,7 +286,7 @@ for column, parameter in enumerate(CHANNELS):
     ends, look = [[mean - low], [high - mean]], {"fmt": "_", "color": "k"}
     ax.errorbar(column + 0.3, mean, ends, ms=10, capsize=3, **look)
 ax.axhline(0, color="0.5", ls=":")
-ax.set(xticks=range(4), xticklabels=CHANNELS)
+ax.set(xticks=range(len(images.channels)), xticklabels=images.channels)
 _ = ax.set(ylabel="margin's share less even")
 
 # %% [markdown]
@@ -400,7 +400,7 @@ figure, axes = plt.subplots(4, 5, figsize=(11, 7.5), sharex=True, sharey=True)
 index = planes.image
 extent_mm = images.extent_mm[index]
 for column, (name, values) in enumerate(methods.items()):
-    for row, parameter in enumerate(CHANNELS):
+    for row, parameter in enumerate(images.channels):
         ax, shown = axes[row, column], np.where(inside, values[row], np.nan)
         if row and name == "Grad-CAM":
             ax.axis("off")
@@ -439,7 +439,10 @@ share = {
 }
 
 # %% tags=["hide-input"]
-agree, share = pd.DataFrame(agree).T, pd.DataFrame(share, list(CHANNELS))
+agree, share = (
+    pd.DataFrame(agree).T,
+    pd.DataFrame(share, list(images.channels)),
+)
 Markdown(
     "Rank correlation over the pixels of core and margin, all four maps "
     f"together, {whose.lower()} patient {patient}:\n\n"
@@ -587,10 +590,12 @@ truth = pd.concat(
             {
                 "AUC of mean": separated[region, "mean"],
                 "AUC of SD": separated[region, "SD"],
-                "weight": weights[region][list(CHANNELS)].mean().to_numpy(),
+                "weight": weights[region][list(images.channels)]
+                .mean()
+                .to_numpy(),
                 "moved": 100 * moved[:, :, column].mean(0),
             },
-            index=list(CHANNELS),
+            index=list(images.channels),
         )
         for column, region in enumerate(regions)
     }

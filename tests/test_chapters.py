@@ -231,7 +231,7 @@ def recorded(project):
     rows = [f"A{i:02d},{i % 4 > 0},{i % 5 + 1},{i % 3 > 0}" for i in range(24)]
     names = "patient,plane,rf_file,frame,line_pitch_mm,outline_file,reference_file,reference_line_pitch_mm"
     names += ",reference_sound_speed_m_s,reference_attenuation_db_cm_mhz,reference_backscatter_file"
-    planes = [f"A{i:02d},{k},e.rf,0,0.2,o.csv,p.rf,0.2,1488,0.5," for i in range(24) for k in (0, 1)]
+    planes = [f"A{i:02d},{k},A{i:02d}_{k}.rf,0,0.2,o.csv,p.rf,0.2,1488,0.5," for i in range(24) for k in (0, 1)]
     (project / "mine").mkdir()
     (project / "mine/patients.csv").write_text("\n".join(["patient,responder,duration_years,recurrence", *rows]))
     (project / "mine/planes.csv").write_text("\n".join([names, *planes]))

@@ -22,6 +22,7 @@ DISTRIBUTION = {
     "yaml": "pyyaml",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
+    "SimpleITK": "simpleitk",
     "lazy_loader": "lazy-loader",
 }  # where it is not the module
 

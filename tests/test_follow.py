@@ -20,7 +20,7 @@ from helpers.settings import load_settings
 from recorded.cohort import RECORDED_COLUMNS
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"n_test": 4, "n_validation": 4, "overlap": 0.5, "processes": 1, "epochs": 1, "head_epochs": 2, "device": "cpu"}
+SMALL = {"n_test": 4, "n_validation": 2, "overlap": 0.5, "processes": 1, "epochs": 1, "head_epochs": 2, "device": "cpu"}
 DRAWN = {"n_patients": 12, "n_lines": 64, "depth_cm": 4.0, "n_reference_frames": 1}
 
 

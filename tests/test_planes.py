@@ -185,7 +185,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize("name", EDGES)
-@pytest.mark.parametrize("margin_mm", [3.0, 0.05])
+@pytest.mark.parametrize("margin_mm", [3.0, 0.5])
 def test_a_core_at_the_edge_or_without_a_margin_is_mapped(acquired, name, margin_mm):
     """Whatever the margin, the windows of core and margin have values and no others; the rows say how many."""
     choices = SETTINGS.replace(margin_mm=margin_mm).maps

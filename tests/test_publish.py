@@ -271,7 +271,7 @@ def test_what_is_private_is_gathered_from_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(publish.stages, "cohort", lambda *run: pd.DataFrame(index=["BR-07", "BR-08"]))
     storage = "postgresql://anna:s3cr%2Ft@db.klinik.example/trials"
     given = f"cohort={cohort} search_storage={storage} artifacts={tmp_path / 'artifacts'}"
-    monkeypatch.setattr(chapters, "check_files", lambda changes: None)
+    monkeypatch.setattr("given.check_files", lambda changes: None)
     private = publish.private_of(chapters.resolve("smoke", given, tmp_path / "artifacts"))
     assert private.ids == {"BR-07", "BR-08"}
     assert {"Anna.rf", "klinik", "s3cr%2Ft", "s3cr/t", "db.klinik.example", "anna", storage} <= set(private.words)

@@ -7,10 +7,10 @@ import pytest
 
 from helpers.learning.training import MODELS
 from helpers.settings import load_settings
-from recorded.contract import NUMBER, PLANES, WHOLE
+from recorded.contract import PLANES
 from trust import reporting
 
-NUMBERS = [name for name, what in PLANES.items() if what in (NUMBER, WHOLE)]
+NUMBERS = {name: max(what.low, 1) for name, what in PLANES.items() if what.kind in ("number", "whole")}
 ROOT = Path(__file__).parents[1]
 MADE = ("data", "provenance")  # pages that are written when the book is rendered
 # the parts of items 3, 5, ... of TRIPOD+AI (Collins et al. 2024, table 2); items that are not here have one part
@@ -73,7 +73,7 @@ def recorded(tmp_path):
 
     def of(patients):
         patients.assign(duration_years=1.0).rename_axis("patient").to_csv(tmp_path / "patients.csv")
-        lines = [dict.fromkeys(PLANES, "x") | dict.fromkeys(NUMBERS, 1) | {"patient": name} for name in patients.index]
+        lines = [dict.fromkeys(PLANES, "x") | NUMBERS | {"patient": name, "rf_file": name} for name in patients.index]
         pd.DataFrame(lines).to_csv(tmp_path / "planes.csv", index=False)
         return load_settings("smoke", cohort=str(tmp_path))
 

@@ -148,5 +148,5 @@ def test_recorded_patients_enter_no_tracked_folder(tmp_path):
 
 def test_results_tell_neither_a_password_nor_where_patients_are():
     told = results.provenance(SMOKE.replace(cohort="my_cohort", search_storage="pg://a:b@c"))["settings"]
-    assert (told["cohort"], told["search_storage"]) == ("recorded", "")
+    assert (told["cohort"], told["search_storage"]) == ("recorded", "pg://...")
     assert results.provenance(SMOKE)["settings"] == SMOKE.flat()

@@ -137,7 +137,7 @@ def test_sizes_leave_a_third_of_a_recorded_cohort_for_training(changes, n_patien
 
 
 def test_sizes_of_a_simulated_cohort_are_those_given():
-    assert stages.split_sizes(load_settings("smoke", n_test=20), 24) == (20, 5)
+    assert stages.split_sizes(load_settings("smoke", n_test=15), 24) == (15, 5)
 
 
 def with_patients(folder, tmp_path, change):
