@@ -53,8 +53,11 @@ def simulated_maps(patients, name, artifacts):
     return list(read_maps(artifacts / f"{name}.h5"))
 
 
-def test_what_is_read_back_has_the_maps_of_the_simulation_to_the_last_bit(whole, patients, artifacts):
-    read_back = mapped(whole, artifacts)
+def test_what_is_read_back_has_the_maps_of_the_simulation_to_the_last_bit(whole, patients, artifacts, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "undivided")  # too few to train on as they are split
+    table = pd.read_csv(folder / "patients.csv", dtype=str, keep_default_na=False)
+    table.drop(columns="split").to_csv(folder / "patients.csv", index=False)
+    read_back = mapped(folder, artifacts)
     for old, new in zip(patients.index[:3], list(read_back.files)[:3], strict=True):
         for one, other in zip(simulated_maps(patients, old, artifacts), read_back.planes(new), strict=True):
             for name in ("mbf", "ss", "si", "esd_um", "eac_db", "depth_mm", "lateral_mm"):

@@ -263,17 +263,21 @@ def test_injected_values_name_neither_cohort_nor_recording_nor_database():
 
 def test_what_is_private_is_gathered_from_the_run(tmp_path, monkeypatch):
     """Ids and files of the cohort, folders, user, host, and the parts of a database's address."""
-    cohort = tmp_path / "klinik"
+    cohort, ids = tmp_path / "klinik", [f"BR-{i:02d}" for i in range(7, 17)]
     cohort.mkdir()
     for name in ("patients.csv", "planes.csv", "Anna.rf"):
         (cohort / name).touch()
     monkeypatch.setattr(publish.stages, "recorded_files", lambda settings: sorted(cohort.iterdir()))
-    monkeypatch.setattr(publish.stages, "cohort", lambda *run: pd.DataFrame(index=["BR-07", "BR-08"]))
+    monkeypatch.setattr(
+        publish.stages,
+        "cohort",
+        lambda *run: pd.DataFrame({"n_planes": 1, "split": 8 * ["train"] + ["validation", "test"]}, ids),
+    )
     storage = "postgresql://anna:s3cr%2Ft@db.klinik.example/trials"
     given = f"cohort={cohort} search_storage={storage} artifacts={tmp_path / 'artifacts'}"
     monkeypatch.setattr("given.check_files", lambda changes: None)
     private = publish.private_of(chapters.resolve("smoke", given, tmp_path / "artifacts"))
-    assert private.ids == {"BR-07", "BR-08"}
+    assert private.ids == set(ids)
     assert {"Anna.rf", "klinik", "s3cr%2Ft", "s3cr/t", "db.klinik.example", "anna", storage} <= set(private.words)
     assert {str(cohort), str(Path.home()), str(tmp_path / "artifacts"), os.getcwd()} <= set(private.places)
     assert not private.is_distinct("patients.csv")  # as data/README.md names it
