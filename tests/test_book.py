@@ -14,6 +14,7 @@ import nbformat
 import provenance
 import pytest
 import render
+import words
 import yaml
 
 from helpers.settings import TYPES, load_settings
@@ -21,6 +22,8 @@ from helpers.settings import TYPES, load_settings
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob(chapters.CHAPTERS))
 OWN_RF = "18_your_rf"
+WORDS = {found for path in CHAPTERS for found in words.PLACE.findall(path.read_text())}
+SIMULATED = {"whose": "simulated", "Whose": "Simulated"}
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
 
 
@@ -68,7 +71,8 @@ def test_figures_have_name_caption_and_alternative_text(chapter):
             told = cell.metadata["mystnb"]
             assert told["figure"]["name"].startswith("fig-")
             assert len(told["image"]["alt"]) >= 20
-            assert chapter.stem == OWN_RF or "simulated" in told["figure"]["caption"].lower()
+            caption = words.filled(told["figure"]["caption"], dict.fromkeys(WORDS, "1") | SIMULATED)
+            assert chapter.stem == OWN_RF or "simulated" in caption.lower()
 
 
 @each_chapter

@@ -1,6 +1,6 @@
 """One patient's central plane explained, and drawn as in the paper's Figure 2."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -14,7 +14,9 @@ from helpers.judgement.pda import Predict, TumourModel, plane_predictor, predict
 from helpers.learning.images import TISSUE_FLOOR, ImageSet, Scaling, scale
 from helpers.maps.parametric import FOUR, LABELS, NAMES
 from helpers.maps.planes import MappedPlane
+from helpers.settings import Settings
 from pages import figures
+from pages.judgement import write_instead
 
 
 class CentralPlane(NamedTuple):
@@ -40,6 +42,11 @@ def nearest_to_truth(rows: pd.DataFrame) -> dict[str, str]:
     error = (rows["probability"] - ~rows["responder"]).abs()
     groups = {"responder": error[rows["responder"]], "non-responder": error[~rows["responder"]]}
     return {name: str(group.idxmin()) for name, group in groups.items() if len(group)}
+
+
+def named_patient(name: str, patient: str, part: str, settings: Settings) -> str:
+    """What to call an explained patient of a class: by her id if she is simulated, else by her class and set."""
+    return f"{name} {patient}" if settings.study.simulated else f"a {name} of the {part} set"
 
 
 def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n n"]) -> Float[np.ndarray, "C R"]:
@@ -75,6 +82,15 @@ def explain_central(
 def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
     """Return the masks of core and margin of one plane."""
     return np.stack([images.core[index], images.region[index] & ~images.core[index]])
+
+
+def draw_or_say(drawn: Mapping[str, tuple], name: str, why_not: str) -> Figure:
+    """Draw one of the explained planes, or a sentence where there is none of this name."""
+    if name in drawn:
+        return draw_explained(*drawn[name])
+    figure, ax = plt.subplots(figsize=(6, 1.5))
+    write_instead(ax, why_not)
+    return figure
 
 
 def draw_explained(
