@@ -276,15 +276,13 @@ for reading, model_folder in folders.items():
 names = ["validation loss, stage 1", "validation loss, stage 2"]
 names += ["AUC, validation patients"]
 table = pd.DataFrame(rows, index=names).T.rename_axis("vector")
-compared = judgement.sentence(
-    judgement.lacking(positive, "the validation set", least=2)
-)
+compared = judgement.lacking(positive, "the validation set", least=2)
 if not compared:
     difference, low, high, _ = auc_difference(positive, *scores, level)
-    compared = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})."
+    compared = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
 Markdown(
     f"{whose} patients:\n\n{table.to_markdown(disable_numparse=True)}"
-    f"\n\nDifference of the two AUCs on the same patients: {compared}"
+    f"\n\nDifference of the two AUCs on the same patients: {compared}."
 )
 
 # %% [markdown]

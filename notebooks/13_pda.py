@@ -144,7 +144,7 @@ listed = "\n".join(
     for name, patient in chosen.items()
 )
 lost = judgement.lacking(~rows.responder, f"the {part} set")
-unlisted = f"Shown: {' and '.join(names.values())}."
+unlisted = f"Shown: {' and '.join(names.values()).lower()}."
 Markdown(
     (listed if settings.study.simulated else unlisted)
     + f"\n\n{judgement.sentence(lost.replace('computed', 'shown'))}"
@@ -178,7 +178,7 @@ told = (
     f"{abs(whole - without):.6f}."
 )
 kept_back = (
-    f"{names[example].capitalize()}: the shortcut and the table differ by "
+    f"{names[example]}: the shortcut and the table differ by "
     f"{abs(whole - saved):.6f}. With {pda_patch_px} x {pda_patch_px} pixels "
     f"of {channels[0]} at zero the probability moves by "
     f"{abs(whole - without):.6f}."
@@ -380,7 +380,7 @@ if with_draws:
         for statistic in (np.max, lambda values: values[zeros != 0].mean())
     )
     told = (
-        f"{names[example].capitalize()}: the largest difference is "
+        f"{names[example]}: the largest difference is "
         f"{largest[0]:.2f} percentage points "
         f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean over the "
         f"patches that matter is {mean[0]:.2f} and {mean[1]:.2f}."

@@ -46,7 +46,7 @@ def nearest_to_truth(rows: pd.DataFrame) -> dict[str, str]:
 
 def named_patient(name: str, patient: str, part: str, settings: Settings) -> str:
     """What to call an explained patient of a class: by her id if she is simulated, else by her class and set."""
-    return f"{name} {patient}" if settings.study.simulated else f"a {name} of the {part} set"
+    return f"{name} {patient}" if settings.study.simulated else f"A {name} of the {part} set"
 
 
 def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n n"]) -> Float[np.ndarray, "C R"]:
