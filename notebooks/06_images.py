@@ -64,6 +64,7 @@ images = stages.images(settings, artifacts)
 patient, plane = echoes.example(patients, patient, plane)
 here = (images.patient == patient) & (images.plane == plane)
 shown, channels = np.flatnonzero(here)[0], images.channels
+extent_mm = tuple(images.extent_mm[shown])
 
 # %% [markdown]
 # ## One plane, one square
@@ -96,10 +97,8 @@ fig, axes = figures.panels(len(channels), 2, (4.25, 3.75))
 for ax, (name, unit), image in zip(
     axes, channels.items(), images.maps[shown], strict=True
 ):
-    figures.show_map(ax, image, images.extent_mm[shown], f"{name} / {unit}")
-    figures.show_outline(
-        ax, images.core[shown], images.extent_mm[shown], colour="black"
-    )
+    figures.show_map(ax, image, extent_mm, f"{name} / {unit}")
+    figures.show_outline(ax, images.core[shown], extent_mm, colour="black")
 
 # %% [markdown]
 # ## Resampling without smearing
@@ -130,7 +129,7 @@ limits, label = (
     f"{name} / {unit}",
 )
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
-for ax, (n, (maps, _, _, extent_mm)) in zip(axes, sizes.items(), strict=True):
+for ax, (n, (maps, *_)) in zip(axes, sizes.items(), strict=True):
     figures.show_map(ax, maps[one], extent_mm, label, limits=limits)
     ax.set_title(f"{n} × {n} pixels")
 
@@ -159,10 +158,11 @@ split = patients.loc[images.patient, "split"].to_numpy()  # of each plane
 train = split == "train"
 seen = images.region[train]
 percent = [0, 1, 50, 99, 100]
-percentiles = {
-    name: np.nanpercentile(images.maps[train, channel][seen], percent)
-    for channel, name in enumerate(channels)
-}
+percentiles = {}
+for channel, name in enumerate(channels):
+    values = images.maps[train, channel][seen]
+    if np.isfinite(values).any():
+        percentiles[name] = np.nanpercentile(values, percent)
 
 # %% tags=["hide-input"]
 rows = []
@@ -231,7 +231,7 @@ for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
 titles = {"core": "core", "core_margin": "core + margin"}
-extent_mm, style = images.extent_mm[shown], {"cmap": "magma", "limits": (0, 1)}
+style = {"cmap": "magma", "limits": (0.0, 1.0)}
 for ax, (region, title) in zip(axes, titles.items(), strict=True):
     inside = images.mask(region)[shown]
     last = np.where(inside, scaled[region][shown, -1], np.nan)

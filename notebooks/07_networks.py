@@ -290,10 +290,10 @@ if seen:
 n_rows = -(-len(panels) // 2)
 size = 9, 3.6 * n_rows
 fig, axes = plt.subplots(n_rows, 2, figsize=size, squeeze=False)
-extent_mm = shown.extent_mm[0]
+extent_mm = tuple(shown.extent_mm[0])
 for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
     values = values.numpy()
-    limits = values.min(), values.max()
+    limits = float(values.min()), float(values.max())
     figures.show_map(ax, values, extent_mm, name, "magma", limits=limits)
 _ = [ax.remove() for ax in axes.flat[len(panels) :]]
 

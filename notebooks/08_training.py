@@ -196,6 +196,7 @@ table = kept_epochs(curves).replace({"model": titles})
 table.columns = [
     name.replace("_", " ").replace("auc", "AUC") for name in table.columns
 ]
+table = table.astype(object).where(table.notna(), "–")  # of nobody
 text = table.to_markdown(index=False, floatfmt=".3f")
 Markdown(f"{whose} patients:\n\n{text}")
 
@@ -272,7 +273,8 @@ for reading, model_folder in folders.items():
     scores.append(score)
     auc, low, high = auc_if_known(positive, score, level)
     interval = why_not or f"{auc:.2f} ({low:.2f} to {high:.2f})"
-    rows[reading] = [*losses.round(3), interval]
+    losses = losses.round(3).astype(object).where(losses.notna(), "–")
+    rows[reading] = [*losses, interval]
 names = ["validation loss, stage 1", "validation loss, stage 2"]
 names += ["AUC, validation patients"]
 table = pd.DataFrame(rows, index=names).T.rename_axis("vector")

@@ -79,7 +79,9 @@ def cell(row: pd.Series, name: str) -> str:
 def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str = "cannot be estimated") -> str:
     """Return (value, low, high) as text, such as 0.81 (0.65 to 0.92); ``missing`` where the value is NaN."""
     value, low, high = three
-    return missing if np.isnan(value) else f"{value:{form}} ({low:{form}}{to}{high:{form}})"
+    if np.isnan(value):
+        return missing
+    return f"{value:{form}} ({NOT_COMPUTED if np.isnan(low) else f'{low:{form}}{to}{high:{form}}'})"
 
 
 def mean_in_words(values: ArrayLike, level: float = 0.95) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float32
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 from helpers.judgement.pda import Predict, TumourModel, plane_predictor, prediction_difference
 from helpers.learning.images import TISSUE_FLOOR, ImageSet, Scaling, scale
@@ -16,7 +17,7 @@ from helpers.maps.parametric import FOUR, LABELS, NAMES
 from helpers.maps.planes import MappedPlane
 from helpers.settings import Settings
 from pages import figures
-from pages.judgement import write_instead
+from pages.judgement import NOT_COMPUTED, write_instead
 
 
 class CentralPlane(NamedTuple):
@@ -57,6 +58,18 @@ def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n
             for channel in np.moveaxis(planes, 1, 0)
         ]
     )
+
+
+def rank_in_words(one: pd.Series, other: pd.Series) -> str:
+    """Return Spearman's rank correlation with its p-value as text, of the rows that have both values.
+
+    It is not computed of fewer than three rows, nor where they are all alike.
+    """
+    both = pd.DataFrame({"one": one, "other": other}).dropna()
+    if len(both) < 3 or (both.nunique() == 1).any():
+        return f"({NOT_COMPUTED} of {len(both)} rows)"
+    found = spearmanr(both["one"], both["other"])
+    return f"{found.statistic:.2f} (p = {found.pvalue:.2f})"
 
 
 def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str) -> CentralPlane:
