@@ -130,3 +130,12 @@ def test_the_package_alone_makes_the_results_of_two_seeds(tmp_path):
     assert set(found.predictions["seed"]) == {3, 4}
     assert len(found.predictions) == 8 * 12
     assert set(found.provenance) >= {"finished", "commit", "device", "versions", "settings"}
+
+
+def test_ids_that_look_like_numbers_stay_text(saved, tmp_path):
+    ids = ["NaN", "001", "NA", "1e5", "null", "True"]
+    names = saved.predictions["patient"].unique()
+    named = dict(zip(names, [*ids, *names[len(ids) :]], strict=True))
+    renamed = saved.predictions.replace({"patient": named})
+    again = results.read(results.write(replace(saved, predictions=renamed), tmp_path / "own.json"))
+    assert again.predictions["patient"].unique().tolist()[: len(ids)] == ids
