@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Images for the networks
 #
-# A network wants every plane as the same kind of array: four square images of one size, with values of
-# one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can
+# A network wants every plane as the same kind of array: square images of one size, one for each map, with
+# values of one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can
 # hide the tissue, or write the answer into the image.
 #
 # **You will learn**
@@ -30,8 +30,8 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
-patient: str = "P001"  # patient shown
-plane: int = 2  # image plane shown, counted from 0
+patient: str = ""  # patient shown; empty: chosen by rule
+plane: int = -1  # image plane shown, counted from 0; -1: the middle one
 image_px: int = 64  # edge of the square image, pixels
 field_of_view_mm: float = 60.0  # edge of the square image, mm
 clip_percentile: float = 1.0  # clipped at both ends before scaling
@@ -48,7 +48,7 @@ from helpers.judgement.evaluation import auc_interval
 from helpers.learning.augmentation import augment
 from helpers.learning.images import fit_scaling, resample_plane, scale
 from helpers.settings import load_settings
-from pages import figures
+from pages import echoes, figures
 from pages.maps import hole_fraction
 
 # %% tags=["hide-input"]
@@ -61,27 +61,44 @@ chosen = {
 settings = load_settings(profile, **chosen)
 patients = stages.cohort(settings, artifacts)
 images = stages.images(settings, artifacts)
-shown = np.flatnonzero((images.patient == patient) & (images.plane == plane))[
-    0
-]
+patient, plane = echoes.example(patients, patient, plane)
+here = (images.patient == patient) & (images.plane == plane)
+shown, channels = np.flatnonzero(here)[0], images.channels
+extent_mm = tuple(images.extent_mm[shown])
 
 # %% [markdown]
 # ## One plane, one square
 #
-# The networks see four of the five maps, in this order: MBF, SI, ESD and EAC. Every image is a square
-# field of view centred on the core's centroid. Its two axes keep one scale, so that a round tumour stays
-# round. The paper resampled to 512 × 512 pixels {cite:p}`taleghamar2022`; how far its image reached it
-# does not say. **Decision**: the field of view is as wide as the probe.
+# The paper's networks see four of the five maps, in this order: MBF, SI, ESD and EAC. ESD and EAC need the
+# backscatter of the phantom. **Decision**: where it is unknown for any plane of a cohort, its networks see the
+# other two, of all planes; a network cannot learn from what only some patients have.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a simulated tumour as the networks get it, before scaling: four images over core and margin; dashed the core."}, "image": {"alt": "Four square parametric images of one simulated tumour, MBF, SI, ESD and EAC, with the core outlined by a dashed line"}}
-fig, axes = plt.subplots(2, 2, figsize=(8.5, 7.5))
+# %% tags=["hide-input"]
+seen = f"Channels of these images: {', '.join(channels)}."
+without = (
+    " ESD and EAC are left out: the phantom's backscatter "
+    "is not known for every plane of this cohort."
+)
+Markdown(seen + without * (len(channels) == 2))
+
+# %% [markdown]
+# Every image is a square field of view centred on the core's centroid. Its two axes keep one scale, so that a
+# round tumour stays round. The paper resampled to 512 × 512 pixels {cite:p}`taleghamar2022`; how far its image
+# reached it does not say. **Decision**: the field of view, `field_of_view_mm`, is one for all planes.
+
+# %% [markdown] tags=["if-simulated"]
+# It is as wide as the simulated probe.
+
+# %% [markdown] tags=["if-recorded"]
+# Where a plane is narrower, what lies beyond its edge counts as outside.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour as the networks get it, before scaling: its maps over core and margin; dashed the core."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
+fig, axes = figures.panels(len(channels), 2, (4.25, 3.75))
 for ax, (name, unit), image in zip(
-    axes.flat, images.channels.items(), images.maps[shown], strict=True
+    axes, channels.items(), images.maps[shown], strict=True
 ):
-    figures.show_map(ax, image, images.extent_mm[shown], f"{name} / {unit}")
-    figures.show_outline(
-        ax, images.core[shown], images.extent_mm[shown], colour="black"
-    )
+    figures.show_map(ax, image, extent_mm, f"{name} / {unit}")
+    figures.show_outline(ax, images.core[shown], extent_mm, colour="black")
 
 # %% [markdown]
 # ## Resampling without smearing
@@ -100,14 +117,20 @@ for ax, (name, unit), image in zip(
 mapped = stages.maps(settings, artifacts).planes(patient)[plane]
 tissue = mapped.maps, mapped.core, mapped.margin
 sizes = {
-    n: resample_plane(*tissue, n, field_of_view_mm) for n in (32, 64, 512)
+    n: resample_plane(*tissue, n, field_of_view_mm, images.fields)
+    for n in (32, 64, 512)
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "ESD of one simulated plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same simulated ESD map at 32, 64 and 512 pixels, with finer and finer detail"}}
-limits = figures.value_range(images.maps[shown, 2])
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "One map of one {{ whose }} plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same {{ whose }} map at 32, 64 and 512 pixels, with finer and finer detail"}}
+one = min(2, len(channels) - 1)  # ESD where it is there, else SI
+name, unit = list(channels.items())[one]
+limits, label = (
+    figures.value_range(images.maps[shown, one]),
+    f"{name} / {unit}",
+)
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
-for ax, (n, (maps, _, _, extent_mm)) in zip(axes, sizes.items(), strict=True):
-    figures.show_map(ax, maps[2], extent_mm, "ESD / µm", limits=limits)
+for ax, (n, (maps, *_)) in zip(axes, sizes.items(), strict=True):
+    figures.show_map(ax, maps[one], extent_mm, label, limits=limits)
     ax.set_title(f"{n} × {n} pixels")
 
 # %% tags=["hide-input"]
@@ -117,7 +140,7 @@ at_edge = rows.any((1, 2)) | columns.any((1, 2))
 Markdown(
     f"{len(images)} images of {patients.shape[0]} patients, "
     f"{image_px} × {image_px} pixels of "
-    f"{field_of_view_mm / image_px:.2f} mm. The median plane has "
+    f"{field_of_view_mm / image_px:.2f} mm over {field_of_view_mm:g} mm. The median plane has "
     f"{np.median(n_core):.0f} pixels of core and "
     f"{np.median(n_region):.0f} of core and margin. "
     f"In {at_edge.sum()} images the region reaches the border."
@@ -135,16 +158,17 @@ split = patients.loc[images.patient, "split"].to_numpy()  # of each plane
 train = split == "train"
 seen = images.region[train]
 percent = [0, 1, 50, 99, 100]
-percentiles = {
-    name: np.nanpercentile(images.maps[train, channel][seen], percent)
-    for channel, name in enumerate(images.channels)
-}
+percentiles = {}
+for channel, name in enumerate(channels):
+    values = images.maps[train, channel][seen]
+    if np.isfinite(values).any():
+        percentiles[name] = np.nanpercentile(values, percent)
 
 # %% tags=["hide-input"]
 rows = []
 for name, (low, p1, median, p99, high) in percentiles.items():
     share = (p99 - p1) / (high - low)
-    label = f"{name} / {images.channels[name]}"
+    label = f"{name} / {channels[name]}"
     rows.append((label, low, p1, median, p99, high, share))
 columns = ["map", "minimum", "1 %", "median", "99 %", "maximum"]
 columns += ["share of the range that holds 98 %"]
@@ -165,16 +189,14 @@ scalings = {
 
 # %% tags=["hide-input"]
 scale_table = {
-    (region, end): dict(
-        zip(images.channels, getattr(scaling, end), strict=True)
-    )
+    (region, end): dict(zip(channels, getattr(scaling, end), strict=True))
     for region, scaling in scalings.items()
     for end in ("lo", "hi")
 }
 limits = pd.DataFrame(scale_table).T.round(2)
 limits = limits.reset_index(names=["region", "becomes"])
 words = {"core_margin": "core + margin", "lo": "0.1", "hi": "1"}
-units = {name: f"{name} / {unit}" for name, unit in images.channels.items()}
+units = {name: f"{name} / {unit}" for name, unit in channels.items()}
 limits = limits.replace(words).rename(columns=units)
 Markdown(limits.to_markdown(index=False))
 
@@ -192,9 +214,10 @@ scaled = {
     for region, scaling in scalings.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the simulated training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Four histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
-fig, axes = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True)
-for channel, (ax, name) in enumerate(zip(axes, images.channels, strict=True)):
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the {{ whose }} training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
+n = len(channels)
+fig, axes = plt.subplots(1, n, figsize=(3 * n, 2.8), sharey=True)
+for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
     pixels = scaled["core_margin"][train, channel][seen]
     ax.hist(pixels, bins=np.linspace(0, 1, 41))
     ax.set(xlabel=f"{name}, scaled", ylabel="pixels" if channel == 0 else "")
@@ -205,20 +228,21 @@ for channel, (ax, name) in enumerate(zip(axes, images.channels, strict=True)):
 # Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is
 # outside.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one simulated plane, EAC: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled EAC images of one simulated plane side by side: the core only, and core with its margin"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
 titles = {"core": "core", "core_margin": "core + margin"}
-extent_mm, style = images.extent_mm[shown], {"cmap": "magma", "limits": (0, 1)}
+style = {"cmap": "magma", "limits": (0.0, 1.0)}
 for ax, (region, title) in zip(axes, titles.items(), strict=True):
     inside = images.mask(region)[shown]
-    eac = np.where(inside, scaled[region][shown, 3], np.nan)
-    figures.show_map(ax, eac, extent_mm, "EAC, scaled", **style)
+    last = np.where(inside, scaled[region][shown, -1], np.nan)
+    label = f"{list(channels)[-1]}, scaled"
+    figures.show_map(ax, last, extent_mm, label, **style)
     ax.set_title(title)
 
 # %% [markdown]
 # ## What must not carry the label
 #
-# Some windows give no physical ESD or EAC ([](03_maps)). Averaging closes gaps; a pixel with
+# Where ESD and EAC are mapped, some windows give no physical value of them ([](03_maps)). Averaging closes gaps; a pixel with
 # nothing valid under it is a hole. Which windows fail depends on the tissue itself, so **the holes alone
 # can tell something of the response**, and filled with zero they would be a drawing of it. **Decision**:
 # a hole takes the median of its own plane's region. The table asks how well a training patient's failed windows,
@@ -235,8 +259,9 @@ per_plane = pd.DataFrame(
     }
 )
 per_patient = per_plane.groupby(images.patient).mean()
-failed = stages.maps(settings, artifacts).summary.groupby("patient")
-per_patient["fraction of failed windows"] = failed["unphysical"].mean()
+if "ESD" in channels:
+    failed = stages.maps(settings, artifacts).summary.groupby("patient")
+    per_patient["fraction of failed windows"] = failed["unphysical"].mean()
 learning = patients.loc[per_patient.index, "split"] == "train"
 per_patient = per_patient[learning]
 
@@ -270,15 +295,15 @@ Markdown(
 # outside, move in. (A shift that wraps around would put a piece of tumour at the other edge.)
 
 # %%
-batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, 4, n, n)
+batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, C, n, n)
 generator = torch.Generator().manual_seed(settings.training.seed)
 moved = augment(batch, generator, settings.training.max_shift)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-augmented", "caption": "One simulated plane as the network meets it in eight epochs: ESD, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same simulated tumour, each flipped or moved to another place in the square"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-augmented", "caption": "One {{ whose }} plane as the network meets it in eight epochs: one map, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same {{ whose }} tumour, each flipped or moved to another place in the square"}}
 fig, axes = plt.subplots(1, 8, figsize=(12, 1.8))
-for ax, image in zip(axes, moved[:, 2], strict=True):
-    esd = np.where(image > 0, image, np.nan)
-    ax.imshow(esd, cmap="magma", vmin=0, vmax=1)
+for ax, image in zip(axes, moved[:, one], strict=True):
+    tissue = np.where(image > 0, image, np.nan)
+    ax.imshow(tissue, cmap="magma", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
 
 # %% [markdown]
@@ -293,7 +318,7 @@ for ax, image in zip(axes, moved[:, 2], strict=True):
 # ````{solution} ex-images-leak
 # :class: dropdown
 # `fit_scaling(images, np.ones(len(images), bool), "core", clip_percentile)` differs from the training
-# scale by up to a tenth of its range: pixels of one tumour go together, and a few dark tumours set the first
+# scale by a small part of its range: pixels of one tumour go together, and a few dark tumours set the first
 # percentile. It knows nothing of the response. The damage would be small. The habit is what matters: whoever lets the test patients in
 # at one place cannot say any more that they were unseen.
 # ````

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # The networks
 #
-# Two backbones look at the four images of a plane: a residual network, and a residual attention network
+# Two backbones look at the images of a plane: a residual network, and a residual attention network
 # that also learns *where* to look. Each ends in a vector of 256 numbers per plane. The mean of these
 # vectors over all planes of a tumour goes to a small predictive network, which says how likely the
 # patient is a non-responder.
@@ -29,8 +29,8 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
-patient: str = "P001"  # patient shown
-plane: int = 2  # image plane shown, counted from 0
+patient: str = ""  # patient shown; empty: chosen by rule
+plane: int = -1  # image plane shown, counted from 0; -1: the middle one
 resnet_block: str = "basic"  # residual unit: basic or bottleneck
 resnet_layers: list = [1, 1, 1, 1]  # units; ResNet-101: [3, 4, 23, 3]
 resnet_width: int = 16  # channels of the first stage; ResNet-101 has 64
@@ -63,7 +63,7 @@ from helpers.learning.networks import (
     vector_shape,
 )
 from helpers.settings import load_settings
-from pages import figures
+from pages import echoes, figures
 from pages.networks import (
     count_macs,
     count_weights,
@@ -86,6 +86,8 @@ chosen = {
     "dropout": dropout,
 }
 settings = load_settings(profile, **chosen)
+images = stages.images(settings, artifacts)
+n_channels = len(images.fields)
 
 # %% [markdown]
 # ## Residual network
@@ -178,7 +180,7 @@ Markdown(table.rename_axis("image, pixels").to_markdown())
 # %%
 seed, small = settings.training.seed, load_settings(profile, image_px=128)
 generator = torch.Generator().manual_seed(seed)
-plane_px = torch.rand(1, 4, 96, 96, generator=generator)
+plane_px = torch.rand(1, n_channels, 96, 96, generator=generator)
 here = nn.functional.pad(plane_px, (0, 32, 0, 32))
 moved = nn.functional.pad(plane_px, (32, 0, 0, 32))
 costs, changes = {}, {}
@@ -188,7 +190,9 @@ for reading in ("flatten", "pool"):
         full = build_feature_network(paper, "resnet")
     costs[reading] = count_weights(full.to_vector)
     torch.manual_seed(seed)
-    untrained = build_feature_network(small.replace(vector=reading), "resnet")
+    untrained = build_feature_network(
+        small.replace(vector=reading), "resnet", n_channels
+    )
     with torch.no_grad():
         one, other = (untrained.eval().vectors(at) for at in (here, moved))
     changes[reading] = ((other - one).norm() / one.norm()).item()
@@ -206,16 +210,17 @@ Markdown(readings.to_markdown(disable_numparse=True))
 # %% [markdown]
 # ## The networks of this profile
 #
-# The full networks need a GPU. The profile sets depth and width; the wiring stays. Weights of each part,
-# then each backbone stage by stage:
+# The full networks need a GPU. The profile sets depth and width; the wiring stays. The cohort sets the number of
+# channels, one for each map that its echoes give ([](06_images)). Weights of each part, then each backbone stage by
+# stage:
 
 # %%
 image_px = settings.images.image_px
-example = torch.zeros(1, 4, image_px, image_px)
+example = torch.zeros(1, n_channels, image_px, image_px)
 torch.manual_seed(settings.training.seed)
 networks = {
-    "ResNet": build_feature_network(settings, "resnet").eval(),
-    "RAN": build_feature_network(settings, "ran").eval(),
+    "ResNet": build_feature_network(settings, "resnet", n_channels).eval(),
+    "RAN": build_feature_network(settings, "ran", n_channels).eval(),
 }
 gmac_here = {
     name: count_macs(network, example) / 1e9
@@ -229,7 +234,7 @@ for name, network in networks.items():
     weights = [f"{count_weights(part):,}" for part in parts]
     rows.append((name, *weights, f"{1000 * gmac_here[name]:.2f}"))
 columns = ["network", "backbone", "1 × 1 convolution", "head"]
-columns += [f"MMAC at {image_px} pixels"]
+columns += [f"MMAC at {n_channels} × {image_px} × {image_px}"]
 table = pd.DataFrame(rows, columns=columns)
 Markdown(table.to_markdown(index=False, disable_numparse=True))
 
@@ -259,14 +264,14 @@ Markdown(table.to_markdown(index=False, disable_numparse=True))
 # the fusion.
 
 # %%
-images = stages.images(settings, artifacts)
 patients = stages.cohort(settings, artifacts)
+patient, plane = echoes.example(patients, patient, plane)
 train = (patients.loc[images.patient, "split"] == "train").to_numpy()
 clip_percentile = settings.training.clip_percentile
 scaling = fit_scaling(images, train, "core_margin", clip_percentile)
 of_plane = (images.patient == patient) & (images.plane == plane)
 shown = images.select(of_plane)
-inputs = torch.from_numpy(scale(shown, scaling, "core_margin"))  # (1, 4, n, n)
+inputs = torch.from_numpy(scale(shown, scaling, "core_margin"))  # (1, C, n, n)
 seen = {}
 for module in ran.attention_modules()[:1]:
     module.trunk.register_forward_hook(lambda *call: seen.update(T=call[2]))
@@ -274,8 +279,9 @@ for module in ran.attention_modules()[:1]:
 with torch.no_grad():
     _ = networks["RAN"].vectors(inputs)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one simulated plane (mean over channels): the image's ESD, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one simulated plane: scaled ESD; the trunk, in which the tumour shows; the coarse mask, structured along the borders too; and the trunk times one plus the mask"}}
-panels = {"ESD, scaled": inputs[0, 2]}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-mask", "caption": "First attention module of an untrained RAN on one {{ whose }} plane (mean over channels): one map of the image, the trunk, the mask, and the trunk weighed by the mask."}, "image": {"alt": "Four panels of one {{ whose }} plane: a scaled map; the trunk, in which the tumour shows; the coarse mask, structured along the borders too; and the trunk times one plus the mask"}}
+one = min(2, n_channels - 1)  # ESD where it is there, else SI
+panels = {f"{list(images.channels)[one]}, scaled": inputs[0, one]}
 if seen:
     trunk, mask = seen["T"][0], seen["M"][0]  # (channels, n / 4, n / 4)
     joined = ((1 + mask) * trunk).mean(0)
@@ -284,10 +290,10 @@ if seen:
 n_rows = -(-len(panels) // 2)
 size = 9, 3.6 * n_rows
 fig, axes = plt.subplots(n_rows, 2, figsize=size, squeeze=False)
-extent_mm = shown.extent_mm[0]
+extent_mm = tuple(shown.extent_mm[0])
 for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
     values = values.numpy()
-    limits = values.min(), values.max()
+    limits = float(values.min()), float(values.max())
     figures.show_map(ax, values, extent_mm, name, "magma", limits=limits)
 _ = [ax.remove() for ax in axes.flat[len(panels) :]]
 
@@ -311,7 +317,7 @@ print(networks["RAN"].head)
 
 # %%
 device = resolve_device(settings.computing.device)
-size = settings.training.batch_size, 4, image_px, image_px
+size = settings.training.batch_size, n_channels, image_px, image_px
 with reproducible(device):  # as in training: one thread on a CPU
     costs = {
         name: milliseconds_per_plane(network.to(device), torch.rand(size))

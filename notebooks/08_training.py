@@ -56,10 +56,11 @@ from helpers import stages
 from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_difference, auc_interval
+from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.images import scale
-from helpers.learning.training import train_runs
+from helpers.learning.training import read_table, train_runs
 from helpers.settings import load_settings
-from pages import figures
+from pages import figures, judgement
 from pages.networks import ignorant_loss, kept_epochs, show_curves
 from trust.runs import read as read_results
 
@@ -84,10 +85,10 @@ settings = load_settings(profile, **chosen)
 level = settings.judgement.level
 
 # %% [markdown]
-# ## One in four
+# ## The smaller class
 #
-# Non-responders are about one in four. A model that calls everybody a responder is right three times out
-# of four, and useless. The loss therefore counts a non-responder $C$ times:
+# Non-responders are the smaller class, in the paper about one in four. There a model that calls everybody a responder is
+# right three times out of four, and useless. The loss therefore counts a non-responder $C$ times:
 #
 # $$
 # L = - \frac{\sum_i w_i \log p_i}{\sum_i w_i}, \qquad
@@ -103,9 +104,16 @@ whose = settings.study.whose
 learning = patients[patients["split"] != "test"]
 response = np.where(learning["responder"], "responders", "non-responders")
 groups = learning.groupby(["split", response])["n_planes"]
-counts = groups.agg(patients="size", planes="sum").unstack()
+counts = groups.agg(patients="size", planes="sum").unstack(fill_value=0)
+balance = counts["patients"].loc["train"]
+balance = balance["responders"] / balance["non-responders"]
 counts.columns = [f"{what}, {group}" for what, group in counts.columns]
-Markdown(counts.loc[["train", "validation"]].to_markdown())
+counts = counts.reindex(["train", "validation"], fill_value=0)
+Markdown(
+    f"{counts.to_markdown()}\n\nOf these training patients "
+    f"{1 / (1 + balance):.0%} are non-responders; "
+    f"$C = {balance:.1f}$ would balance them."
+)
 
 # %% [markdown]
 # ## Two stages
@@ -117,8 +125,10 @@ Markdown(counts.loc[["train", "validation"]].to_markdown())
 #
 # In both, training stops when the validation loss has not improved for `patience` epochs, and the weights
 # of the best epoch are kept. **Decisions** where the paper is silent: how many epochs, how much patience
-# (parameters above), initial weights (random, none from photographs), and the last batch of an epoch
-# (spread over the others, since batch normalisation cannot work on a single plane).
+# (parameters above), initial weights (random, none from photographs), the last batch of an epoch
+# (spread over the others, since batch normalisation cannot work on a single plane), and validation patients of one
+# class, or none: they cannot judge, since calling everybody so would have the lowest loss; then all epochs are run, and
+# the last is kept.
 
 # %%
 results = stages.models(settings, artifacts)
@@ -158,15 +168,20 @@ nothing = {
 }
 curves = results.curves
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-feature", "caption": "Stage 1 of the four models on the simulated cohort: loss of training and validation planes by epoch. The dot is the epoch that was kept; dotted, a model that knows only the share of the classes."}, "image": {"alt": "Four panels of learning curves of the feature networks, training and validation loss against epoch, with the best epoch marked"}}
+# %% tags=["hide-input"]
+why_not = judgement.lacking(truth, "the validation set")
+last = " The last epoch is kept, and no line is dotted."
+Markdown(judgement.sentence(why_not) + last * bool(why_not))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-feature", "caption": "Stage 1 of the four models on the {{ whose }} cohort: loss of training and validation planes by epoch. The dot is the epoch that was kept; dotted, a model that knows only the share of the classes."}, "image": {"alt": "Four panels of learning curves of the feature networks, training and validation loss against epoch, with the best epoch marked"}}
 show_curves(curves, "feature", nothing["feature"])
 
 # %% [markdown]
 # Training loss is taken while the network changes, with dropout and on augmented planes; validation loss
 # afterwards, without either. One may therefore lie above the other in both directions. The validation
-# curve jumps: few patients, and batch normalisation that was estimated on batches of eight.
+# curve jumps: few patients, and batch normalisation that was estimated on small batches.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-predictive", "caption": "Stage 2 of the four models on the simulated cohort: loss of training and validation patients by epoch of the predictive network."}, "image": {"alt": "Four panels of learning curves of the predictive networks, training and validation loss against epoch, with the best epoch marked"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-predictive", "caption": "Stage 2 of the four models on the {{ whose }} cohort: loss of training and validation patients by epoch of the predictive network."}, "image": {"alt": "Four panels of learning curves of the predictive networks, training and validation loss against epoch, with the best epoch marked"}}
 show_curves(curves, "predictive", nothing["predictive"])
 
 # %% [markdown]
@@ -181,25 +196,28 @@ table = kept_epochs(curves).replace({"model": titles})
 table.columns = [
     name.replace("_", " ").replace("auc", "AUC") for name in table.columns
 ]
+table = table.astype(object).where(table.notna(), "–")  # of nobody
 text = table.to_markdown(index=False, floatfmt=".3f")
 Markdown(f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
-# These validation figures are **optimistic**: the kept epoch is the one where they were best. The
+# Where validation patients chose the epoch, these figures are **optimistic**: it is the one where they were best. The
 # validation set steered the training, so it is no judge of it.
 #
 # ## From planes to one probability
 #
-# The whole path of one validation patient, step by step, from a model read back from its file:
+# The whole path of one patient, the first of the validation set (of the training set where it is empty), step by
+# step, from a model read back from its file:
 
 # %%
 slug = "ran_core_margin"
 model = results.load(slug)
 images = stages.images(settings, artifacts)
-patient = validation.index[0]
+others = validation if len(validation) else patients[patients.split == "train"]
+patient = others.index[0]
 tumour = images.select(images.patient == patient)
 scaled = torch.from_numpy(scale(tumour, model.scaling, model.region))
-vectors = model.vectors(scaled)  # (P, 4, n, n) to (P, 256)
+vectors = model.vectors(scaled)  # (P, C, n, n) to (P, 256)
 probability = model.probability(vectors).item()
 
 # %% tags=["hide-input"]
@@ -207,14 +225,20 @@ rows = results.predictions.query("model == @slug and patient == @patient")
 saved = rows["probability"].item()
 alone = [model.probability(vector[None]).item() for vector in vectors]
 each = ", ".join(f"{value:.2f}" for value in alone)
-Markdown(
+told = (
     f"{whose} patient {patient}, {len(vectors)} planes. "
     f"The mean vector gives a probability of **{probability:.3f}** of being "
     f"a non-responder; saved during training: {saved:.3f}. "
     f"Each plane alone would give {each}."
 )
+kept_back = (
+    f"One {whose.lower()} patient, planes: {len(vectors)}. The mean vector "
+    f"gives what was saved during training, to {abs(probability - saved):.0e}; "
+    f"single planes alone would give probabilities that span {np.ptp(alone):.2f}."
+)
+Markdown(told if settings.study.simulated else kept_back)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-vectors", "caption": "The 256-vectors of the planes of one simulated validation patient, and their mean, which is all that the predictive network sees of the tumour."}, "image": {"alt": "Heat map with one row of 256 numbers per plane of a simulated tumour and a last row with their mean"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-vectors", "caption": "The 256-vectors of the planes of one {{ whose }} patient, and their mean, which is all that the predictive network sees of the tumour."}, "image": {"alt": "Heat map with one row of 256 numbers per plane of a {{ whose }} tumour and a last row with their mean"}}
 rows = torch.cat([vectors, vectors.mean(0, keepdim=True)]).numpy()
 fig, ax = plt.subplots(figsize=(9, 2.6))
 limit = np.abs(rows).max()
@@ -241,23 +265,26 @@ folders = {default: results.folder / slug, other: folder / slug}
 # %% tags=["hide-input"]
 rows, scores = {}, []
 for reading, model_folder in folders.items():
-    told = pd.read_csv(model_folder / "predictions.csv")
+    told = read_table(model_folder / "predictions.csv")
     told = told.query("split == 'validation'")
-    losses = pd.read_csv(model_folder / "curves.csv").groupby("stage")
-    losses = losses["validation_loss"].min()
+    kept = kept_epochs(read_table(model_folder / "curves.csv"))
+    losses = kept.set_index("stage")["validation_loss"]
     positive, score = ~told["responder"].to_numpy(bool), told["probability"]
-    auc, low, high = auc_interval(positive, score, level)
     scores.append(score)
-    interval = f"{auc:.2f} ({low:.2f} to {high:.2f})"
-    rows[reading] = [*losses.round(3), interval]
+    auc, low, high = auc_if_known(positive, score, level)
+    interval = why_not or f"{auc:.2f} ({low:.2f} to {high:.2f})"
+    losses = losses.round(3).astype(object).where(losses.notna(), "–")
+    rows[reading] = [*losses, interval]
 names = ["validation loss, stage 1", "validation loss, stage 2"]
 names += ["AUC, validation patients"]
 table = pd.DataFrame(rows, index=names).T.rename_axis("vector")
-difference, low, high, _ = auc_difference(positive, *scores, level)
+compared = judgement.lacking(positive, "the validation set", least=2)
+if not compared:
+    difference, low, high, _ = auc_difference(positive, *scores, level)
+    compared = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
 Markdown(
     f"{whose} patients:\n\n{table.to_markdown(disable_numparse=True)}"
-    "\n\nDifference of the two AUCs on the same patients: "
-    f"{difference:+.2f} ({low:+.2f} to {high:+.2f})."
+    f"\n\nDifference of the two AUCs on the same patients: {compared}."
 )
 
 # %% [markdown]
@@ -266,7 +293,7 @@ Markdown(
 #
 # ## Validation patients
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-validation", "caption": "Simulated validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of simulated validation patients, responders and non-responders side by side"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-validation", "caption": "{{ Whose }} validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of {{ whose }} validation patients, responders and non-responders side by side"}}
 judged = results.predictions.query("split == 'validation'")
 group = pd.Series(np.where(judged["responder"], "R", "NR"), judged.index)
 order = {"order": ["R", "NR"], "hue_order": ["R", "NR"], "legend": False}
@@ -274,24 +301,24 @@ fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
 for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
     score = judged.loc[judged["model"] == slug, "probability"]
     kind = group[score.index].to_numpy()
-    sns.stripplot(x=kind, y=score, hue=kind, ax=ax, **order)
+    if len(kind):
+        sns.stripplot(x=kind, y=score, hue=kind, ax=ax, **order)
     ax.axhline(0.5, ls="--", color="0.5")
     ax.set(title=spec.title, ylabel="p of a non-responder", ylim=(-0.02, 1.02))
 
 # %% tags=["hide-input"]
-rows = {
-    MODELS[slug].title: auc_interval(
-        ~table["responder"].to_numpy(bool), table["probability"], level
-    )
-    for slug, table in judged.groupby("model", sort=False)
-}
+rows = {}
+for slug, part in judged.groupby("model", sort=False):
+    found = ~part["responder"].to_numpy(bool), part["probability"]
+    if not why_not:
+        rows[MODELS[slug].title] = auc_interval(*found, level)
 table = pd.DataFrame(rows, index=["AUC, validation patients", "low", "high"]).T
 text = table.rename_axis("model").to_markdown(floatfmt=".2f")
-Markdown(f"{whose} patients:\n\n{text}")
+Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
-# The intervals are wide, and still too narrow: they know nothing of the choice of the epoch, nor of the
-# seed. Another `seed` gives other initial weights and another order, and on this few patients another
+# On few patients such intervals are wide, and still too narrow: they know nothing of the choice of the epoch, nor of the
+# seed. Another `seed` gives other initial weights and another order, and on few patients another
 # ranking of the models may come of it.
 #
 # ## Further machines

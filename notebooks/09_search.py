@@ -14,7 +14,7 @@
 # # Hyperparameters
 #
 # The paper searched for its hyperparameters on about thirty validation patients. This page repeats the
-# search in the paper's ranges, and then asks what such a search can know.
+# search in the paper's ranges on {{ n_validation }} {{ whose }} ones, and then asks what such a search can know.
 #
 # **You will learn**
 #
@@ -49,7 +49,7 @@ from helpers.data.study import MODELS
 from helpers.judgement.evaluation import auc_interval
 from helpers.learning.fitting import area_under_curve
 from helpers.settings import load_settings
-from pages import figures, networks
+from pages import figures, judgement, networks
 
 figures.use_book_style()
 chosen = {
@@ -76,62 +76,66 @@ level = settings.judgement.level
 # below the median of the earlier ones.
 #
 # A trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
-# would call the smallest $C$ the best. The first trial is the paper's own choice.
+# would call the smallest $C$ the best. The first trial is the paper's own choice. Validation patients of one class have
+# no AUC: then nothing is searched, and this page says so.
 
 # %%
 patients = stages.cohort(settings, artifacts)
 images = stages.images(settings, artifacts)
 results = stages.models(settings, artifacts)
+validation = patients[patients["split"] == "validation"].sort_index()
+positive = ~validation["responder"].to_numpy(bool)
 study = search.search_head(results, images, patients, settings, model)
 
 # %% tags=["hide-input"]
 whose = settings.study.whose
-trials = pd.DataFrame(
-    [
-        {"trial": trial.number, "AUC": trial.value, **trial.params}
-        for trial in study.trials
-        if trial.value is not None
-    ]
-)
+why_not = judgement.sentence(judgement.lacking(positive, "the validation set"))
+trials = networks.complete_trials(study)
 best = trials.sort_values("AUC", ascending=False).iloc[:4]
-shown = pd.concat([trials.iloc[[0]], best]).drop_duplicates("trial")
+shown = pd.concat([trials.iloc[:1], best]).drop_duplicates("trial")
 papers = ["the paper's choice" if n == 0 else "" for n in shown["trial"]]
 shown.insert(0, "", papers)
 shown = shown.rename(columns=lambda name: name.replace("_", " "))
 text = shown.to_markdown(index=False, floatfmt=".2g")
-Markdown(f"{whose} validation patients:\n\n{text}")
+Markdown(why_not or f"{whose} validation patients:\n\n{text}")
 
 # %%
-validation = patients[patients["split"] == "validation"].sort_index()
-positive = ~validation["responder"].to_numpy(bool)
 probability = networks.kept_probabilities(study)  # (trials, patients)
-_, low, high = auc_interval(positive, probability[0], level)
+if not why_not:
+    _, low, high = auc_interval(positive, probability[0], level)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the simulated validation patients: AUC of every trial, the best so far, and the 95 % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the {{ whose }} validation patients: AUC of every trial, the best so far, and the {{ level_percent }} % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
 fig, ax = plt.subplots(figsize=(8, 3.2))
-interval = f"{level:.0%} interval of the first trial"
-best_so_far = trials["AUC"].cummax()
-ax.axhspan(low, high, color="0.9", label=interval)
-ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
-ax.step(trials["trial"], best_so_far, where="post", label="best so far")
-ax.xaxis.get_major_locator().set_params(integer=True)
-ax.legend(loc="lower right")
-ylabel = "AUC, validation patients"
-_ = ax.set(xlabel="trial", ylabel=ylabel, ylim=(-0.03, 1.03))
+if why_not:
+    judgement.write_instead(ax, why_not)
+else:
+    interval = f"{level:.0%} interval of the first trial"
+    best_so_far = trials["AUC"].cummax()
+    ax.axhspan(low, high, color="0.9", label=interval)
+    ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
+    ax.step(trials["trial"], best_so_far, where="post", label="best so far")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="lower right")
+    ylabel = "AUC, validation patients"
+    ax.set(xlabel="trial", ylabel=ylabel, ylim=(-0.03, 1.03))
 
 # %% tags=["hide-input"]
-n_positive = positive.sum()
-n_negative = len(positive) - n_positive
-inside = trials["AUC"].between(low, high).mean()
-Markdown(
-    f"{len(positive)} {whose.lower()} validation patients, {n_positive} of "
-    "them non-responders: one pair of patients is "
-    f"{1 / (n_positive * n_negative):.3f} of AUC, "
-    f"one non-responder {1 / n_positive:.2f} of sensitivity. "
-    f"The best of {len(trials)} trials has {trials['AUC'].max():.2f}, "
-    f"the paper's choice {trials['AUC'][0]:.2f} with an interval from "
-    f"{low:.2f} to {high:.2f}, in which {inside:.0%} of all trials lie."
-)
+if why_not:
+    told = why_not
+else:
+    n_positive = positive.sum()
+    n_negative = len(positive) - n_positive
+    inside = trials["AUC"].between(low, high).mean()
+    told = (
+        f"{len(positive)} {whose.lower()} validation patients, {n_positive} of "
+        "them non-responders: one pair of patients is "
+        f"{1 / (n_positive * n_negative):.3f} of AUC, "
+        f"one non-responder {1 / n_positive:.2f} of sensitivity. "
+        f"The best of {len(trials)} trials has {trials['AUC'].max():.2f}, "
+        f"the paper's choice {trials['AUC'][0]:.2f} with an interval from "
+        f"{low:.2f} to {high:.2f}, in which {inside:.0%} of all trials lie."
+    )
+Markdown(told)
 
 # %% [markdown]
 # ## Which parameters mattered
@@ -143,16 +147,20 @@ Markdown(
 # %%
 share = networks.importances(study, settings.training.seed)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, simulated patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of six hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, {{ whose }} patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of the hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
-names = [name.replace("_", " ") for name in share.index[::-1]]
-left.barh(names, share[::-1])
-left.set(xlabel="share of the variance", xlim=(0, 1))
-by = {"hue": "optimizer", "hue_order": ["adam", "sgd"]}
-sns.scatterplot(trials, x="learning_rate", y="AUC", **by, ax=right)
-right.axvline(1e-4, ls=":", color="0.4")
-xlabel = "learning rate (dotted: the paper's)"
-_ = right.set(xscale="log", xlabel=xlabel, ylabel="AUC, validation patients")
+if why_not:
+    _ = [judgement.write_instead(ax, why_not) for ax in (left, right)]
+else:
+    names = [name.replace("_", " ") for name in share.index[::-1]]
+    left.barh(names, share[::-1])
+    left.set(xlabel="share of the variance", xlim=(0, 1))
+    by = {"hue": "optimizer", "hue_order": ["adam", "sgd"]}
+    sns.scatterplot(trials, x="learning_rate", y="AUC", **by, ax=right)
+    right.axvline(1e-4, ls=":", color="0.4")
+    xlabel = "learning rate (dotted: the paper's)"
+    ylabel = "AUC, validation patients"
+    right.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
 
 # %% [markdown]
 # ## What a difference is worth
@@ -170,39 +178,44 @@ vectors = search.stored_vectors(
 )
 paper, spec = settings.replace(**search.PAPER), MODELS[model]
 seeds = [paper.replace(seed=seed).training for seed in range(1, n_seeds + 1)]
-of_seeds = [
-    search.fit_head(vectors, paper.networks, training, spec)
-    for training in seeds
-]
-drawn_anew = networks.resampled_aucs(
-    probability, positive, 400, settings.training.seed
-)  # (400, trials)
-causes = {
-    "other patients": drawn_anew[:, 0],
-    "another seed": area_under_curve(np.array(of_seeds), positive),
-    "another configuration": trials["AUC"].to_numpy(),
-}
-of_differences = (drawn_anew - drawn_anew[:, :1]).std(axis=0)[1:]
+causes = {}
+if not why_not:
+    of_seeds = [
+        search.fit_head(vectors, paper.networks, training, spec)
+        for training in seeds
+    ]
+    drawn_anew = networks.resampled_aucs(
+        probability, positive, 400, settings.training.seed
+    )  # (400, trials)
+    causes["other patients"] = drawn_anew[:, 0]
+    of_seeds = area_under_curve(np.array(of_seeds), positive)
+    causes["another seed"] = of_seeds
+    causes["another configuration"] = trials["AUC"].to_numpy()
+    of_differences = (drawn_anew - drawn_anew[:, :1]).std(axis=0)[1:]
 
 # %% tags=["hide-input"]
 spread = {name: values.std() for name, values in causes.items()}
-title = "other patients, difference of a trial to the first (median)"
-spread[title] = np.median(of_differences)
+if len(trials) > 1:
+    title = "other patients, difference of a trial to the first (median)"
+    spread[title] = np.median(of_differences)
 spread = pd.DataFrame({"standard deviation of the AUC": spread})
 text = spread.rename_axis("cause").to_markdown(floatfmt=".3f")
-Markdown(f"{whose} validation patients:\n\n{text}")
+Markdown(why_not or f"{whose} validation patients:\n\n{text}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the simulated cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the {{ whose }} cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
 fig, ax = plt.subplots(figsize=(8, 2.8))
-groups = [
-    pd.DataFrame({"AUC": values, "cause": name})
-    for name, values in causes.items()
-]
-style = {"hue": "cause", "size": 3, "alpha": 0.5, "legend": False}
-sns.stripplot(pd.concat(groups), x="AUC", y="cause", ax=ax, **style)
-ax.axvline(trials["AUC"][0], ls=":", color="0.4")
-xlabel = "AUC, validation patients (dotted: the first trial)"
-_ = ax.set(xlabel=xlabel, ylabel="", xlim=(-0.03, 1.03))
+if why_not:
+    judgement.write_instead(ax, why_not)
+else:
+    groups = [
+        pd.DataFrame({"AUC": values, "cause": name})
+        for name, values in causes.items()
+    ]
+    style = {"hue": "cause", "size": 3, "alpha": 0.5, "legend": False}
+    sns.stripplot(pd.concat(groups), x="AUC", y="cause", ax=ax, **style)
+    ax.axvline(trials["AUC"][0], ls=":", color="0.4")
+    xlabel = "AUC, validation patients (dotted: the first trial)"
+    ax.set(xlabel=xlabel, ylabel="", xlim=(-0.03, 1.03))
 
 # %% [markdown]
 # The seeds above are those of the head. The feature network below it stays; another seed of that moves the
@@ -223,6 +236,7 @@ halves = networks.winners(
 
 # %% tags=["hide-input"]
 mean = halves.mean().round(2)
+few = judgement.lacking(positive, "the validation set", least=2)
 told = (
     f"Over {n_splits} ways to halve the patients, "
     f"the best of {len(probability)} trials has a mean AUC of "
@@ -232,21 +246,23 @@ told = (
     f"{mean['chosen'] - mean['other']:.2f}; the choice "
     f"was worth {mean['other'] - mean['any']:+.2f}."
 )
-none = "This profile has too few validation patients to halve them."
-Markdown(told if mean.notna().all() else none)
+Markdown(judgement.sentence(few) or told)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-winner", "caption": "The best trial by one half of the simulated validation patients: its AUC on that half, on the other half, and the mean of all trials on the other half, for many ways to halve them. Black: means."}, "image": {"alt": "Three strips of points of AUC with their means: the winner where it was chosen, the winner on the other half, and any trial on the other half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-winner", "caption": "The best trial by one half of the {{ whose }} validation patients: its AUC on that half, on the other half, and the mean of all trials on the other half, for many ways to halve them. Black: means."}, "image": {"alt": "Three strips of points of AUC with their means: the winner where it was chosen, the winner on the other half, and any trial on the other half"}}
 names = {
     "chosen": "winner, where chosen",
     "other": "winner, other half",
     "any": "any trial, other half",
 }
 fig, ax = plt.subplots(figsize=(8, 2.6))
-style = {"orient": "h", "size": 2, "alpha": 0.4, "jitter": 0.25}
-sns.stripplot(halves.rename(columns=names), ax=ax, **style)
-ax.plot(mean, range(len(mean)), "|", color="black", ms=24, mew=2)
-xlabel = "AUC, half of the validation patients"
-_ = ax.set(xlabel=xlabel, xlim=(-0.03, 1.03))
+if few:
+    judgement.write_instead(ax, judgement.sentence(few))
+else:
+    style = {"orient": "h", "size": 2, "alpha": 0.4, "jitter": 0.25}
+    sns.stripplot(halves.rename(columns=names), ax=ax, **style)
+    ax.plot(mean, range(len(mean)), "|", color="black", ms=24, mew=2)
+    xlabel = "AUC, half of the validation patients"
+    ax.set(xlabel=xlabel, xlim=(-0.03, 1.03))
 
 # %% [markdown]
 # ## The backbone
@@ -274,7 +290,8 @@ none = (
 )
 table = pd.DataFrame(rows).rename(columns=lambda name: name.replace("_", " "))
 text = table.to_markdown(index=False, floatfmt=".2g")
-Markdown(f"{whose} validation patients:\n\n{text}" if rows else none)
+found = f"{whose} validation patients:\n\n{text}" if rows else none
+Markdown(why_not or found)
 
 # %% [markdown]
 # ## Many workers, one study

@@ -15,14 +15,22 @@
 #
 # Cover a small patch of one parametric map and see how far the predicted probability moves: done for every
 # patch of every map, this gives the right half of the paper's Figure 2 {cite}`taleghamar2022`. Such maps look
-# convincing. Here the patients are simulated, so we can check what they are worth.
-#
+# convincing. What are they worth?
+
+# %% [markdown] tags=["if-simulated"]
+# Here the patients are simulated, so we can check.
+
+# %% [markdown] tags=["if-recorded"]
+# Which tissue resists is not known of recorded patients. What can be checked without it is checked here: the maps against
+# other methods, against random weights, and against what separates the training patients.
+
+# %% [markdown]
 # **You will learn**
 #
 # - how a prediction difference map is made, patch by patch;
 # - why it is occlusion sensitivity, and what a patch of zeros means to a network;
 # - how to ask whether core or margin moves the prediction more, over all test patients and with intervals;
-# - how to test such a map: against other methods, against random weights, and against the known truth.
+# - how to test such a map: against other methods, against random weights, and against what separates the classes.
 #
 # **You need** the chapters on images, networks and Table 2.
 # **Time** 30 minutes to read; the chapter runs for about a minute once the models are trained.
@@ -52,7 +60,6 @@ from captum.attr import (
 )
 from IPython.display import Markdown
 from scipy.ndimage import uniform_filter
-from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from beyond import attribution
@@ -67,15 +74,20 @@ from helpers.learning.networks import PatientModel
 from helpers.learning.training import untrained_model
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
-from pages import figures
+from pages import figures, judgement
 from pages.judgement import mean_in_words
 from pages.patients import SOURCES
 from pages.pda import (
     central_plane,
     central_predictor,
     core_and_margin,
-    draw_explained,
+    draw_or_say,
     explain_central,
+    explained,
+    medians,
+    named_patient,
+    nearest_to_truth,
+    rank_in_words,
 )
 
 figures.use_book_style()
@@ -94,7 +106,7 @@ patients = stages.cohort(settings, artifacts).astype({"responder": bool})
 device = resolve_device(settings.computing.device)
 slug = "ran_core_margin"  # model 4, as in the paper's figure
 model = results.load(slug, device)
-whose = settings.study.whose
+whose, channels = settings.study.whose, list(images.channels)
 
 # %% [markdown]
 # ## What is computed
@@ -112,26 +124,30 @@ whose = settings.study.whose
 # ## Two patients
 #
 # The paper shows "representative" patients. We choose by rule: of the test patients of each class the one
-# whose probability is nearest to the truth, so the network has something to explain.
+# whose probability is nearest to the truth, so the network has something to explain. (Without a test patient, of the
+# validation or of the training patients.)
 
 # %%
-test = results.predictions.query("model == @slug and split == 'test'")
-rows = test.set_index("patient").astype({"responder": bool})
-error = (rows.probability - ~rows.responder).abs()
-chosen = {
-    "responder": error[rows.responder].idxmin(),
-    "non-responder": error[~rows.responder].idxmin(),
-}
+part, rows = explained(results.predictions, slug)
+chosen = nearest_to_truth(rows)
 
 # %% tags=["hide-input"]
+names = {
+    name: named_patient(name, patient, part, settings)
+    for name, patient in chosen.items()
+}
 called = np.where(rows.probability >= 0.5, "non-responder", "responder")
 called = pd.Series(called, rows.index)
+listed = "\n".join(
+    f"- {names[name]}, probability of non-response "
+    f"{rows.probability[patient]:.2f}, called {called[patient]}"
+    for name, patient in chosen.items()
+)
+lost = judgement.lacking(~rows.responder, f"the {part} set")
+unlisted = f"Shown: {' and '.join(names.values()).lower()}."
 Markdown(
-    "\n".join(
-        f"- {name}: {patient}, probability of non-response "
-        f"{rows.probability[patient]:.2f}, called {called[patient]}"
-        for name, patient in chosen.items()
-    )
+    (listed if settings.study.simulated else unlisted)
+    + f"\n\n{judgement.sentence(lost.replace('computed', 'shown'))}"
 )
 
 # %% [markdown]
@@ -139,10 +155,12 @@ Markdown(
 #
 # A tumour has several planes, and the prediction rests on the mean of their feature vectors. Only the central
 # plane is changed, so the vectors of the others are computed once and kept. First the check that this
-# shortcut predicts what the table of predictions says, then one patch over the middle of the image:
+# shortcut predicts what the table of predictions says, then one patch over the middle of the image, of the
+# non-responder if there is one:
 
 # %%
-as_seen = images, chosen["non-responder"], model.scaling, model.region
+example = list(chosen)[-1]
+as_seen = images, chosen[example], model.scaling, model.region
 predict, plane = central_predictor(model, central_plane(*as_seen))
 centre, half = plane.shape[-1] // 2, pda_patch_px // 2
 middle = slice(centre - half, centre + half)
@@ -151,13 +169,21 @@ covered[0, middle, middle] = 0
 whole, without = predict(torch.stack([plane, covered])).tolist()
 
 # %% tags=["hide-input"]
-patient = chosen["non-responder"]
-Markdown(
+patient = chosen[example]
+saved = rows.probability[patient]
+told = (
     f"{patient}: probability {whole:.6f} (table: "
-    f"{rows.probability[patient]:.6f}). With {pda_patch_px} x {pda_patch_px} "
-    f"pixels of {list(images.channels)[0]} at zero: {without:.6f}, a difference of "
+    f"{saved:.6f}). With {pda_patch_px} x {pda_patch_px} "
+    f"pixels of {channels[0]} at zero: {without:.6f}, a difference of "
     f"{abs(whole - without):.6f}."
 )
+kept_back = (
+    f"{names[example]}: the shortcut and the table differ by "
+    f"{abs(whole - saved):.6f}. With {pda_patch_px} x {pda_patch_px} pixels "
+    f"of {channels[0]} at zero the probability moves by "
+    f"{abs(whole - without):.6f}."
+)
+Markdown(told if settings.study.simulated else kept_back)
 
 # %% [markdown]
 # ## All patches
@@ -180,7 +206,7 @@ differences = {
 
 # %% tags=["hide-input"]
 largest = {
-    name: list(images.channels)[value.max((1, 2)).argmax()]
+    name: channels[value.max((1, 2)).argmax()]
     for name, value in differences.items()
 }
 Markdown(
@@ -204,16 +230,18 @@ for name, patient in chosen.items():
         differences[name],
         images.mask(model.region)[image],
         extent_mm,
-        f"{name} {patient}: probability of non-response "
-        f"{rows.probability[patient]:.2f}",
+        names[name]
+        + f": probability of non-response {rows.probability[patient]:.2f}"
+        * settings.study.simulated,
+        images.fields,
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "Simulated test patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
-figure = draw_explained(*drawn["responder"])
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "{{ Whose }} patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+figure = draw_or_say(drawn, "responder", lost)
 plt.show()
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "Simulated test patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all four maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above four rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
-figure = draw_explained(*drawn["non-responder"])
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "{{ Whose }} patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+figure = draw_or_say(drawn, "non-responder", lost)
 plt.show()
 
 # %% [markdown]
@@ -225,7 +253,7 @@ plt.show()
 # equally. This is not its share of the area: a patch in the thin margin reaches beyond the tumour, and blanks less
 # tissue than one in the core. `pda.even_map` makes the map of such a network.
 #
-# Two patients are two anecdotes, so we take all test patients. Patches keep their size; in larger images they
+# Two patients are two anecdotes, so we take all patients of that set. Patches keep their size; in larger images they
 # stand further apart, about 16 along each edge, which samples the same map in a time that can be waited for.
 
 # %%
@@ -240,7 +268,9 @@ for patient in tqdm(rows.index, desc="patients"):
     )
     even[patient] = pda.even_map(core | margin, *survey_size)
 survey = {
-    patient: pda.contribution(maps[patient], *masks[patient], even[patient])
+    patient: pda.contribution(
+        maps[patient], *masks[patient], even[patient], images.fields
+    )
     for patient in maps
 }
 survey = pd.concat(survey, names=["patient"])
@@ -255,30 +285,34 @@ excess = {
 in_words = partial(mean_in_words, level=level)
 above = [name for name, (_, low, _) in excess.items() if low > 0]
 below = [name for name, (_, _, high) in excess.items() if high < 0]
-open_ = [name for name in images.channels if name not in above + below]
+known = [name for name, (_, low, _) in excess.items() if np.isfinite(low)]
+open_ = [name for name in known if name not in above + below]
+unknown = [name for name in channels if name not in known]
 named = {
     "core": "core's share",
     "margin": "margin's share",
     "excess": "margin's share less the even one",
-    "of_all": "parameter's share of all four",
+    "of_all": "parameter's share of all",
 }
 shares = survey.groupby("parameter", sort=False)[list(named)].agg(in_words)
 of_margin = in_words(survey.margin_even.groupby("patient").first())
 Markdown(
-    f"{whose} test patients, all {len(rows)}: means with {100 * level:.0f} % "
-    "intervals, patients drawn anew. The margin's even share is "
+    f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} % "
+    "intervals, patients drawn anew. The margin's even share: "
     f"{of_margin}.\n\n"
     + shares.rename(columns=named).to_markdown()
     + "\n\nA pixel of the margin moves the prediction more than one of the core "
     f"in {', '.join(above) or 'no map'}, less in {', '.join(below) or 'no map'}; "
-    f"the interval holds zero in {', '.join(open_) or 'no map'}. The paper names "
-    "MBF and EAC for more."
+    f"the interval holds zero in {', '.join(open_) or 'no map'}."
+    + f" No interval, for want of patients or margins: {', '.join(unknown)}."
+    * bool(unknown)
+    + " The paper names MBF and EAC for more."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "Simulated test patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and 95 % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Four columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
-for column, parameter in enumerate(images.channels):
+for column, parameter in enumerate(channels):
     mean, low, high = excess[parameter]
     values = survey.excess.xs(parameter, level="parameter")
     look = {"color": f"C{column}", "alpha": 0.5, "ms": 4}
@@ -286,7 +320,7 @@ for column, parameter in enumerate(images.channels):
     ends, look = [[mean - low], [high - mean]], {"fmt": "_", "color": "k"}
     ax.errorbar(column + 0.3, mean, ends, ms=10, capsize=3, **look)
 ax.axhline(0, color="0.5", ls=":")
-ax.set(xticks=range(len(images.channels)), xticklabels=images.channels)
+ax.set(xticks=range(len(channels)), xticklabels=channels)
 _ = ax.set(ylabel="margin's share less even")
 
 # %% [markdown]
@@ -319,30 +353,39 @@ Markdown(
 of_training = patients.index[patients.split == "train"]
 train = images.select(np.isin(images.patient, of_training))
 train_planes = scale(train, model.scaling, model.region)
-squares = attribution.fit_squares(
-    train_planes, train.region, edge=pda_patch_px + 4
-)
+edge = pda_patch_px + 4
+n_squares = attribution.count_squares(train.region, edge)
+if n_squares >= attribution.FEWEST:
+    squares = attribution.fit_squares(train_planes, train.region, edge)
 
 # %%
-patient, planes = chosen["non-responder"], central["non-responder"]
+patient, planes = chosen[example], central[example]
 predict, plane = central_predictor(model, planes)
 inside = images.mask(model.region)[planes.image]
 zeros = pda.patch_differences(predict, plane, *size)
-fill = attribution.conditional_fill(
-    squares, plane.cpu().numpy(), inside, pda_patch_px
-)
-draws = attribution.sampled_differences(predict, plane, fill, pda_draws, *size)
+if n_squares >= attribution.FEWEST:
+    fill = attribution.conditional_fill(
+        squares, plane.cpu().numpy(), inside, pda_patch_px
+    )
+    draws = attribution.sampled_differences(
+        predict, plane, fill, pda_draws, *size
+    )
 
 # %% tags=["hide-input"]
-largest, mean = (
-    [100 * statistic(np.abs(part)) for part in (zeros, draws)]
-    for statistic in (np.max, lambda values: values[zeros != 0].mean())
-)
-Markdown(
-    f"{patient}: the largest difference is {largest[0]:.2f} percentage points "
-    f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean over the "
-    f"patches that matter is {mean[0]:.2f} and {mean[1]:.2f}."
-)
+with_draws = n_squares >= attribution.FEWEST
+told = f"Draws are not computed: {n_squares} squares of {edge} x {edge} pixels in tissue."
+if with_draws:
+    largest, mean = (
+        [100 * statistic(np.abs(one)) for one in (zeros, draws)]
+        for statistic in (np.max, lambda values: values[zeros != 0].mean())
+    )
+    told = (
+        f"{names[example]}: the largest difference is "
+        f"{largest[0]:.2f} percentage points "
+        f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean over the "
+        f"patches that matter is {mean[0]:.2f} and {mean[1]:.2f}."
+    )
+Markdown(told)
 
 # %% [markdown]
 # ## The same question to other methods
@@ -354,7 +397,7 @@ Markdown(
 # - **Integrated gradients** (Sundararajan et al. 2017) adds up the gradient on the way from an empty image to
 #   this one. The pixels' values sum to $p(x) - p(0)$, so nothing is left out. We show the mean over a patch.
 # - **Grad-CAM** (Selvaraju et al. 2017) weighs the maps of a late layer by their gradients. It has one coarse map
-#   for all four parameters and cannot tell them apart.
+#   for all parameters and cannot tell them apart.
 
 # %%
 image, n = plane[None].requires_grad_(), plane.shape[-1]
@@ -371,7 +414,8 @@ occlusion = Occlusion(predict).attribute(
     (1, pda_stride_px, pda_stride_px),
     perturbations_per_eval=pda_batch_size,
 )
-late = model.feature_network.backbone.attention_modules()[-1]
+backbone = model.feature_network.backbone
+late = [backbone.tail, *backbone.attention_modules()][-1]
 cam = LayerAttribution.interpolate(
     LayerGradCam(predict, late).attribute(image), (n, n), "bilinear"
 )
@@ -384,23 +428,28 @@ gradient, covered, cam = (
 at_centres = plane.shape, pda_patch_px, pda_stride_px
 methods = {
     "zeros": pda.on_pixels(np.abs(zeros), *at_centres),
-    "draws": pda.on_pixels(np.abs(draws), *at_centres),
     "captum occlusion": np.abs(covered),
     "integrated gradients": np.abs(uniform_filter(gradient, around)),
-    "Grad-CAM": np.repeat(np.abs(cam), 4, axis=0),
+    "Grad-CAM": np.repeat(np.abs(cam), len(channels), axis=0),
 }
+if with_draws:
+    drawn = {"draws": pda.on_pixels(np.abs(draws), *at_centres)}
+    methods = {"zeros": methods["zeros"]} | drawn | methods
 Markdown(
     f"Check: integrated gradients sum to {gradients.sum():.4f}, p(x) - p(0) is "
     f"{(predict(image) - predict(0 * image)).item():.4f}; captum's own estimate "
     f"of its error is {error.item():.4f}."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "Simulated test patient, non-responder, central plane: magnitude of five attributions of the same prediction, core and margin only. Rows: parametric maps. Each column has its own colour scale, from zero to its largest value; Grad-CAM has one map for all four parameters. Dashed: core."}, "image": {"alt": "A grid of four rows and five columns of small coloured maps of one tumour; the columns show different patterns, and the last has a single map."}}
-figure, axes = plt.subplots(4, 5, figsize=(11, 7.5), sharex=True, sharey=True)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Rows: parametric maps. Each column has its own colour scale, from zero to its largest value; Grad-CAM has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a row for each parametric map; the columns show different patterns, and the last has a single map."}}
+shape = len(channels), len(methods)
+look = {"sharex": True, "sharey": True, "squeeze": False}
+sides = 2.2 * shape[1], 1.875 * shape[0]
+figure, axes = plt.subplots(*shape, figsize=sides, **look)
 index = planes.image
-extent_mm = images.extent_mm[index]
+extent_mm = tuple(images.extent_mm[index])
 for column, (name, values) in enumerate(methods.items()):
-    for row, parameter in enumerate(images.channels):
+    for row, parameter in enumerate(channels):
         ax, shown = axes[row, column], np.where(inside, values[row], np.nan)
         if row and name == "Grad-CAM":
             ax.axis("off")
@@ -439,13 +488,11 @@ share = {
 }
 
 # %% tags=["hide-input"]
-agree, share = (
-    pd.DataFrame(agree).T,
-    pd.DataFrame(share, list(images.channels)),
-)
+agree, share = pd.DataFrame(agree).T, pd.DataFrame(share, channels)
+who = f" {patient}" if settings.study.simulated else ""
 Markdown(
-    "Rank correlation over the pixels of core and margin, all four maps "
-    f"together, {whose.lower()} patient {patient}:\n\n"
+    "Rank correlation over the pixels of core and margin, all maps "
+    f"together, {whose.lower()} patient{who}:\n\n"
     + agree.to_markdown(floatfmt=".2f")
     + "\n\nShare of each parameter:\n\n"
     + share.to_markdown(floatfmt=".2f")
@@ -500,23 +547,23 @@ correlations = pd.DataFrame(
 grouped = correlations.groupby(["compared with", "pixels"], sort=False)
 Markdown(
     "Rank correlation of model 4's maps with those of another network, mean "
-    f"over {len(checked)} {whose.lower()} test patients ({100 * level:.0f} % "
+    f"over {len(checked)} {whose.lower()} {part} patients ({100 * level:.0f} % "
     "interval):\n\n"
     + grouped.correlation.agg(in_words).unstack().to_markdown()
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-random-weights", "caption": "Simulated test patients. Rank correlation of the prediction differences of model 4 with those of a network with random weights, of its own feature network under a random head, and of trained model 2; one dot per patient. Left: over the pixels of core and margin. Right: over the whole image, where the zeros outside the tumour agree by themselves."}, "image": {"alt": "Two panels with three columns of dots each, one column per comparison; the dots on the right lie far above those on the left."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-random-weights", "caption": "{{ Whose }} patients. Rank correlation of the prediction differences of model 4 with those of a network with random weights, of its own feature network under a random head, and of trained model 2; one dot per patient. Left: over the pixels of core and margin. Right: over the whole image, where the zeros outside the tumour agree by themselves."}, "image": {"alt": "Two panels with three columns of dots each, one column per comparison; the dots on the right lie far above those on the left."}}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 of_pixels = correlations.groupby("pixels", sort=False)
-names = [name.replace(", ", ",\n") for name in others]
-for ax, (where, part) in zip(axes, of_pixels, strict=True):
+labels = [name.replace(", ", ",\n") for name in others]
+for ax, (where, found) in zip(axes, of_pixels, strict=True):
     for column, name in enumerate(others):
-        values = part[part["compared with"] == name].correlation
+        values = found[found["compared with"] == name].correlation
         x = column + np.linspace(-0.15, 0.15, len(values))
         ax.plot(x, values, "o", color=f"C{column}", alpha=0.7, ms=5)
     ax.axhline(0, color="0.5", ls=":")
     _ = ax.set(
-        xticks=range(3), xticklabels=names, xlim=(-0.5, 2.5), title=where
+        xticks=range(3), xticklabels=labels, xlim=(-0.5, 2.5), title=where
     )
 _ = axes[0].set(ylabel="rank correlation")
 
@@ -528,9 +575,12 @@ _ = axes[0].set(ylabel="rank correlation")
 #
 # ## Does it point to where the signal is?
 #
-# On real patients nobody can answer this. Here we know what response was given to the tissue:
+# On real patients nobody can answer this; what can be asked is which map separates the classes.
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["if-simulated"]
+# Here we know what response was given to the tissue:
+
+# %% tags=["hide-input", "if-simulated"]
 strength = study.EFFECTS[settings.study.effect]
 name_of = {
     name: SOURCES.parameter[name].split(" /")[0] for name in study.TRAITS
@@ -545,8 +595,8 @@ Markdown(
 )
 
 # %% [markdown]
-# The network does not see traits but four maps, which all follow from ESD and EAC, more or less noisily. So we ask
-# which map, in which region, separates the *training* patients best, by its mean or by its spread (which shows
+# The network does not see traits but maps, which follow from the size and number of scatterers, more or less noisily. So
+# we ask which map, in which region, separates the *training* patients best, by its mean or by its spread (which shows
 # heterogeneity). On the other side stands what moves the network, in two ways: the prediction differences per
 # pixel, as above; and the change when one whole region of one map is set to the training patients' median, which
 # leaves no hole and mixes no regions.
@@ -563,25 +613,23 @@ separated = {
 }
 
 # %%
-medians = [
-    [np.median(train_planes[:, channel][mask]) for mask in regions.values()]
-    for channel in range(4)
-]
-moved = []  # (patients, 4, 2)
+typical = medians(train_planes, np.stack(list(regions.values())))  # (C, 2)
+moved = []  # (patients, C, 2)
 for patient in rows.index:
     planes = central_plane(images, patient, model.scaling, model.region)
     predict, plane = central_predictor(model, planes)
     moved.append(
-        pda.region_differences(
-            predict, plane, masks[patient], np.array(medians)
-        )
+        pda.region_differences(predict, plane, masks[patient], typical)
     )
 moved = np.abs(moved)
 
 # %%
 equal = {"core": 1 - survey.margin_even, "margin": survey.margin_even}
+n_maps = len(channels)
 weights = {
-    region: (survey.of_all * survey[region] / (equal[region] / 4)).unstack()
+    region: (
+        survey.of_all * survey[region] / (equal[region] / n_maps)
+    ).unstack()
     for region in regions
 }
 truth = pd.concat(
@@ -590,12 +638,10 @@ truth = pd.concat(
             {
                 "AUC of mean": separated[region, "mean"],
                 "AUC of SD": separated[region, "SD"],
-                "weight": weights[region][list(images.channels)]
-                .mean()
-                .to_numpy(),
+                "weight": weights[region][channels].mean().to_numpy(),
                 "moved": 100 * moved[:, :, column].mean(0),
             },
-            index=list(images.channels),
+            index=channels,
         )
         for column, region in enumerate(regions)
     }
@@ -603,7 +649,8 @@ truth = pd.concat(
 best = truth[["AUC of mean", "AUC of SD"]].max(axis=1)
 
 # %% tags=["hide-input"]
-by_region = 100 * moved.transpose(2, 1, 0).reshape(8, -1)  # rows as in truth
+by_region = 100 * moved.transpose(2, 1, 0)  # rows as in truth
+by_region = by_region.reshape(len(truth), -1)
 readable = truth.rename_axis(["region", "parameter"]).reset_index()
 readable["weight"] = [
     in_words(weights[where][name]) for where, name in truth.index
@@ -614,23 +661,21 @@ named = {
     "moved": "region at median: mean change / points",
 }
 told = {
-    "differences per pixel": spearmanr(best, truth.weight),
-    "change with the region at its median": spearmanr(best, truth.moved),
+    "differences per pixel": rank_in_words(best, truth.weight),
+    "change with the region at its median": rank_in_words(best, truth.moved),
 }
+readable = readable.round(2).astype(object).where(readable.notna(), "–")
 Markdown(
     f"{whose} patients: AUC on {len(np.unique(train.patient))} training patients, "
-    f"network on {len(rows)} test patients ({100 * level:.0f} % intervals):\n\n"
+    f"network on {len(rows)} {part} patients ({100 * level:.0f} % intervals):\n\n"
     + readable.rename(columns=named).to_markdown(index=False, floatfmt=".2f")
-    + "\n\nRank correlation of the better AUC over these eight rows with "
-    + " and with ".join(
-        f"the {what} {found.statistic:.2f} (p = {found.pvalue:.2f})"
-        for what, found in told.items()
-    )
+    + f"\n\nRank correlation of the better AUC over these {len(truth)} rows with "
+    + " and with ".join(f"the {what} {found}" for what, found in told.items())
     + "."
 )
 
 # %% [markdown]
-# Eight rows are few, and the maps are not independent of each other: what MBF says, EAC says in other units. So a
+# So many rows are few, and the maps are not independent of each other: what MBF says, EAC and SI say in other units. So a
 # low correlation does not prove the network wrong: it may read the same news from another map. A high one would not
 # prove the single patient's map right.
 #
@@ -655,7 +700,7 @@ Markdown(
 # | which plane, and what of the other planes | the central plane; the others stay as they are |
 # | value between patch centres, and at the border | bilinear; nearest outside the outermost centres |
 # | patches at the border when the step does not fit | one more patch, flush with the border |
-# | colour scale | one for the four maps of a patient, from zero |
+# | colour scale | one for all maps of a patient, from zero |
 # | core or margin | shares of the summed differences against even shares, all test patients |
 #
 # ## Exercises
@@ -686,7 +731,7 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# predict, plane = central_predictor(model, central["non-responder"])
+# predict, plane = central_predictor(model, central[example])
 # for patch in (4, 8, 16, plane.shape[-1]):
 #     values = pda.patch_differences(predict, plane, patch, max(patch // 2, 1), pda_batch_size)
 #     print(patch, np.abs(values).max((1, 2)))
@@ -707,8 +752,8 @@ Markdown(
 # :class: dropdown
 #
 # ```python
-# predict, plane = central_predictor(model, central["non-responder"])
-# inside = core_and_margin(images, central["non-responder"].image).any(0)
+# predict, plane = central_predictor(model, central[example])
+# inside = core_and_margin(images, central[example].image).any(0)
 # medians_here = [channel[inside].median() for channel in plane.cpu()]
 # def fill(channel, top, left):
 #     tissue = inside[top : top + pda_patch_px, left : left + pda_patch_px]
@@ -724,7 +769,7 @@ Markdown(
 # ````{exercise} The sign
 # :label: ex-pda-sign
 #
-# `pda.patch_differences` keeps the sign. Where do patches speak for non-response in the non-responder?
+# `pda.patch_differences` keeps the sign. Where do patches speak for non-response in this patient?
 # ````
 #
 # ````{solution} ex-pda-sign

@@ -131,3 +131,21 @@ def test_separation_by_a_plain_loop():
         expected.append(max(auc, 1 - auc))
     assert attribution.separation(planes, mask, patient, positive, np.nanstd) == pytest.approx(expected)
     assert attribution.separation(planes, mask, patient, positive, np.nanmean)[1] == 1
+
+
+def test_separation_leaves_out_planes_without_the_region():
+    """A margin that no plane of a patient has says nothing of her; without two classes there is nothing to separate."""
+    planes, mask = np.random.default_rng(1).uniform(0.1, 1, (4, 1, 5, 5)), np.ones((4, 5, 5), bool)
+    patient, positive = np.array(list("ABCD")), pd.Series([True, False, True, False], index=list("ABCD"))
+    planes[0] += 1
+    mask[2:] = False
+    assert attribution.separation(planes, mask, patient, positive, np.nanmean) == [1.0]
+    mask[1] = False
+    assert np.isnan(attribution.separation(planes, mask, patient, positive, np.nanmean)).all()
+
+
+def test_squares_are_counted_as_they_are_fitted(planes):
+    images, inside = planes
+    here = sum(inside[n, z : z + 8, x : x + 8].all() for n in range(12) for z in range(17) for x in range(17))
+    assert attribution.count_squares(inside, 8) == here
+    assert attribution.count_squares(inside, 25) == 0  # larger than the image

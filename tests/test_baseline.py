@@ -1,5 +1,7 @@
 """The baseline, against plain loops and against patients that it must not have seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,3 +238,26 @@ def test_margin_is_seen_only_by_features_that_hold_it():
     core = pd.DataFrame(noise, drawn.index, list("abc")).assign(core=drawn["core_eac_db"])
     assert abs(baseline.seen_of_margin(core, drawn)) < 0.3
     assert baseline.seen_of_margin(core.assign(margin=drawn["margin_eac_db"]), drawn) > 0.95
+
+
+def test_without_backscatter_the_features_of_three_maps_stay_what_they_were(images, features):
+    two = replace(images, maps=images.maps[:, :2], fields=images.fields[:2])
+    found = baseline.map_features(two)
+    assert found.shape[1] == 54
+    assert not [name for name in found if "ESD" in name or "EAC" in name]
+    pd.testing.assert_frame_equal(found, features[found.columns])
+
+
+def test_two_training_patients_of_each_class_one_plane_and_one_class_in_the_test_will_do(summary):
+    rows = [("train", kind) for kind in (True, False) * 2] + [("validation", True), ("test", True), ("test", True)]
+    few = pd.DataFrame(rows, columns=["split", "responder"], index=["001", "NA", "1e5", "nan", "None", "True", "-1"])
+    images = make_images(few)
+    images = replace(images, maps=images.maps[:, :2], fields=images.fields[:2]).select(images.plane == 0)
+    images.core[1] &= np.arange(N_PX) == N_PX // 2  # a line of pixels has no texture
+    images.region[2] = images.core[2]  # no margin
+    scored = baseline.scores(images, few, summary)
+    assert scored.index.tolist() == few.index.tolist()
+    assert "unphysical fits alone" not in scored
+    assert scored.notna().all(axis=None)
+    assert baseline.table(scored, few).isna().all(axis=None)
+    assert baseline.predictions(scored, few)["patient"].tolist() == [*few.index] * 2

@@ -68,3 +68,14 @@ def test_curves_are_drawn_a_panel_per_model_with_a_dot_at_the_kept_epoch():
         assert list(dot) == [0.3]
         assert list(ignorant) == [0.7, 0.7]
     plt.close(fig)
+
+
+def test_of_validation_patients_of_one_class_or_none_the_last_epoch_is_kept_and_no_loss_is_ignorant():
+    curves = learned().assign(validation_auc=np.nan)
+    assert kept_epochs(curves)["epoch kept"].tolist() == [2] * 8
+    assert ignorant_loss(np.array([True, True]), np.ones(2), 5.0) == 0
+    assert np.isnan(ignorant_loss(np.zeros(0, bool), np.zeros(0), 5.0))
+    for ignorant in (0.0, np.nan):
+        show_curves(curves.assign(validation_loss=np.nan), "feature", ignorant)
+        assert all(len(ax.lines) == 3 for ax in plt.gcf().axes)
+        plt.close("all")

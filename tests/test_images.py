@@ -1,14 +1,18 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from helpers import stages
 from helpers.learning.augmentation import augment, flip_and_shift
 from helpers.learning.images import ImageSet, Scaling, collect, fit_scaling, resample_plane, scale
-from helpers.maps.parametric import ParametricMaps
+from helpers.maps.parametric import FOUR, ParametricMaps
 from helpers.maps.planes import MappedPlane
+from helpers.settings import load_settings
 from pages.maps import hole_fraction
 
 
@@ -242,3 +246,42 @@ def test_images_and_the_parts_face_load_no_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def two_channels(images):
+    return replace(images, maps=images.maps[:, :2], fields=images.fields[:2])
+
+
+def test_images_of_two_maps_are_the_first_two_of_four_and_come_back_so(tmp_path):
+    planes = [small_plane(np.random.default_rng(seed)) for seed in range(2)]
+    named = [("NA", number, MappedPlane(*plane)) for number, plane in enumerate(planes)]
+    four, two = collect(named, 8, 9.0), collect(named, 8, 9.0, FOUR[:2])
+    np.testing.assert_array_equal(two.maps, four.maps[:, :2])
+    assert four.channels == {"MBF": "dB", "SI": "dB", "ESD": "µm", "EAC": "dB"}
+    assert two.channels == {"MBF": "dB", "SI": "dB"}
+    assert two.digest == two_channels(four).digest != four.digest
+    two.save(tmp_path / "images.npz")
+    again = ImageSet.load(tmp_path / "images.npz")
+    assert (again.fields, again.digest) == (two.fields, two.digest)
+    assert again.select(np.array([1])).fields == FOUR[:2]
+
+
+@pytest.mark.parametrize(
+    ("tables", "channels"), [(["a", "a"], 4), (["", ""], 2), (["a", ""], 2), (["a", np.nan], 2), ([None, None], 2)]
+)
+def test_a_cohort_has_the_maps_that_all_its_planes_have(tables, channels, monkeypatch):
+    """ESD and EAC need the phantom's backscatter, which may be unknown of some planes or of all."""
+    listing = pd.DataFrame({"reference_backscatter_file": tables})
+    monkeypatch.setattr(stages.recorded, "read_listing", lambda folder: listing)
+    settings = load_settings("smoke")
+    assert stages.fields_of_images(settings) == FOUR
+    assert stages.fields_of_images(settings.replace(cohort="somewhere")) == FOUR[:channels]
+
+
+@pytest.mark.parametrize("value", [np.nan, 7.0])
+def test_a_channel_that_tells_nothing_of_training_planes_is_at_the_middle_for_everybody(value):
+    images, train = image_set(np.random.default_rng(11)), np.arange(6) < 4
+    images.maps[train, 2] = np.where(images.region[train], value, np.nan)
+    scaled = scale(images, fit_scaling(images, train, "core", 1.0), "core")
+    np.testing.assert_allclose(scaled[:, 2][images.core], 0.55, atol=1e-6)
+    assert np.ptp(scaled[:, 1][images.core]) > 0.8

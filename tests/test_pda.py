@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import spearmanr
 from tiny import study
 
 from helpers.data.study import MODELS
@@ -12,7 +13,19 @@ from helpers.learning.training import untrained_model
 from helpers.maps.parametric import FIELDS, FOUR, ParametricMaps
 from helpers.maps.planes import MappedPlane
 from helpers.settings import load_settings
-from pages.pda import central_plane, central_predictor, core_and_margin, draw_explained, explain_central
+from pages.pda import (
+    central_plane,
+    central_predictor,
+    core_and_margin,
+    draw_explained,
+    draw_or_say,
+    explain_central,
+    explained,
+    medians,
+    named_patient,
+    nearest_to_truth,
+    rank_in_words,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -377,6 +390,69 @@ def test_contribution_by_hand():
     pd.testing.assert_frame_equal(shares, pda.contribution(differences, core, region & ~core))
     with pytest.raises(ValueError, match="expected \\(4, n, n\\)"):
         pda.contribution(differences[:3], core, region)
+
+
+def test_contribution_of_two_maps_and_of_a_plane_without_a_margin():
+    core = np.zeros((4, 4), bool)
+    core[:2] = True
+    shares = pda.contribution(np.ones((2, 4, 4)), core, core, fields=FOUR[:2])
+    assert shares.index.tolist() == ["MBF", "SI"]
+    np.testing.assert_allclose(shares.of_all, 0.5)
+    assert (shares.margin == 0).all()
+    assert shares.margin_even.isna().all()
+
+
+def predictions(**splits):
+    rows = [(f"{split}{i}", "ran_core", split, kind) for split, kinds in splits.items() for i, kind in enumerate(kinds)]
+    table = pd.DataFrame(rows, columns=["patient", "model", "split", "responder"])
+    return table.assign(probability=np.linspace(0.1, 0.9, len(table)))
+
+
+@pytest.mark.parametrize(
+    ("splits", "part", "chosen"),
+    [
+        (
+            {"train": [True], "test": [True, False, True, False]},
+            "test",
+            {"responder": "test0", "non-responder": "test3"},
+        ),
+        ({"validation": [True], "test": [True, True]}, "test", {"responder": "test0"}),
+        ({"train": [True, False], "validation": [False]}, "validation", {"non-responder": "validation0"}),
+        ({"train": [False, False]}, "training", {"non-responder": "train1"}),
+    ],
+)
+def test_the_patients_explained_are_those_nearest_to_the_truth_of_the_set_that_is_there(splits, part, chosen):
+    found, rows = explained(predictions(**splits), "ran_core")
+    assert found == part
+    assert nearest_to_truth(rows) == chosen
+
+
+def test_an_explained_patient_is_named_only_if_she_is_simulated():
+    settings = load_settings("smoke")
+    assert named_patient("responder", "P016", "test", settings) == "responder P016"
+    recorded = settings.replace(cohort="somewhere")
+    assert named_patient("responder", "BR-07", "test", recorded) == "A responder of the test set"
+
+
+def test_medians_by_hand_and_the_middle_of_tissue_where_a_region_is_missing():
+    planes = np.stack([np.arange(8.0).reshape(2, 2, 2), np.ones((2, 2, 2))])
+    masks = np.zeros((2, 2, 2, 2), bool)
+    masks[0, 0] = True
+    np.testing.assert_allclose(medians(planes, masks), [[1.5, 0.55], [5.5, 0.55]])
+
+
+def test_ranks_of_too_few_rows_are_told_in_words():
+    one, other = pd.Series([1.0, 2, 3, 4]), pd.Series([2.0, 1, 4, 3])
+    told = spearmanr(one, other)
+    assert rank_in_words(one, other) == f"{told.statistic:.2f} (p = {told.pvalue:.2f})"
+    assert rank_in_words(one, other.where(other > 2)) == "(not computed of 2 rows)"
+    assert rank_in_words(one, 0 * other) == "(not computed of 4 rows)"
+
+
+def test_a_picture_that_is_not_there_says_so():
+    figure = draw_or_say({}, "responder", "not shown: 0 responders in the test set")
+    assert "0 responders" in figure.axes[0].texts[0].get_text()
+    plt.close(figure)
 
 
 def test_a_model_to_which_all_pixels_are_equal_has_an_even_margin():

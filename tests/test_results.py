@@ -150,3 +150,12 @@ def test_results_tell_neither_a_password_nor_where_patients_are():
     told = results.provenance(SMOKE.replace(cohort="my_cohort", search_storage="pg://a:b@c"))["settings"]
     assert (told["cohort"], told["search_storage"]) == ("recorded", "pg://...")
     assert results.provenance(SMOKE)["settings"] == SMOKE.flat()
+
+
+def test_ids_that_look_like_numbers_stay_text(saved, tmp_path):
+    ids = ["NaN", "001", "NA", "1e5", "null", "True"]
+    names = saved.predictions["patient"].unique()
+    named = dict(zip(names, [*ids, *names[len(ids) :]], strict=True))
+    renamed = saved.predictions.replace({"patient": named})
+    again = results.read(results.write(replace(saved, predictions=renamed), tmp_path / "own.json"))
+    assert again.predictions["patient"].unique().tolist()[: len(ids)] == ids

@@ -27,6 +27,7 @@ def results(tmp_path_factory):
 
 def moved(results, folder):
     """The same models with an artifacts folder of their own, where no trial has been run."""
+    folder.mkdir(exist_ok=True)
     (folder / "models-1").symlink_to(results.folder)
     return replace(results, folder=folder / "models-1")
 
@@ -189,3 +190,14 @@ def test_the_best_of_many_that_are_all_alike_is_no_better_elsewhere():
 def test_a_single_patient_cannot_be_halved():
     probability = np.random.default_rng(3).random((4, 5))
     assert networks.winners(probability, np.arange(5) == 0, 10, seed=0).isna().all(axis=None)
+
+
+@pytest.mark.parametrize("responder", [True, False])
+def test_validation_patients_of_one_class_judge_no_trial_and_the_study_stays_empty(results, tmp_path, responder):
+    images, patients = study()
+    patients.loc[patients["split"] == "validation", "responder"] = responder
+    for find in (search.search_head, search.search_backbone):
+        found = find(moved(results, tmp_path / find.__name__), images, patients, SETTINGS, SLUG)
+        assert found.trials == []
+    assert networks.complete_trials(found).empty
+    assert networks.importances(found, 1).empty

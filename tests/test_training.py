@@ -503,6 +503,43 @@ def test_the_weights_of_the_best_epoch_are_kept(monkeypatch):
     assert torch.equal(network.weight, seen[1])
 
 
+@pytest.mark.parametrize("labels", [[0, 0], [1, 1], []])
+def test_without_both_classes_for_validation_all_epochs_are_run_and_the_last_is_kept(labels):
+    """The lowest loss of one class is that of calling everybody so; and of nobody there is none."""
+    n = len(labels)
+    validation = Samples(samples().inputs[:n], torch.tensor(labels, dtype=torch.long), np.array(["A", "B"][:n]))
+    network, last = nn.Linear(5, 2), {}
+    plan = Plan("predictive", 1, SMOKE.replace(head_epochs=6, head_patience=1, learning_rate=0.1).training)
+
+    def remember(row):
+        last.update(weight=network.weight.detach().clone())
+
+    curves = fit(network, samples(), validation, plan, after_epoch=remember)
+    assert len(curves) == 6
+    assert torch.equal(network.weight, last["weight"])
+    assert np.isnan([row["validation_auc"] for row in curves]).all()
+    assert np.isnan([row["validation_loss"] for row in curves]).all() == (n == 0)
+
+
+def test_a_study_without_validation_patients_and_with_two_channels_trains(tmp_path):
+    """Two of four channels, as of a phantom of unknown backscatter; ids that look like numbers stay what they are."""
+    images, patients = study()
+    ids = ["001", "NA", "1e5", "None", "nan", "True", "-1", "0x1", "inf", "1_0", "1.0", "false", "+3", "NULL", "101"]
+    named = dict(zip(patients.index, ids, strict=True))
+    patients = patients.rename(index=named).replace({"split": {"validation": "train"}})
+    own = np.array([named[name] for name in images.patient])
+    images = replace(images, maps=images.maps[:, :2], patient=own, fields=images.fields[:2])
+    settings = SMOKE.replace(epochs=1, head_epochs=2, processes=1)
+    results = train_all(images, patients, settings, tmp_path)
+    assert results.predictions["patient"].unique().tolist() == ids
+    assert results.predictions["probability"].between(0, 1).all()
+    assert train_all(images, patients, settings, tmp_path).curves.equals(results.curves)  # found, not made again
+    model = results.load("ran_core")
+    assert weights_of(tmp_path / "ran_core")["feature_network.backbone.stem.0.weight"].shape[1] == 2
+    saved = results.predictions.query("model == 'ran_core'")["probability"]
+    np.testing.assert_allclose(predict(model, images, patients)["probability"], saved, rtol=1e-6)
+
+
 def test_every_training_plane_is_shown_once_an_epoch():
     shown = []
     network = nn.Linear(5, 2)

@@ -16,9 +16,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 
-from helpers.judgement.auc import auc_interval
+from helpers.judgement.evaluation import auc_if_known
 from helpers.judgement.pda import Fill, Image, Predict, patch_differences
 from helpers.learning.images import TISSUE_FLOOR
+
+FEWEST = 2  # squares that a distribution is fitted to
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +44,28 @@ def fit_squares(
     Of more than ``most`` squares so many are drawn; where they are few the covariance is shrunk (Ledoit and Wolf
     2004). Raises ``ValueError`` when there are fewer than two.
     """
-    places = np.argwhere(sliding_window_view(inside, (edge, edge), (1, 2)).all((3, 4)))  # (n_squares, 3)
-    if len(places) < 2:
-        raise ValueError(f"{len(places)} squares of {edge} x {edge} pixels lie wholly in tissue: expected 2 or more")
+    places = np.argwhere(wholly(inside, edge))  # (n_squares, 3)
+    if len(places) < FEWEST:
+        raise ValueError(
+            f"{len(places)} squares of {edge} x {edge} pixels lie wholly in tissue: expected {FEWEST} or more"
+        )
     chosen = np.random.default_rng(seed).permutation(len(places))[:most]
     plane, top, left = places[chosen].T
     squares = sliding_window_view(images, (edge, edge), (2, 3))[plane, :, top, left]  # (n_squares, C, edge, edge)
     squares = squares.reshape(len(chosen), images.shape[1], -1).astype(float).swapaxes(0, 1)
     return Squares(edge, squares.mean(1), np.stack([ledoit_wolf(channel)[0] for channel in squares]))
+
+
+def wholly(inside: Bool[np.ndarray, "N n n"], edge: int) -> Bool[np.ndarray, "N top left"]:
+    """Return at which places a square lies wholly inside; at none where it is larger than the image."""
+    if edge > inside.shape[-1]:
+        return np.zeros((len(inside), 0, 0), bool)
+    return np.asarray(sliding_window_view(inside, (edge, edge), (1, 2)).all((3, 4)))
+
+
+def count_squares(inside: Bool[np.ndarray, "N n n"], edge: int) -> int:
+    """Return how many squares lie wholly inside; ``fit_squares`` needs ``FEWEST``, which tiny tumours do not hold."""
+    return int(wholly(inside, edge).sum())
 
 
 def conditional_normal(
@@ -136,9 +152,11 @@ def separation(
     """Return how well a statistic of each map separates patients, whichever way round: AUC from 0.5 to 1, (C,).
 
     ``statistic`` (``np.nanmean``, ``np.nanstd``) is taken of each plane's pixels in its ``mask`` and averaged over a
-    patient's planes; ``positive`` is indexed by patient.
+    patient's planes; ``positive`` is indexed by patient. Planes without such a pixel are left out; NaN where they
+    leave no two classes.
     """
-    values = statistic(np.where(mask[:, None], planes, np.nan), axis=(2, 3))
-    mean = pd.DataFrame(values).groupby(patient).mean()
-    found = [auc_interval(positive[mean.index], mean[channel])[0] for channel in mean]
+    there = mask.any((1, 2))
+    values = statistic(np.where(mask[there, None], planes[there], np.nan), axis=(2, 3))
+    mean = pd.DataFrame(values, columns=range(planes.shape[1])).groupby(patient[there]).mean()
+    found = [auc_if_known(positive[mean.index], mean[channel])[0] for channel in mean]
     return [max(auc, 1 - auc) for auc in found]

@@ -126,9 +126,11 @@ def search_head(
     validation patients of one class cannot judge a trial.
     """
     study = open_study(results, settings.search, f"head-{slug}")
+    if not can_judge(patients):
+        return study
     if worker == 0 and not study.get_trials(deepcopy=False):
         study.enqueue_trial(PAPER)
-    if can_judge(patients) and unfinished(study, settings.search.search_trials):
+    if unfinished(study, settings.search.search_trials):
         vectors = stored_vectors(results, images, patients, slug, settings.computing.device)
         objective = partial(try_head, vectors=vectors, settings=settings, spec=MODELS[slug])
         run_trials(study, objective, settings.search.search_trials, settings.training.seed, worker)

@@ -110,6 +110,13 @@ def milliseconds_per_plane(network: nn.Module, batch: torch.Tensor, n_steps: int
     return 1000 * (time.perf_counter() - start) / n_steps / len(batch)
 
 
+def complete_trials(study: optuna.Study) -> pd.DataFrame:
+    """Return number, AUC and parameters of the trials that came to an end, a row each."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    rows = [{"trial": trial.number, "AUC": trial.value, **trial.params} for trial in complete]
+    return pd.DataFrame(rows, columns=None if rows else ["trial", "AUC"])
+
+
 def kept_probabilities(study: optuna.Study) -> np.ndarray:
     """Return the validation patients' probabilities (T, P) of the T trials that came to an end, in their order."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -1,6 +1,6 @@
 """One patient's central plane explained, and drawn as in the paper's Figure 2."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -9,12 +9,15 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float32
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 from helpers.judgement.pda import Predict, TumourModel, plane_predictor, prediction_difference
 from helpers.learning.images import TISSUE_FLOOR, ImageSet, Scaling, scale
 from helpers.maps.parametric import FOUR, LABELS, NAMES
 from helpers.maps.planes import MappedPlane
+from helpers.settings import Settings
 from pages import figures
+from pages.judgement import NOT_COMPUTED, write_instead
 
 
 class CentralPlane(NamedTuple):
@@ -42,6 +45,11 @@ def nearest_to_truth(rows: pd.DataFrame) -> dict[str, str]:
     return {name: str(group.idxmin()) for name, group in groups.items() if len(group)}
 
 
+def named_patient(name: str, patient: str, part: str, settings: Settings) -> str:
+    """What to call an explained patient of a class: by her id if she is simulated, else by her class and set."""
+    return f"{name} {patient}" if settings.study.simulated else f"A {name} of the {part} set"
+
+
 def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n n"]) -> Float[np.ndarray, "C R"]:
     """Return the median of each channel of scaled planes in each region, the middle of tissue where there is none."""
     return np.array(
@@ -50,6 +58,18 @@ def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n
             for channel in np.moveaxis(planes, 1, 0)
         ]
     )
+
+
+def rank_in_words(one: pd.Series, other: pd.Series) -> str:
+    """Return Spearman's rank correlation with its p-value as text, of the rows that have both values.
+
+    It is not computed of fewer than three rows, nor where they are all alike.
+    """
+    both = pd.DataFrame({"one": one, "other": other}).dropna()
+    if len(both) < 3 or (both.nunique() == 1).any():
+        return f"({NOT_COMPUTED} of {len(both)} rows)"
+    found = spearmanr(both["one"], both["other"])
+    return f"{found.statistic:.2f} (p = {found.pvalue:.2f})"
 
 
 def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str) -> CentralPlane:
@@ -75,6 +95,15 @@ def explain_central(
 def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
     """Return the masks of core and margin of one plane."""
     return np.stack([images.core[index], images.region[index] & ~images.core[index]])
+
+
+def draw_or_say(drawn: Mapping[str, tuple], name: str, why_not: str) -> Figure:
+    """Draw one of the explained planes, or a sentence where there is none of this name."""
+    if name in drawn:
+        return draw_explained(*drawn[name])
+    figure, ax = plt.subplots(figsize=(6, 1.5))
+    write_instead(ax, why_not)
+    return figure
 
 
 def draw_explained(

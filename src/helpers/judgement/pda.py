@@ -242,8 +242,8 @@ def contribution(
     ``pda_map`` is (C, n, n), a channel for each of ``fields``; ``core`` and ``region`` (core + margin, or the margin
     alone) are (n, n) masks.
     ``margin_even`` is the margin's share of ``even`` (n, n), see ``even_map``, or of the pixels: a margin that matters
-    as much per pixel as the core has ``margin == margin_even``. Shares are NaN where a parameter moves nothing.
-    ``of_all`` is the parameter's share of them all.
+    as much per pixel as the core has ``margin == margin_even``; it is NaN without a margin. Shares are NaN where a
+    parameter moves nothing. ``of_all`` is the parameter's share of them all.
     """
     margin = region & ~core
     if pda_map.shape != (len(fields), *core.shape):
@@ -253,7 +253,7 @@ def contribution(
     parameters = pd.Index([NAMES[field] for field in fields], name="parameter")
     frame = pd.DataFrame(shares(sums, total[:, None]), columns=["core", "margin"], index=parameters)
     even = np.ones(core.shape) if even is None else even.astype(float)
-    frame["margin_even"] = shares(even[margin].sum(), even[core | margin].sum())
+    frame["margin_even"] = shares(even[margin].sum(), even[core | margin].sum()) if margin.any() else np.nan
     return frame.assign(total=total, of_all=shares(total, total.sum()))
 
 
