@@ -112,6 +112,8 @@ def tell(settings: Settings) -> int:
     from recorded.check import check as look
 
     found = look(project_path(settings.study.cohort), settings.maps.band)
+    for line in found.habits:
+        print(f"note: {line}", file=sys.stderr)
     for line in found.warnings:
         print(f"warning: {line}", file=sys.stderr)
     for fault in found.faults:

@@ -21,7 +21,7 @@ def circle(radius_mm, centre):
 def folder(tmp_path_factory):
     """A sample and a phantom of three frames each, which differ, three outlines, and the phantom's backscatter."""
     folder = tmp_path_factory.mktemp("recorded")
-    for name, seed in (("plane.rf", 0), ("phantom.rf", 1)):
+    for name, seed in (("plane.rf", 0), ("phantom.rf", 1), ("other.rf", 2)):
         samples = np.random.default_rng(seed).integers(-100, 100, (3, 2000, 60)).astype(np.int16)
         write_rf(folder / name, [RFPlane(frame, 40e6, 1.0) for frame in samples])
     for name, lateral_mm in (("core.csv", 20.0), ("left.csv", 5.0), ("right.csv", 34.0)):
@@ -148,7 +148,7 @@ def test_every_file_that_a_line_names_is_told_once(folder, row):
 )
 def test_a_value_that_cannot_be_is_told_by_file_row_column_and_expectation(folder, row, change, message):
     with pytest.raises(InputError, match=f"planes.csv, line 3, patient B, plane 7: {message}"):
-        read(folder, row, row | {"patient": "B", "plane": 7, "rf_file": "phantom.rf"} | change)
+        read(folder, row, row | {"patient": "B", "plane": 7, "rf_file": "other.rf"} | change)
 
 
 @pytest.mark.parametrize("name", ["patient", "frame", "reference_attenuation_db_cm_mhz"])
@@ -177,7 +177,7 @@ def test_an_outline_that_cannot_be_is_refused(folder, row, table, message):
 
 def patients_of(folder, row, **change):
     """The patients of a folder with one of these values changed."""
-    more = row | {"plane": 5, "frame": 0}, row | {"patient": "B", "rf_file": "phantom.rf"}
+    more = row | {"plane": 5, "frame": 0}, row | {"patient": "B", "rf_file": "other.rf"}
     write(folder, row, *more)
     good = {
         "patient": ["001", "B"],

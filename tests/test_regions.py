@@ -38,7 +38,8 @@ def test_margin_is_5_mm_in_both_directions_although_pixels_are_not_square():
 
 
 def test_margin_is_clipped_by_the_image():
-    core = core_from_polygon(circle(10, (5.0, 20.0)), DEPTH_MM, LATERAL_MM)
+    with pytest.warns(UserWarning, match="19 % lie outside and are left out; in the image, -0.1 to 59.9 mm across"):
+        core = core_from_polygon(circle(10, (5.0, 20.0)), DEPTH_MM, LATERAL_MM)
     margin = margin_of(core, DEPTH_MM, LATERAL_MM, 5.0)
     assert margin[:, -1].sum() == 0
     assert margin.sum() > 0

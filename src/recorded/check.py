@@ -3,9 +3,10 @@
 Of recordings only headers are read, so that a cohort of hundreds is looked through in seconds.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from helpers.data.rf import SCAN_FIELDS, read_header
 from helpers.errors import InputError
 from recorded.cohort import FILE_COLUMNS, given, inside, named, read_tables, table_path
 from recorded.contract import Fault, row_name
-from recorded.files import BAND_MHZ, read_backscatter, read_corners
+from recorded.files import BAND_MHZ, Backscatter, read_backscatter, read_corners
 from recorded.outlines import MASKS, read_mask
 from recorded.readers import SOUND_SPEED_M_S, read_planes
+
+WAIVABLE = (*SCAN_FIELDS, "w", "h", "focus")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Report:
     faults: list[Fault]
     warnings: list[str]
     summary: str
+    habits: list[str]  # how tables were read that are written otherwise than the contract says
 
 
 def check(folder: str | Path, band_mhz: tuple[float, float] | None = None) -> Report:
@@ -49,12 +53,17 @@ def check(folder: str | Path, band_mhz: tuple[float, float] | None = None) -> Re
     """
     folder = Path(folder)
     tables = read_tables(folder)
+    if tables.listing.empty:
+        return Report(tables.faults, unread(tables.unread), "columns are missing", [])
     listing_path = table_path(folder, "planes")
-    faults = [*tables.faults]
+    faults, told = [*tables.faults], [*unread(tables.unread), *copies(folder, tables.listing)]
     for line, row in tables.listing.iterrows():
-        faults += row_faults(folder, listing_path, tables.listing, int(line), row, band_mhz or BAND_MHZ)
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            faults += row_faults(folder, listing_path, tables.listing, int(line), row, band_mhz or BAND_MHZ)
+        told += [str(remark.message) for remark in remarks]
     faults += class_faults(tables.patients, table_path(folder, "patients"))
-    return Report(faults, [*unread(tables.unread), *copies(folder, tables.listing)], summary(tables.patients))
+    return Report(faults, list(dict.fromkeys(told)), summary(tables.patients), tables.habits)
 
 
 def row_faults(
@@ -81,7 +90,7 @@ def lost(folder: Path, name: str) -> bool:
     """Whether a named file is not there, or not inside the folder."""
     try:
         return not inside(folder, name).is_file()
-    except InputError:
+    except (InputError, OSError):
         return True
 
 
@@ -114,9 +123,9 @@ def check_phantom(folder: Path, row: pd.Series, column: str, _band_mhz: tuple[fl
     """Raise ``InputError`` for a phantom that was scanned otherwise than the plane, unless that is waived by name."""
     plane, phantom = scan_of(folder / row["rf_file"]), scan_of(folder / row[column])
     waived = named(row["waived"]) if pd.notna(row.get("waived")) else []
-    unknown = sorted(set(waived) - {*SCAN_FIELDS, "focus"})
+    unknown = sorted(set(waived) - {*WAIVABLE})
     if unknown:
-        raise InputError(f"waived {unknown}, expected some of {[*SCAN_FIELDS, 'focus']}")
+        raise InputError(f"waived {unknown}, expected some of {[*WAIVABLE]}")
     differing = {
         name: (plane.fields[name], phantom.fields[name])
         for name in plane.fields
@@ -133,6 +142,11 @@ def check_phantom(folder: Path, row: pd.Series, column: str, _band_mhz: tuple[fl
         )
     if phantom.n_samples < plane.n_samples:
         raise InputError(f"{phantom.n_samples} samples deep, expected at least the plane's {plane.n_samples}")
+    sizes = {"w": (phantom.n_lines, plane.n_lines), "h": (phantom.n_samples, plane.n_samples)}
+    for name, (theirs, ours) in sizes.items():
+        if theirs != ours and name not in waived:
+            told = f"{row[column]}: {name} = {theirs}, but {ours} in {row['rf_file']}; were both scanned alike?"
+            warnings.warn(told, stacklevel=2)
     check_focus(row)
 
 
@@ -155,13 +169,22 @@ def check_outlines(folder: Path, row: pd.Series, column: str, _band_mhz: tuple[f
     for name in named(row[column]):
         if (folder / name).suffix.lower() in MASKS:
             read_mask(folder / name, (scan.n_samples, scan.n_lines))
-        else:
-            check_polygon(read_corners(folder / name), (0.0, scan.n_lines * row["line_pitch_mm"], depth_mm, 0.0))
+            continue
+        extent_mm = 0.0, scan.n_lines * row["line_pitch_mm"], depth_mm, 0.0
+        if remark := check_polygon(read_corners(folder / name), extent_mm):
+            warnings.warn(f"{name}: {remark}", stacklevel=2)
 
 
 def check_backscatter(folder: Path, row: pd.Series, column: str, band_mhz: tuple[float, float]) -> None:
     """Raise ``InputError`` for a table of backscatter that cannot be read, or does not cover the band."""
-    read_backscatter(folder / row[column]).check_band(*band_mhz)
+    path = folder / row[column]
+    backscatter_at(path, file_digest(path)).check_band(*band_mhz)
+
+
+@lru_cache(maxsize=32)
+def backscatter_at(path: Path, _digest: str) -> Backscatter:
+    """A table of backscatter, read once as long as its content stays."""
+    return read_backscatter(path)
 
 
 LOOKS = {
@@ -188,16 +211,16 @@ def unread(columns: list[str]) -> list[str]:
 
 
 def copies(folder: Path, listing: pd.DataFrame) -> list[str]:
-    """Recordings of different patients that are the same, byte for byte."""
-    files = listing.drop_duplicates("rf_file").set_index("rf_file")["patient"]
-    paths = {name: folder / name for name in files.index if name and not lost(folder, name)}
+    """Recordings of different names that are the same, byte for byte."""
+    names = listing["rf_file"].drop_duplicates()
+    paths = {name: folder / name for name in names if name and not lost(folder, name)}
     sizes = pd.Series({name: path.stat().st_size for name, path in paths.items()}, dtype=float)
     alike = [name for name in sizes.index[sizes.duplicated(keep=False)]]
     digests = pd.Series({name: file_digest(paths[name]) for name in alike}, dtype=object)
     told = []
-    for _, names in digests.groupby(digests).groups.items():
-        if len(set(files[list(names)])) > 1:
-            told.append(f"{', '.join(names)}: one recording under several names and patients; nothing tells them apart")
+    for _, same in digests.groupby(digests):
+        if len({(folder / name).resolve() for name in same.index}) > 1:
+            told.append(f"{', '.join(same.index)}: one recording under several names; nothing tells them apart")
     return told
 
 

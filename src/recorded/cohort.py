@@ -4,6 +4,8 @@
 """
 
 import difflib
+import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,15 +19,16 @@ from helpers.data.acquisition import Acquisition
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.errors import InputError
-from recorded.contract import PATIENTS, PLANES, Fault, checked, refuse, row_name
+from recorded.contract import PATIENTS, PLANES, TRUE, Fault, checked, refuse, row_name
 from recorded.files import Backscatter, read_backscatter, read_outline
 from recorded.readers import read_planes
-from recorded.tables import read_table
+from recorded.tables import Habit, read_table, read_text, separator_of
 
 RECORDED_COLUMNS = tuple(name for name, field in PLANES.items() if field.column)
 FILE_COLUMNS = ("rf_file", "outline_file", "other_outline_files", "reference_file", "reference_backscatter_file")
 TABLES = {"patients": ("patients.csv", "patients.tsv", "participants.tsv"), "planes": ("planes.csv", "planes.tsv")}
 BIDS = {"participant_id": "patient", "age": "age_years"}  # its own names; "n/a" is empty, "sub-" no part of an id
+LONGEST_NAME = 255  # bytes, of most file systems
 RESPONDING = 3  # lowest modified response of a responder
 
 
@@ -37,6 +40,7 @@ class Tables:
     listing: pd.DataFrame  # a row per plane, indexed by its line in the file
     faults: list[Fault]
     unread: list[str]  # columns that the contract does not know
+    habits: list[str]  # how what is written otherwise was read
 
 
 def table_path(folder: Path, kind: str) -> Path:
@@ -53,9 +57,15 @@ def table_path(folder: Path, kind: str) -> Path:
 
 
 def read_tables(folder: str | Path) -> Tables:
-    """Read both tables. Raises ``InputError`` for a table that cannot be read at all, or that lacks a column."""
+    """Read both tables; where columns are missing they are empty. Raises ``InputError`` for what is no table at all."""
     paths = [table_path(Path(folder), kind) for kind in TABLES]
-    return tables_as_of(*paths, *(file_digest(path) for path in paths))
+    try:
+        tables = tables_as_of(*paths, *(file_digest(path) for path in paths))
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}, expected a table that can be read") from None
+    for habit in tables.habits:
+        warnings.warn(habit, Habit, stacklevel=3)
+    return tables
 
 
 @lru_cache(maxsize=4)
@@ -68,13 +78,27 @@ def tables_as_of(patients_path: Path, planes_path: Path, *_digests: str) -> Tabl
         fields["mr_score"] = replace(fields["mr_score"], filled=True)
     patients, faults = checked(people, patients_path, fields)
     listing, more = checked(lines, planes_path, PLANES)
-    refuse([fault for fault in faults + more if fault.column == "columns"])
+    unread = [f"{patients_path.name}: {name}" for name in people if name not in PATIENTS]
+    unread += [f"{planes_path.name}: {name}" for name in lines if name not in PLANES]
+    if any(fault.column == "columns" for fault in faults + more):
+        return Tables(pd.DataFrame(), pd.DataFrame(), faults + more, unread, [])
     if "responder" not in patients:
         patients.insert(1, "responder", patients["mr_score"] >= RESPONDING)
     faults += [*more, *relations(patients, listing, people, lines, patients_path, planes_path)]
-    unread = [f"{patients_path.name}: {name}" for name in people if name not in PATIENTS]
-    unread += [f"{planes_path.name}: {name}" for name in lines if name not in PLANES]
-    return Tables(settled(patients, listing), settled_listing(listing), faults, unread)
+    habits = [*habits_of(people, patients_path), *habits_of(lines, planes_path)]
+    return Tables(settled(patients, listing), settled_listing(listing), faults, unread, habits)
+
+
+def habits_of(text: pd.DataFrame, path: Path) -> Iterator[str]:
+    """How a table is read that is written otherwise than ``data/README.md`` says."""
+    separator = separator_of(read_text(path))
+    if separator == ";" or (separator == "\t" and path.suffix == ".csv"):
+        yield f"{path}: read with {separator!r} between columns"
+    for name in (name for name, field in PATIENTS.items() if field.kind == "flag" and name in text):
+        words = set(text[name].str.strip().str.lower()) - {"", "true", "false"}
+        if words:
+            told = " and ".join(f"{word} as {word in TRUE}" for word in sorted(words))
+            yield f"{path}: {name} read with {told}"
 
 
 def with_own_names(people: pd.DataFrame, lines: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -123,23 +147,34 @@ def relations(
     for line in known.index[~known.isin(listed)]:
         yield fault(patients_path, people, line, "patient", f"at least one plane in {planes_path.name}")
     for line in listed.index[~listed.isin(known)]:
-        yield fault(planes_path, lines, line, "patient", f"a patient of {patients_path.name}")
+        alike = [name for name in known if bare(name) == bare(listed[line])]
+        hint = f"; did you mean {alike[0]!r}?" if alike else ""
+        yield fault(planes_path, lines, line, "patient", f"a patient of {patients_path.name}{hint}")
     for line in listing.index[listing.duplicated(["patient", "plane"]) & listing["patient"].notna()]:
         yield fault(planes_path, lines, line, "plane", "each plane of a patient once")
-    for line in shared_recordings(listing):
-        yield fault(planes_path, lines, line, "rf_file", "a recording of one patient, each frame once")
+    for line in shared_recordings(listing, planes_path.parent):
+        yield fault(planes_path, lines, line, "rf_file", "a recording of one patient, each frame once, no phantom")
     if "mr_score" in patients and "mr_score" in people:
         agree = (patients["mr_score"] >= RESPONDING) == patients["responder"]
         for line in patients.index[~agree & patients["mr_score"].notna() & patients["responder"].notna()]:
             yield fault(patients_path, people, line, "responder", f"what mr_score says, {RESPONDING} to 5 a responder")
 
 
-def shared_recordings(listing: pd.DataFrame) -> list[int]:
-    """Lines that name a recording of another patient, or a frame that another line has."""
-    names = listing["rf_file"].fillna("").map(lambda name: Path(name).as_posix())
+def bare(name: str) -> str:
+    """An id without what spreadsheets take away or change: zeros in front, and capitals."""
+    return name.lstrip("0").casefold()
+
+
+def shared_recordings(listing: pd.DataFrame, folder: Path) -> list[int]:
+    """Lines that name a recording of another patient, a frame that another line has, or a phantom."""
+    names, phantoms = (
+        listing[column].map(lambda name: os.path.realpath(folder / name), na_action="ignore")
+        for column in ("rf_file", "reference_file")
+    )
     first = listing["patient"].groupby(names).transform("first")
     again = pd.DataFrame({"file": names, "frame": listing["frame"]}).duplicated()
-    return list(listing.index[(names != "") & ((first != listing["patient"]) | again)])
+    phantom = names.isin(phantoms.dropna())
+    return list(listing.index[names.notna() & ((first != listing["patient"]) | again | phantom)])
 
 
 def read_listing(folder: str | Path) -> pd.DataFrame:
@@ -170,6 +205,8 @@ def named(names: str) -> list[str]:
 def inside(folder: Path, name: str, expected: str = "a file inside the cohort's folder") -> Path:
     """The path of a file that a table names. Raises ``InputError`` for one that leads out of the folder."""
     path = folder / name
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise InputError(f"{folder}: a name of {len(name)} letters, expected {expected}")
     if Path(name).is_absolute() or "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: {name!r} leads out of the folder, expected {expected}")
     return path

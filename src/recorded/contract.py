@@ -4,6 +4,7 @@
 refused is told as it was written.
 """
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
 TRUE, FALSE = ("true", "yes", "y", "1", "1.0"), ("false", "no", "n", "0", "0.0")
-CODINGS = (("true", "false"), ("yes", "no"), ("y", "n"), ("1", "0"), ("1.0", "0.0"))
+CODINGS = (("true", "false"), ("yes", "no"), ("y", "n"), ("1", "0", "1.0", "0.0"))
+ALIKE = 0.8  # of two names, from 0 to 1, where one may be a slip of the other
 SPLITS = ("train", "validation", "test")
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
-ID = re.compile(r"[^\W_](?:[\w-]{0,62}[\w])?")  # letters, digits, - and _
+ID = re.compile(r"(?=.*[^\W_])\w[\w-]{0,63}")  # letters, digits, - and _; no option of a command line
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ def whole(low: int, high: int, column: bool = True, filled: bool = True) -> Fiel
     return Field("whole", f"a whole number, {low} to {high}{nothing}", low, high, (), column, filled)
 
 
-PATIENT = Field("id", "letters, digits, - and _ only, no blanks")
-FLAG = Field("flag", "True or False, yes or no, 1 or 0, one way in the whole column")
+PATIENT = Field("id", "letters, digits, - and _ only, no blanks, at most 64")
+FLAG = Field("flag", "True or False, yes or no, 1 or 0, one way in the whole column and both of 1 and 0")
 MAYBE = Field("flag", FLAG.expected + ", or nothing", column=False, filled=False)
 ANYTHING = Field("words", "words, or nothing", column=False, filled=False)
 FILE = Field("file", "a file inside the cohort's folder")
@@ -130,6 +132,9 @@ def checked(text: pd.DataFrame, path: Path, fields: Mapping[str, Field]) -> tupl
     """
     missing = [name for name, field in fields.items() if field.column and name not in text]
     faults = [Fault(str(path), "", "columns", ", ".join(text.columns), f"a column {name}") for name in missing]
+    for name in text.columns.difference(list(fields)):
+        near = difflib.get_close_matches(name, [own for own in fields if own not in [*text, *missing]], 1, ALIKE)
+        faults += [Fault(str(path), "", "columns", name, f"{own}, or a name that is less like it") for own in near]
     known = {name: field for name, field in fields.items() if name in text}
     values = pd.DataFrame({name: parsed(text[name], field) for name, field in known.items()}, index=text.index)
     refused = [*failures(values, text, known), *mixed(text, known)]
@@ -155,12 +160,21 @@ def failures(values: pd.DataFrame, text: pd.DataFrame, fields: Mapping[str, Fiel
 
 
 def mixed(text: pd.DataFrame, fields: Mapping[str, Field]) -> Iterator[tuple[int, str]]:
-    """Line and column of flags that are coded otherwise than the first one of their column."""
+    """Line and column of what can be read two ways.
+
+    These are flags that are coded otherwise than the first one of their column, a 1 without any 0, which may be
+    one of 1 and 2, and commas in numbers where others have points.
+    """
     for name in (name for name, field in fields.items() if field.kind == "flag"):
         words = text[name].str.strip().str.lower()
         own = next((coding for word in words for coding in CODINGS if word in coding), ())
+        alone = words.isin(["1", "1.0"]) & words.isin(["1", "1.0", ""]).all()
         other = words.isin([*TRUE, *FALSE]) & ~words.isin(own)
-        yield from ((line, name) for line in text.index[other])
+        yield from ((line, name) for line in text.index[other | (alone & ~alone.duplicated())])
+    numbers = text[[name for name, field in fields.items() if field.kind in ("number", "whole")]]
+    pointed, comma = (numbers.apply(lambda cells, s=sign: cells.str.contains(s, regex=False)) for sign in ".,")
+    if pointed.any(axis=None):
+        yield from ((line, name) for name in numbers for line in text.index[comma[name]])
 
 
 def parsed(text: pd.Series, field: Field) -> pd.Series:

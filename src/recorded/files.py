@@ -1,5 +1,6 @@
 """Files beside the tables: outlines of tumours and the phantom's backscatter."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +60,11 @@ def read_outline(path: Path, plane: RFPlane) -> np.ndarray:
         return read_mask(path, plane.samples.shape)
     corners = read_corners(path)
     try:
-        check_polygon(corners, plane.extent_mm)
+        remark = check_polygon(corners, plane.extent_mm)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    if remark:
+        warnings.warn(f"{path}: {remark}", stacklevel=2)
     return corners
 
 

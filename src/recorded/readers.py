@@ -13,6 +13,7 @@ import numpy as np
 
 from helpers.data.rf import RFPlane, read_rf
 from helpers.errors import InputError
+from recorded.bounds import check_attached, check_matlab, check_size, check_zipped
 
 SETTINGS = ("sampling_rate_hz", "line_pitch_mm", "sound_speed_m_s", "focus_mm", "transmit_frequency_hz")
 NEEDED = ("sampling_rate_hz", "line_pitch_mm")
@@ -110,12 +111,25 @@ def read_hdf5(path: Path, told: Mapping[str, float | None]) -> Recording:
     import h5py
 
     with reading(path, "an HDF5 file"), h5py.File(path) as file:
-        fields = {name: file[name][()] for name in ("rf", *SETTINGS) if isinstance(file.get(name), h5py.Dataset)}
-        return from_fields(path, {**file.attrs, **fields})
+        told_by = {name: file.attrs[name] for name in SETTINGS if name in file.attrs and small(file.attrs, name)}
+        found = {name: file[name] for name in ("rf", *SETTINGS) if isinstance(file.get(name), h5py.Dataset)}
+        return from_fields(path, told_by | {name: contents(path, dataset) for name, dataset in found.items()})
+
+
+def small(attributes: Any, name: str) -> bool:
+    """Tell whether an attribute of HDF5 is the one number that a setting has to be."""
+    return int(np.prod(attributes.get_id(name).shape, dtype=object)) == 1
+
+
+def contents(path: Path, dataset: Any) -> np.ndarray:
+    """Return what a dataset of HDF5 holds, if what is stored of it can be as much as it says."""
+    check_size(path, dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size())
+    return dataset[()]
 
 
 def read_npz(path: Path, told: Mapping[str, float | None]) -> Recording:
     """Read the layout from NumPy's ``.npz``; nothing in it is unpickled."""
+    check_zipped(path)
     with (
         reading(path, "an .npz file of arrays"),
         open(path, "rb") as opened,
@@ -129,6 +143,7 @@ def read_matlab(path: Path, told: Mapping[str, float | None]) -> Recording:
     import pymatreader
 
     with reading(path, "a MATLAB file"):
+        check_matlab(path)
         fields = pymatreader.read_mat(str(path))
     return oasbud(path, fields["data"]) if isinstance(fields.get("data"), dict) else from_fields(path, fields)
 
@@ -160,7 +175,14 @@ def read_itk(path: Path, told: Mapping[str, float | None]) -> Recording:
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     with reading(path, "an image that ITK reads"):
-        image = SimpleITK.ReadImage(str(path))
+        check_attached(path)
+        reader = SimpleITK.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        bits = int(SimpleITK.GetPixelIDValueAsString(reader.GetPixelID()).split("-bit")[0].split()[-1])
+        n_values = int(np.prod(reader.GetSize(), dtype=object)) * reader.GetNumberOfComponents()
+        check_size(path, n_values * bits // 8, path.stat().st_size)
+        image = reader.Execute()
         samples, spacing_mm = SimpleITK.GetArrayFromImage(image), image.GetSpacing()
     frames = np.moveaxis(samples, 0, 2) if samples.ndim == 3 else samples
     speed = told.get("sound_speed_m_s") or SOUND_SPEED_M_S
@@ -194,7 +216,6 @@ READERS: dict[str, Reader] = {
     ".npz": read_npz,
     ".mat": read_matlab,
     ".mha": read_itk,
-    ".mhd": read_itk,
     ".nrrd": read_itk,
 }
 FORMATS = (".rf", *READERS)

@@ -6,6 +6,7 @@ Everything is read as text, whatever it looks like, and keeps the line it stands
 import codecs
 import csv
 import io
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +14,15 @@ import pandas as pd
 from helpers.errors import InputError
 
 SEPARATORS = ",;\t"
-LARGEST_BYTES = 100_000_000
+LARGEST_BYTES = 32_000_000  # a hundred times the tables of two thousand patients
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+class Habit(UserWarning):
+    """How a table was read that is written otherwise than the contract says. Not shown unless it is asked for."""
+
+
+warnings.filterwarnings("ignore", category=Habit, append=True)
 
 
 def read_text(path: Path) -> str:
@@ -23,7 +31,10 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: there is no such file")
     if path.stat().st_size > LARGEST_BYTES:
         raise InputError(f"{path}: {path.stat().st_size} bytes, expected a table of at most {LARGEST_BYTES}")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, expected a file that can be read") from None
     encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
     for attempt in (encoding, "cp1252"):
         try:
@@ -35,16 +46,20 @@ def read_text(path: Path) -> str:
     raise InputError(f"{path}: holds bytes that are no text, expected a table in UTF-8")
 
 
+def separator_of(text: str) -> str:
+    """What separates the columns: the sign that stands most often in the first line."""
+    heading = next((line for line in text.splitlines() if line.strip()), "")
+    return max(SEPARATORS, key=heading.count)
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """Every cell of a table as text, indexed by its line in the file.
 
-    Blank lines are passed over, and blanks around the names of columns.
+    Passed over are blank lines, empty columns without a name, and capitals and blanks in the names of columns.
     Raises ``InputError`` naming the file, and the line whose cells are not as many as the columns.
     """
     text = read_text(path)
-    heading = text.lstrip("\r\n").partition("\n")[0]
-    separator = max(SEPARATORS, key=heading.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text))
     rows = {}
     try:
         for row in reader:
@@ -55,13 +70,15 @@ def read_table(path: Path) -> pd.DataFrame:
     if len(rows) < 2:
         raise InputError(f"{path}: {len(rows)} lines, expected the names of the columns and a line for each entry")
     head, *lines = rows
-    names = [name.strip() for name in rows[head]]
+    names = [name.strip().lower().replace(" ", "_") for name in rows[head]]
+    while names and not names[-1] and all(not any(rows[line][len(names) - 1 :]) for line in lines):
+        names.pop()
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{path}, line {head}: columns {twice} are there twice, expected each once")
     for line in lines:
-        if len(rows[line]) != len(names):
+        if len(rows[line]) < len(names) or any(rows[line][len(names) :]):
             raise InputError(
                 f"{path}, line {line}: {len(rows[line])} cells, expected {len(names)}, one for each column"
             )
-    return pd.DataFrame([rows[line] for line in lines], columns=names, index=lines, dtype=str)
+    return pd.DataFrame([rows[line][: len(names)] for line in lines], columns=names, index=lines, dtype=str)

@@ -1,5 +1,7 @@
 """Tumour core and its margin, in true millimetres."""
 
+import warnings
+
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 from shapely import Polygon, box
@@ -8,7 +10,8 @@ from skimage.draw import polygon2mask
 
 from helpers.errors import InputError
 
-OUTSIDE = 0.25  # largest share of an outline's area outside the image; tumours are drawn over its edges by a little
+OUTSIDE = 0.25  # largest share of an outline's area outside the image
+DOUBTFUL = 0.1  # share above which that is told; tumours are drawn over the edges of their image by a little
 
 
 def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> np.ndarray:
@@ -17,7 +20,9 @@ def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: 
     Raises ``InputError`` for a polygon that cannot be a tumour in these pixels, or that covers none of them.
     """
     polygon_mm = np.asarray(polygon_mm, float)
-    check_polygon(polygon_mm, extent_of(depth_mm, lateral_mm))
+    remark = check_polygon(polygon_mm, extent_of(depth_mm, lateral_mm))
+    if remark:
+        warnings.warn(remark, stacklevel=2)
     lateral, depth = polygon_mm.T
     rows = (depth - depth_mm[0]) / (depth_mm[1] - depth_mm[0])
     columns = (lateral - lateral_mm[0]) / (lateral_mm[1] - lateral_mm[0])
@@ -33,8 +38,10 @@ def extent_of(depth_mm: np.ndarray, lateral_mm: np.ndarray) -> tuple[float, floa
     return lateral_mm[0] - half_x, lateral_mm[-1] + half_x, depth_mm[-1] + half_z, depth_mm[0] - half_z
 
 
-def check_polygon(polygon_mm: np.ndarray, extent_mm: tuple[float, float, float, float]) -> None:
-    """Raise ``InputError`` for corners (n_points, 2) that cannot outline a tumour in an image of this extent.
+def check_polygon(polygon_mm: np.ndarray, extent_mm: tuple[float, float, float, float]) -> str:
+    """Return what is worth a second look in an outline, most often nothing.
+
+    Raises ``InputError`` for corners (n_points, 2) that cannot outline a tumour in an image of this extent.
 
     Refused are fewer than three corners, an outline that crosses itself, one that lies mostly above a tenth of the
     imaged depth (as one in centimetres does), and one of which more than a quarter lies outside the image.
@@ -51,9 +58,17 @@ def check_polygon(polygon_mm: np.ndarray, extent_mm: tuple[float, float, float, 
         raise InputError(f"{where}: {explain_validity(shape)}, expected an outline that does not cross itself")
     if polygon_mm[:, 1].max() < top + (bottom - top) / 10:
         raise InputError(f"{where}: in the uppermost tenth of the depth, expected mm (not cm) {image}")
-    outside = 1 - shape.intersection(box(left, top, right, bottom)).area / shape.area
+    outside, swapped = (share_outside(one, extent_mm) for one in (shape, Polygon(polygon_mm[:, ::-1])))
     if outside > OUTSIDE:
-        raise InputError(f"{where}: {100 * outside:.0f} % lie outside, expected an outline {image}")
+        hint = "; with its columns exchanged it would lie inside" if swapped < DOUBTFUL else ""
+        raise InputError(f"{where}: {100 * outside:.0f} % lie outside, expected an outline {image}{hint}")
+    return f"{where}: {100 * outside:.0f} % lie outside and are left out; {image}" if outside > DOUBTFUL else ""
+
+
+def share_outside(shape: Polygon, extent_mm: tuple[float, float, float, float]) -> float:
+    """Share of an outline's area outside an image of this extent."""
+    left, right, bottom, top = extent_mm
+    return 1 - shape.intersection(box(left, top, right, bottom)).area / shape.area
 
 
 def place_of(polygon_mm: np.ndarray) -> str:

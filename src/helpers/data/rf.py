@@ -14,15 +14,7 @@ from helpers.errors import InputError
 RF_TYPE = 16
 HEADER_FIELDS = "type frames w h ss ulx uly urx ury brx bry blx bly probe txf sf dr ld extra".split()
 HEADER = np.dtype([(name, "<i4") for name in HEADER_FIELDS])
-SCAN_FIELDS = (
-    "ss",
-    "probe",
-    "txf",
-    "sf",
-    "dr",
-    "ld",
-    "extra",
-)  # how a plane was scanned; the others say how large it is
+SCAN_FIELDS = ("ss", "probe", "txf", "sf", "dr", "ld", "extra")  # how a plane was scanned; the others: how large it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +84,11 @@ def read_header(path: str | Path) -> dict[str, int]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file, expected an Ultrasonix .rf")
-    with open(path, "rb") as file:
-        data = file.read(HEADER.itemsize)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(HEADER.itemsize)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}, expected a file that can be read") from None
     if len(data) < HEADER.itemsize:
         raise InputError(f"{path}: {len(data)} bytes, expected at least a header of {HEADER.itemsize}")
     header = {name: int(value) for name, value in zip(HEADER_FIELDS, np.frombuffer(data, "<i4"), strict=True)}
