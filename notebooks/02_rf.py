@@ -114,24 +114,24 @@ for ax, shown, title in (
 _ = axes[0].plot(
     *np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--"
 )
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## How echoes are simulated
 
 # %% [markdown] tags=["if-simulated"]
 # Nothing here was measured.
 
-# %% [markdown] tags=["if-recorded"]
+# %% [markdown] tags=["about-simulation", "if-recorded"]
 # The echoes above were recorded, and what tissue they came from nobody knows. The next figures, up to the speckle of few
 # scatterers, use a **simulated** patient, whose tissue is known.
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # The simulated plane starts from tissue: fields of scatterer diameter (ESD),
 # concentration (EAC) and attenuation, different in core, margin and background and varying smoothly inside them. White
 # noise stands for scatterers at random places; it is filtered by the square root of the local backscatter
 # coefficient, spread sideways by the beam, filtered by the pulse (6 dB down at 3 and 8 MHz) and by the attenuation
 # along the path, amplified with depth, and rounded to 16 bit.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of a plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of a plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
 known = echoes.with_tissue(acquired, settings, artifacts)
 truth = known.tissue
 extent = (
@@ -156,7 +156,7 @@ for ax, (name, label) in zip(axes, fields.items(), strict=True):
 # %% tags=["hide-input"]
 Markdown(parameter_table().to_markdown(index=False))
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # The simulated scanner is simpler than a real one. Its beam widens away from the focus, but it is equally strong at
 # all depths and frequencies, and it is Gaussian, without side lobes; there is no reverberation, and sound travels
 # straight. Strength and pulse are common to tissue and phantom, and leave with the division below. Away from the focus the
@@ -191,7 +191,7 @@ for name, n in number.items():
     values = 10 ** (b_mode_db(uniform)[at_focus].ravel() / 20)
     envelope[name] = values / np.sqrt(np.mean(values**2))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-speckle", "caption": "Simulated speckle: B-modes of one tissue with very many and with few scatterers in a resolution cell, and the distribution of the envelope in a uniform tissue around the focus, against Rayleigh's."}, "image": {"alt": "Two grey-scale images of the same simulated tumour, the second grainier; and two histograms of the envelope, the first along the Rayleigh curve, the second with more small and more large values"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-speckle", "caption": "Simulated speckle: B-modes of one tissue with very many and with few scatterers in a resolution cell, and the distribution of the envelope in a uniform tissue around the focus, against Rayleigh's."}, "image": {"alt": "Two grey-scale images of the same simulated tumour, the second grainier; and two histograms of the envelope, the first along the Rayleigh curve, the second with more small and more large values"}}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
 bins = np.linspace(0, 3, 61)
 for ax, (name, shown) in zip(axes, speckle.items(), strict=False):
@@ -221,7 +221,7 @@ Markdown(
     "Everything that follows uses fully developed speckle."
 )
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Why a phantom
 #
 # The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and
@@ -262,7 +262,7 @@ _ = axes[1].set(
 # %% [markdown] tags=["if-recorded"]
 # Of the phantom that was scanned with these patients, the backscatter coefficient is what its table says, if there is one.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the mixture of the simulated phantom, which is the paper's. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the mixture of the simulated phantom, which is the paper's. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
 frequency_mhz = np.linspace(1, 12, 100)
 fig, ax = plt.subplots(figsize=(6, 3.5))
 for diameter_um in (10.0, 20.0, 30.0):
@@ -290,7 +290,7 @@ Markdown(
     "are averaged to know its spectrum."
 )
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Exercises
 #
 # ````{exercise}

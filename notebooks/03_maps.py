@@ -95,7 +95,7 @@ figures.label_outer(axes, 3)
 n_windows = int(np.isfinite(mapped.maps.mbf).sum())
 Markdown(f"{n_windows:,} windows have an echo. {not_mapped(present)}")
 
-# %% [markdown] tags=["if-recorded"]
+# %% [markdown] tags=["about-simulation", "if-recorded"]
 # What follows, up to the whole cohort, uses **simulated** patients. Their tissue is known: only there can an estimate be
 # held against the truth.
 
@@ -173,7 +173,7 @@ five = pd.DataFrame(
 )
 Markdown(five.astype(float).round(2).to_markdown())
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: the points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: the points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
 axes[0].plot(f, W, "o")
 axes[0].plot(f, si + ss * f, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
@@ -196,7 +196,7 @@ truth = true_maps(
     tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
@@ -297,7 +297,7 @@ Markdown(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Accuracy over regions
 #
 # Single windows are noisy; what a network, or an eye, sees is their mean over regions. The table gives the error of the
@@ -330,7 +330,7 @@ Markdown(
     .to_markdown(index=False)
 )
 
-# %% tags=["hide-input"]
+# %% tags=["about-simulation", "hide-input"]
 known = (checked["attenuation"] == "known") & checked["region"].isin(
     ["background", "core"]
 )
@@ -363,7 +363,7 @@ Markdown(
     + not_mapped(present)
 )
 
-# %% [markdown] tags=["if-recorded"]
+# %% [markdown] tags=["about-simulation", "if-recorded"]
 # These patients have no known truth. The table shows how the medians of their planes are spread: a quarter of the planes
 # lies below the first column, half below the second, three quarters below the third.
 

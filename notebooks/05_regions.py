@@ -115,7 +115,7 @@ cases = {
     "clipped by another core": (middle, right),
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
 for ax, (name, (one, other)) in zip(axes, cases.items(), strict=True):
     band = regions.margin_of(one, z, x, margin_mm, other)
@@ -127,7 +127,7 @@ for ax, (name, (one, other)) in zip(axes, cases.items(), strict=True):
         figures.show_outline(ax, other, extent_mm, style=":", colour="black")
     ax.set(title=name, xlabel="lateral / mm")
 _ = axes[0].set(ylabel="depth / mm")
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Round and spiculated
 #
 # Some tumours grow into their surroundings in fine spikes, *spicules*. The share of simulated patients who have them is
@@ -145,7 +145,7 @@ for name, kind in (("round", False), ("spiculated", True)):
     one = eight.assign(spiculated=kind).loc[example]
     kinds[name] = simulation.simulated(one, 2, *size, n_frames=1, seed=0)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spicules", "caption": "Simulated B-mode of one tumour drawn with a round and with a spiculated outline, core dashed, margin solid. All else is the same."}, "image": {"alt": "Two simulated B-mode images of one tumour; the first core has a smooth outline, the second one several narrow spikes; the margin follows both"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-spicules", "caption": "Simulated B-mode of one tumour drawn with a round and with a spiculated outline, core dashed, margin solid. All else is the same."}, "image": {"alt": "Two simulated B-mode images of one tumour; the first core has a smooth outline, the second one several narrow spikes; the margin follows both"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
 for ax, (name, made) in zip(axes, kinds.items(), strict=True):
     extent = made.plane.extent_mm
@@ -262,7 +262,7 @@ Markdown(
     f"have {min(turned):.2f} to {max(turned):.2f}."
 )
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Exercises
 #
 # ````{exercise}

@@ -88,7 +88,6 @@ FALSE_OF_RECORDED = {  # what it is called -> how it shows
 FALSE_OF_SIMULATED = re.compile(
     r"patients[^.]* were recorded|^recorded |\brecorded (test|training|validation) patients"
 )
-NOT_YET = {"index", "01_study", "02_rf", "03_maps", *(c.stem for c in CHAPTERS if "05" <= c.stem[:2] <= "13")}
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +141,7 @@ def false_of_recorded(source, told):
     return found
 
 
-unfinished = pytest.mark.xfail(strict=False, reason="says simulated where the patients may be recorded")
-each_source = pytest.mark.parametrize(
-    "source",
-    [pytest.param(path, id=path.stem, marks=[unfinished] * (path.stem in NOT_YET)) for path in [*PAGES, *CHAPTERS]],
-)
+each_source = pytest.mark.parametrize("source", [pytest.param(path, id=path.stem) for path in [*PAGES, *CHAPTERS]])
 
 
 @each_source
@@ -174,5 +169,4 @@ def test_numbers_are_those_of_the_cohort_given(told):
 def test_front_page_and_captions_change_with_the_cohort(told):
     """A book that said the same of both would be wrong of one."""
     for source in (ROOT / "book" / "index.md", *(c for c in CHAPTERS if c.stem not in ABOUT_SIMULATION)):
-        if source.stem not in NOT_YET:
-            assert said(source, told["simulated"]) != said(source, told["BR-07"])
+        assert said(source, told["simulated"]) != said(source, told["BR-07"])
