@@ -51,6 +51,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+from beyond import noise
+from beyond.speckle import speckle
 from beyond.uncertainty import uncertainty
 from helpers.artifacts import project_path
 from helpers.data.phantom import ReferencePhantom
@@ -155,6 +157,33 @@ for edge in (-2 * of_row, 2 * of_row):
 title = f"{whose} phantom"
 _ = ax.set(xlabel="depth / mm", ylabel="MBF / dB", title=title)
 # %% [markdown]
+# ## Signal or noise
+#
+# A phantom divided by itself is 0 dB also where it holds nothing but the scanner's noise. Electronic noise is white before
+# the time gain; its level is read above the pulse's band, at every depth, and the echoes' power in the band is set
+# against it. Where they stand less than 6 dB above it, noise adds more than 1 dB to a power: windows there tell
+# little of tissue. Frames that hold the same speckle add nothing to the phantom's mean.
+
+# %%
+windows = own_grid.all_starts, own_grid.n_window
+ratio_db = noise.snr_db(phantom_frames, *windows, own_grid.band_mhz)
+first_mm, last_mm = noise.usable_depths_mm(ratio_db, itself.depth_mm)
+worth = noise.effective_frames(phantom_frames)
+
+# %% tags=["hide-input"]
+usable = (
+    f"from {first_mm:.1f} to {last_mm:.1f} mm"
+    if np.isfinite(first_mm)
+    else "at no depth"
+)
+Markdown(
+    f"The phantom's echoes stand {noise.MINIMUM_DB:g} dB or more above the "
+    f"noise over the whole band {usable}, of {itself.depth_mm[0]:.1f} to "
+    f"{itself.depth_mm[-1]:.1f} mm that are mapped. Its {len(phantom_frames)} "
+    f"frames are worth {worth:.1f} independent ones."
+)
+
+# %% [markdown]
 # ## The maps
 #
 # MBF, SS and SI are relative to the phantom and need nothing more. ESD and EAC need the phantom's backscatter
@@ -187,6 +216,26 @@ Markdown(
         f"{name.upper()} {100 * of:.1f} %" for name, of in finite.items()
     )
     + f". Median MBF {np.nanmedian(maps.mbf):+.1f} dB re the phantom."
+)
+
+# %% [markdown]
+# The errors of maps are taken from the phantom's speckle, which many scatterers in a resolution cell make. Few of
+# them, or structure within a window, lower the Nakagami parameter of the echoes' intensity below the phantom's, and
+# errors are then larger than the phantom's say.
+
+# %%
+found = speckle(sample, reference, grid)
+
+# %% tags=["hide-input"]
+verdict = (
+    "no fewer scatterers show than in the phantom"
+    if found.developed
+    else "fewer scatterers, or more structure, show than in the phantom"
+)
+Markdown(
+    f"Nakagami parameter over {found.n_windows:,} windows side by side: "
+    f"{found.nakagami_m:.2f} ± {found.standard_error:.2f}, the phantom's "
+    f"{found.phantom_m:.2f}: {verdict}."
 )
 
 # %% [markdown]

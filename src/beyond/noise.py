@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from helpers.data.rf import RFPlane
-from helpers.maps.windows import decibel, line_power
+from helpers.maps.windows import decibel, line_power, mean_of_frames
 
 QUIET = (0.75, 0.95)  # of the Nyquist frequency: above the pulse's band, below what the digitiser's filter cuts off
 N_QUIET = 8  # frequencies that are looked at there
@@ -31,8 +31,8 @@ def mean_power_db(
     planes: Sequence[RFPlane], starts: tuple[int, ...], n_window: int, frequency_mhz: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, "n_z n"]:
     """Power at every depth, averaged over lines and frames, (n_z, n), dB."""
-    powers = [line_power(plane, starts, n_window, slice(None), frequency_mhz).mean(axis=2) for plane in planes]
-    return decibel(np.mean(powers, axis=0))
+    powers = [line_power(plane, starts, n_window, slice(None), frequency_mhz) for plane in planes]
+    return decibel(mean_of_frames(powers))
 
 
 def snr_db(
