@@ -480,7 +480,8 @@ def test_outputs_of_other_code_are_refused(project):
 def test_a_build_that_was_killed_leaves_a_lock_that_holds_nothing(project):
     """The system gives back a lock when its holder is gone; what is written in it is not what holds."""
     code = "import command, time\nwith command.only_build():\n    print('held', flush=True); time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    own = os.environ | {"PYTHONPATH": str(Path(command_line.__file__).parent)}
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=own)
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(InputError, match=rf"process {holder.pid}, since \d{{4}}-.* UTC"), command_line.only_build():
         pass
