@@ -22,7 +22,7 @@ from recorded.files import BAND_MHZ, Backscatter, read_backscatter, read_corners
 from recorded.outlines import MASKS, read_mask
 from recorded.readers import SOUND_SPEED_M_S, read_planes
 
-WAIVABLE = (*SCAN_FIELDS, "w", "h", "focus")
+WAIVABLE = (*SCAN_FIELDS, "w", "h")
 
 
 @dataclass(frozen=True)
@@ -126,28 +126,27 @@ def check_phantom(folder: Path, row: pd.Series, column: str, _band_mhz: tuple[fl
     unknown = sorted(set(waived) - {*WAIVABLE})
     if unknown:
         raise InputError(f"waived {unknown}, expected some of {[*WAIVABLE]}")
-    differing = {
-        name: (plane.fields[name], phantom.fields[name])
-        for name in plane.fields
-        if name in phantom.fields and name not in waived and own_value(plane, name) != own_value(phantom, name)
-    }
-    if differing:
-        told = ", ".join(f"{name} {one} and {other}" for name, (one, other) in differing.items())
-        raise InputError(
-            f"plane and phantom differ in {told}, expected equal header fields, or their names in `waived`"
-        )
-    if phantom.sampling_rate_hz != plane.sampling_rate_hz:
-        raise InputError(
-            f"sampled at {phantom.sampling_rate_hz:g} Hz, expected {plane.sampling_rate_hz:g} as the plane"
-        )
-    if phantom.n_samples < plane.n_samples:
-        raise InputError(f"{phantom.n_samples} samples deep, expected at least the plane's {plane.n_samples}")
+    check_fields(plane, phantom, waived)
+    check_focus(row)
     sizes = {"w": (phantom.n_lines, plane.n_lines), "h": (phantom.n_samples, plane.n_samples)}
     for name, (theirs, ours) in sizes.items():
         if theirs != ours and name not in waived:
             told = f"{row[column]}: {name} = {theirs}, but {ours} in {row['rf_file']}; were both scanned alike?"
             warnings.warn(told, stacklevel=2)
-    check_focus(row)
+
+
+def check_fields(plane: Scan, phantom: Scan, waived: list[str]) -> None:
+    """Raise ``InputError`` for header fields that differ and are not waived, and for a phantom that cannot serve."""
+    both = [name for name in plane.fields if name in phantom.fields and name not in waived]
+    differing = [name for name in both if own_value(plane, name) != own_value(phantom, name)]
+    if differing:
+        told = ", ".join(f"{name} {plane.fields[name]} and {phantom.fields[name]}" for name in differing)
+        raise InputError(f"plane and phantom differ in {told}, expected equal fields, or their names in `waived`")
+    theirs, ours = phantom.sampling_rate_hz, plane.sampling_rate_hz
+    if theirs != ours:
+        raise InputError(f"sampled at {theirs:g} Hz, expected {ours:g} as the plane")
+    if phantom.n_samples < plane.n_samples:
+        raise InputError(f"{phantom.n_samples} samples deep, expected at least the plane's {plane.n_samples}")
 
 
 def own_value(scan: Scan, name: str) -> int:
