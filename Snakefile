@@ -12,10 +12,10 @@ sys.path[:0] = ["src", "book"]
 from chapters import CHAPTERS, code_digest, used_modules
 
 from helpers import stages
-from helpers.artifacts import file_digest
+from ground.artifacts import file_digest
 from helpers.data.study import MODELS
-from helpers.keys import closure, source_path
-from entry.profiles import read_parameters
+from ground.keys import closure, source_path
+from ground.profiles import read_parameters
 from helpers.settings import load_settings
 
 RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # before a
 
 import numpy as np
 
-from entry.commands import CommandLine, run_command
-from helpers.artifacts import check_writable, write_whole
+from ground.artifacts import check_writable, write_whole
+from ground.commands import CommandLine, run_command
 
 
 def medians_s(steps: dict[str, Callable], repeats: int = 11) -> dict[str, float]:

@@ -11,13 +11,14 @@ import environment
 import yaml
 from given import checked
 
+from entry.changes import parse_changes
 from entry.own import check_each
-from entry.profiles import Writer, read_parameters
-from helpers.artifacts import home, project_path, write_whole
-from helpers.errors import InputError
-from helpers.keys import closure, content_key, imported_by, source_path
-from helpers.provenance import circumstances
-from helpers.settings import TYPES, Settings, check_name, parse_changes, published, read_settings
+from ground.artifacts import home, project_path, write_whole
+from ground.errors import InputError
+from ground.keys import closure, content_key, imported_by, source_path
+from ground.profiles import Writer, read_parameters
+from ground.provenance import circumstances
+from helpers.settings import TYPES, Settings, check_name, published, read_settings
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
 FIRST = "--IPKernelApp.exec_lines=import matplotlib"  # complains of a reader's matplotlibrc before any cell can

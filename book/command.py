@@ -30,11 +30,12 @@ import given
 import jobs
 import render
 
-from entry.commands import INSIDE, CommandLine, of_system, run_command
-from entry.profiles import read_parameters
-from helpers import errors, stages
-from helpers.artifacts import file_digest, is_running, project_path, sweep
-from helpers.errors import InputError
+from ground import errors
+from ground.artifacts import file_digest, is_running, project_path, sweep
+from ground.commands import INSIDE, CommandLine, of_system, run_command
+from ground.errors import InputError
+from ground.profiles import read_parameters
+from helpers import stages
 from helpers.settings import Settings
 from recorded import export
 

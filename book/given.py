@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.artifacts import project_path
-from helpers.errors import InputError
+from ground.artifacts import project_path
+from ground.errors import InputError
 from helpers.settings import CALL, Settings
 
 PAIR = ("sample_rf", "reference_rf")

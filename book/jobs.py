@@ -10,11 +10,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from entry.profiles import read_parameters
+from ground.artifacts import is_sound, project_path, recall_digests, store_digests, write_whole
+from ground.errors import InputError
+from ground.profiles import read_parameters
+from ground.provenance import circumstances
 from helpers import stages
-from helpers.artifacts import is_sound, project_path, recall_digests, store_digests, write_whole
-from helpers.errors import InputError
-from helpers.provenance import circumstances
 from helpers.settings import Settings, load_settings
 
 

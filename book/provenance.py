@@ -10,7 +10,7 @@ from pathlib import Path
 import words
 import yaml
 
-from helpers.artifacts import project_path
+from ground.artifacts import project_path
 
 COLUMNS = ["duration", "commit", "python", "device"]
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "torchvision", "lifelines", "matplotlib"]

@@ -25,8 +25,8 @@ import chapters
 import jobs
 from PIL import Image
 
+from ground.artifacts import project_path
 from helpers import stages
-from helpers.artifacts import project_path
 from helpers.settings import Settings
 
 ID, FILE, PLACE, USER, HOST = "a patient's id", "a file of the cohort", "a folder", "the user's name", "the host's name"

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ground.artifacts import file_digest, project_path, recall_digests
+from ground.keys import content_key
 from helpers import stages
-from helpers.artifacts import file_digest, project_path, recall_digests
-from helpers.keys import content_key
 from helpers.settings import Settings
 
 PLACE = re.compile(r"\{\{ *(\w+) *\}\}")

@@ -52,8 +52,8 @@ import seaborn as sns
 import torch
 from IPython.display import Markdown
 
+from ground.artifacts import project_path
 from helpers import stages
-from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_difference, auc_interval
 from helpers.judgement.evaluation import auc_if_known

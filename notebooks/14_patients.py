@@ -45,8 +45,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+from ground.artifacts import project_path
 from helpers import stages
-from helpers.artifacts import project_path
 from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from helpers.settings import load_settings

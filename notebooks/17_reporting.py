@@ -35,8 +35,8 @@ level: float = 0.95  # confidence level of all intervals
 import pandas as pd
 from IPython.display import Markdown
 
+from ground.artifacts import project_path
 from helpers import stages
-from helpers.artifacts import project_path
 from helpers.settings import load_settings
 from trust import reporting
 

@@ -54,7 +54,7 @@ from IPython.display import Markdown
 from beyond import noise
 from beyond.speckle import speckle
 from beyond.uncertainty import uncertainty
-from helpers.artifacts import project_path
+from ground.artifacts import project_path
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import b_mode_db, n_saturated, read_rf
 from helpers.maps import parametric

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ground.errors import InputError
 from helpers.data.regions import core_from_polygon
 from helpers.data.rf import RFPlane, write_rf
-from helpers.errors import InputError
 from recorded.cohort import acquire, files_of, read_listing, read_patients
 
 BACKSCATTER = pd.DataFrame({"frequency_mhz": [8.0, 2.0, 4.0], "bsc_per_cm_sr": [9e-4, 1e-5, 1e-4]})

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from entry.commands import run_command
-from helpers import artifacts
-from helpers.artifacts import (
+from ground import artifacts
+from ground.artifacts import (
     file_digest,
     is_sound,
     keep,
@@ -22,7 +21,8 @@ from helpers.artifacts import (
     sweep,
     write_whole,
 )
-from helpers.errors import InputError
+from ground.commands import run_command
+from ground.errors import InputError
 
 
 def test_write_whole_leaves_the_old_file_when_writing_fails(tmp_path):
@@ -105,7 +105,7 @@ def test_a_failed_attempt_leaves_neither_file_nor_seal(tmp_path):
 def test_what_killed_processes_left_is_swept_and_what_is_being_written_is_not(tmp_path):
     """A process that is killed while it writes, and this one."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from helpers.artifacts import write_whole\n"
+        "import os, signal, sys; from pathlib import Path; from ground.artifacts import write_whole\n"
         "def die(temporary): temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_whole(Path(sys.argv[1]) / 'maps' / 'P001.h5', die)"
     )
@@ -149,8 +149,8 @@ LIMITED = """
 import resource, sys
 import numpy as np
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-from helpers.artifacts import keep
-from entry.commands import run_command
+from ground.artifacts import keep
+from ground.commands import run_command
 {imports}
 values = np.random.default_rng(0).random((400, 400)).astype(np.float32)
 sys.exit(run_command(lambda: keep(sys.argv[1], {write}) and 0))
@@ -223,8 +223,8 @@ def test_a_worker_that_the_system_ends_is_one_sentence(capsys):
     """As the kernel's killer does when memory runs out."""
     code = (
         "import os, signal, sys\n"
-        "from entry.commands import run_command\n"
-        "from helpers.parallel import in_processes\n"
+        "from ground.commands import run_command\n"
+        "from ground.parallel import in_processes\n"
         "work = lambda i: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(run_command(lambda: in_processes(work, range(3), 2, 'maps of patients')))"
     )

@@ -75,6 +75,17 @@ def test_figures_have_name_caption_and_alternative_text(chapter):
             assert chapter.stem == OWN_RF or "simulated" in caption.lower()
 
 
+def test_the_house_keeps_its_size():
+    """What grows beyond its part's measure is divided, shortened or left out."""
+    for part in measures.PARTS:
+        assert measures.lines_of(part) <= measures.LIMITS["part"], part
+        assert len(measures.modules(part)) <= measures.LIMITS["modules"], part
+    assert sum(map(measures.lines_of, measures.HELPERS)) <= measures.LIMITS["helpers"]
+    assert measures.lines_of_book() <= measures.LIMITS["book"]
+    assert measures.longest_function()[0] <= measures.LIMITS["function"]
+    assert measures.laid_by_hand() <= measures.LIMITS["by hand"]
+
+
 @each_chapter
 def test_open_cells_fit_the_page(chapter):
     assert measures.cut_off(chapter) == []

@@ -18,11 +18,12 @@ import pytest
 import yaml
 from papermill.exceptions import PapermillExecutionError
 
+from entry.changes import parse_changes
+from ground.artifacts import is_running
+from ground.errors import InputError
 from helpers import stages
-from helpers.artifacts import is_running
 from helpers.data.rf import RFPlane, write_rf
-from helpers.errors import InputError
-from helpers.settings import load_settings, parse_changes
+from helpers.settings import load_settings
 
 HEADER = """# ---
 # jupyter:
@@ -301,7 +302,7 @@ def test_a_value_beyond_its_range_ends_a_chapter_before_it_begins(project, capsy
 @pytest.mark.parametrize(
     ("code", "told", "status"),
     [
-        ("from helpers.errors import InputError\nraise InputError('a.rf: 3 bytes')", "a.rf: 3 bytes", 2),
+        ("from ground.errors import InputError\nraise InputError('a.rf: 3 bytes')", "a.rf: 3 bytes", 2),
         ("raise OSError(28, 'No space left on device', '/x/a.h5')", "/x/a.h5: no room is left to write it; .*", 2),
         ("raise PermissionError(13, 'Permission denied', '/x/a.h5')", "/x/a.h5: .* may not be changed .*", 2),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "its process was ended .*processes=1.*", 1),

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ground.errors import InputError
 from helpers.data.rf import RFPlane, write_rf
-from helpers.errors import InputError
 from recorded.check import check
 from recorded.cohort import RECORDED_COLUMNS, acquire, read_listing, read_patients
 from recorded.files import read_backscatter

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from helpers.keys import PROJECT as PACKAGES
+from ground.keys import PROJECT as PACKAGES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -24,6 +24,7 @@ DISTRIBUTION = {
     "sklearn": "scikit-learn",
     "SimpleITK": "simpleitk",
     "lazy_loader": "lazy-loader",
+    "PIL": "pillow",
 }  # where it is not the module
 
 

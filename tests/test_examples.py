@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ground.errors import InputError
 from helpers import stages
 from helpers.data import study
 from helpers.data.rf import RFPlane, read_rf
-from helpers.errors import InputError
 from helpers.settings import load_settings
 from pages import echoes
 

@@ -12,8 +12,10 @@ import torch
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
-from helpers import keys, stages
-from helpers.artifacts import write_whole
+from beyond import pretraining
+from ground import keys
+from ground.artifacts import write_whole
+from helpers import stages
 from helpers.data import study
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval
@@ -21,7 +23,7 @@ from helpers.learning.fitting import reproducible
 from helpers.learning.images import ImageSet, fit_scaling, scale
 from helpers.learning.training import untrained_model
 from helpers.settings import load_settings
-from trust import baseline, design, experiment, patients, pretraining
+from trust import baseline, design, experiment, patients
 from trust.design import Run
 
 ROOT = Path(__file__).parents[1]
@@ -362,7 +364,7 @@ def changed(before, after):
         ("helpers.maps.normalisation", {*NETWORKS, "regression", "features"}),
         ("helpers.learning.images", {*NETWORKS, "regression", "features"}),
         ("helpers.learning.fitting", NETWORKS),
-        ("trust.pretraining", {"pretrained", "start"}),
+        ("beyond.pretraining", {"pretrained", "start"}),
         ("trust.baseline", {"regression", "features"}),
         ("trust.design", {*NETWORKS, "regression", "features", "oracle"}),
         ("trust.patients", set()),
@@ -406,7 +408,7 @@ def test_new_patients_change_all_runs_and_another_cohort_the_pool(bench):
 def test_all_that_the_experiment_imports_counts_for_some_run():
     """But for what starts, names and writes runs, and for what reads recordings: no figure is theirs."""
     counted = keys.closure(*[module for code in experiment.CODE.values() for module in code]) | set(experiment.ALONE)
-    reading = keys.closure("recorded.cohort", "helpers.errors", "entry.commands")
+    reading = keys.closure("recorded.cohort", "ground.errors", "ground.commands")
     plumbing = {"trust.runs", *reading - counted}
     assert keys.closure("trust.experiment") - counted == plumbing
 

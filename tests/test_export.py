@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from tiny import PROFILES
 
+from ground.errors import InputError
 from helpers import stages
 from helpers.data.phantom import bead_backscatter
-from helpers.errors import InputError
 from helpers.maps.planes import read_maps
 from helpers.settings import load_settings
 from recorded import export

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import keys, stages
+from ground import keys
+from helpers import stages
 from helpers.data.phantom import bead_backscatter
 from helpers.data.rf import HEADER, write_rf
 from helpers.data.study import MODELS

@@ -6,8 +6,8 @@ import sys
 import pandas as pd
 import pytest
 
-from helpers import keys
-from helpers.keys import closure, content_key, imported_by
+from ground import keys
+from ground.keys import closure, content_key, imported_by
 from helpers.settings import load_settings
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ground.errors import InputError
 from helpers.data.form_factor import gaussian_bsc_db, scatterers
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import normalised_spectra, parametric_maps
 from helpers.maps.windows import line_power, mean_of_lines

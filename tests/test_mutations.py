@@ -22,8 +22,8 @@ import scipy.io
 import SimpleITK
 from skimage.io import imsave
 
+from ground.errors import InputError
 from helpers.data.rf import HEADER_FIELDS, RFPlane, write_rf
-from helpers.errors import InputError
 from recorded.check import check
 from recorded.cohort import acquire, read_listing, read_patients
 from recorded.contract import PATIENTS, PLANES

@@ -184,6 +184,7 @@ EDGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:outline from .* lie outside and are left out")
 @pytest.mark.parametrize("name", EDGES)
 @pytest.mark.parametrize("margin_mm", [3.0, 0.5])
 def test_a_core_at_the_edge_or_without_a_margin_is_mapped(acquired, name, margin_mm):

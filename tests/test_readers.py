@@ -8,8 +8,8 @@ import scipy.io
 import SimpleITK
 from skimage.io import imsave
 
+from ground.errors import InputError
 from helpers.data.rf import RFPlane, write_rf
-from helpers.errors import InputError
 from recorded.outlines import read_geojson, read_mask
 from recorded.readers import read_planes
 

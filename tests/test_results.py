@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tiny import PROFILES, SMOKE, study
 
-from helpers.errors import InputError
+from ground.errors import InputError
 from helpers.learning.training import train_all
 from helpers.settings import load_settings
 from trust import runs as results

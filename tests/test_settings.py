@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from entry.changes import parse_changes
 from entry.own import Own, check_each
-from entry.profiles import read_parameters
-from helpers.errors import InputError
-from helpers.settings import TYPES, Section, find_profile, load_settings, parse_changes, type_of
+from ground.errors import InputError
+from ground.profiles import read_parameters
+from helpers.settings import TYPES, Section, find_profile, load_settings, type_of
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
 OTHERS = sorted(path.stem for path in PROFILES.glob("*.yml") if path.stem != "laptop")

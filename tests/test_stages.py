@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ground.errors import InputError
+from ground.keys import closure
 from helpers import stages
 from helpers.data.rf import write_rf
 from helpers.data.simulation import simulated
-from helpers.errors import InputError
-from helpers.keys import closure
 from helpers.maps.planes import map_plane, read_maps, read_summary
 from helpers.settings import load_settings
 from recorded.cohort import RECORDED_COLUMNS

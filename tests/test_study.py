@@ -7,8 +7,8 @@ from lifelines import KaplanMeierFitter
 from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
+from ground.errors import InputError
 from helpers.data import study
-from helpers.errors import InputError
 from pages import patients as tables
 from pages import printed
 

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from tiny import SMOKE, same_weights, study, weights_of
 from torch import nn
 
-from helpers import keys
+from ground import keys
 from helpers.data.study import MODELS
 from helpers.learning import fitting, training
 from helpers.learning.fitting import Plan, Samples, area_under_curve, cross_entropy, fit, resolve_device, validate

@@ -7,10 +7,10 @@ import pytest
 
 from beyond.attenuation import estimate_attenuation
 from beyond.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
+from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
-from helpers.errors import InputError
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps

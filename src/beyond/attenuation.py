@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from scipy.stats import t
 
 from beyond.uncertainty import region_errors
+from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from helpers.maps.grid import Grid
 from helpers.maps.normalisation import line_fit, normalised
 

@@ -12,8 +12,8 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from ground.keys import content_key
 from helpers.data.study import MODELS, ModelSpec
-from helpers.keys import content_key
 from helpers.learning.fitting import Plan, Row, Samples, area_under_curve, fit, kept, reproducible, resolve_device
 from helpers.learning.images import ImageSet
 from helpers.learning.networks import PredictiveNetwork

@@ -1,1 +1,1 @@
-"""Entry: where a person meets the program: files of parameters, command lines, what chapters are given."""
+"""Entry: what a person hands to the program, judged before anything is done with it."""

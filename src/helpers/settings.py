@@ -4,9 +4,7 @@ A section holds what one part of the path reads. It is handed to that part alone
 """
 
 import difflib
-import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,8 +13,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from entry.profiles import read_parameters
-from helpers.errors import InputError
+from ground.errors import InputError
+from ground.profiles import read_parameters
 
 SIMULATED = "simulated"
 STRIDE = 32  # the networks halve an image five times
@@ -361,45 +359,3 @@ def check_name(name: Any, known: Mapping[str, type], source: Any) -> None:
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InputError(f"{source}: unknown parameter {name!r}{hint}")
-
-
-def parse_changes(text: str, own: Mapping[str, type] | None = None) -> dict[str, Any]:
-    """Read ``"image_px=96 seed=3"`` into values of the declared types.
-
-    ``own`` holds name -> type of the parameters that only chapters declare. Raises ``InputError`` for a word without
-    ``=``, an unknown name, one that is given twice, and a value of the wrong type.
-    """
-    changes: dict[str, Any] = {}
-    known = TYPES | dict(own or {})
-    for word in words_of(text):
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"SET: expected 'parameter=value', got {word!r}")
-        check_name(name, known, "SET")
-        if name in changes:
-            raise InputError(f"SET: {name} is given twice, expected once")
-        changes[name] = read_value(name, value, known[name])
-    return changes
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of SET; quotes hold together what belongs together."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise InputError(f"SET: {text!r}: {error}; expected quotes and backslashes in pairs") from None
-
-
-def read_value(name: str, text: str, expected: type) -> Any:
-    """Return the text of a value as the expected type: a word for ``str``, else a JSON value."""
-    if expected is str:
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
-    if expected is float and type(value) is int and abs(value) < 1e300:
-        value = float(value)
-    if type(value) is not expected:
-        raise InputError(f"SET: {name} = {shown(name, text)} is {type(value).__name__}, expected {expected.__name__}")
-    return value

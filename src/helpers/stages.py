@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
-from helpers.artifacts import file_digest, is_sound, keep, project_path, recall_digests, store_digests
+from ground.artifacts import file_digest, is_sound, keep, project_path, recall_digests, store_digests
+from ground.errors import InputError
+from ground.keys import content_key
+from ground.parallel import in_processes
 from helpers.data import study
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated
-from helpers.errors import InputError
-from helpers.keys import content_key
 from helpers.maps.parametric import FOUR, OF_BACKSCATTER
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
-from helpers.parallel import in_processes
 from helpers.settings import Settings
 from recorded import cohort as recorded
 
@@ -66,9 +66,10 @@ def recorded_files(settings: Settings) -> list[Path]:
 
 def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
     """The study's stratified split; of a recorded cohort every part has the cohort's own share of non-responders."""
-    share = study.TEST_NON_RESPONDERS if settings.study.simulated else None
+    chosen = settings.study
+    share = study.TEST_NON_RESPONDERS if chosen.simulated else None
     sizes = split_sizes(settings, len(patients))
-    return study.split_patients(patients["responder"].astype(bool), *sizes, settings.study.cohort_seed, share)
+    return study.split_patients(patients["responder"].astype(bool), *sizes, chosen.cohort_seed, share)
 
 
 def split_sizes(settings: Settings, n_patients: int) -> tuple[int, int]:

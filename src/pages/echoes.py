@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ground.errors import InputError
 from helpers import stages
 from helpers.data.acquisition import Acquisition
 from helpers.data.rf import RFPlane, write_rf
 from helpers.data.simulation import simulated
 from helpers.data.study import draw_patients, example_patient
 from helpers.data.tissue import WIDTH_MM, Tissue
-from helpers.errors import InputError
 from helpers.settings import Settings
 
 SAME_SPECKLE = 0.5  # correlation of two frames above which they are one measurement

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 PACKED = 20  # as many times its stored bytes an array may have; echoes are noise, and do not pack well
 SMALL = 4096  # bytes that nothing is said about

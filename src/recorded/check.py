@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.artifacts import file_digest
+from ground.artifacts import file_digest
+from ground.errors import InputError
 from helpers.data.regions import check_polygon
 from helpers.data.rf import SCAN_FIELDS, read_header
-from helpers.errors import InputError
 from recorded.cohort import FILE_COLUMNS, given, inside, named, read_tables, table_path
 from recorded.contract import Fault, row_name
 from recorded.files import BAND_MHZ, Backscatter, read_backscatter, read_corners

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.artifacts import file_digest
+from ground.artifacts import file_digest
+from ground.errors import InputError
 from helpers.data.acquisition import Acquisition
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from recorded.contract import PATIENTS, PLANES, TRUE, Fault, checked, refuse, row_name
 from recorded.files import Backscatter, read_backscatter, read_outline
 from recorded.readers import read_planes
@@ -154,10 +154,14 @@ def relations(
         yield fault(planes_path, lines, line, "plane", "each plane of a patient once")
     for line in shared_recordings(listing, planes_path.parent):
         yield fault(planes_path, lines, line, "rf_file", "a recording of one patient, each frame once, no phantom")
-    if "mr_score" in patients and "mr_score" in people:
-        agree = (patients["mr_score"] >= RESPONDING) == patients["responder"]
-        for line in patients.index[~agree & patients["mr_score"].notna() & patients["responder"].notna()]:
-            yield fault(patients_path, people, line, "responder", f"what mr_score says, {RESPONDING} to 5 a responder")
+    for line in disagreeing(patients) if "mr_score" in people else []:
+        yield fault(patients_path, people, line, "responder", f"what mr_score says, {RESPONDING} to 5 a responder")
+
+
+def disagreeing(patients: pd.DataFrame) -> list[int]:
+    """Lines of patients whose response is another than their score says."""
+    told = patients[["mr_score", "responder"]].dropna()
+    return list(told.index[(told["mr_score"] >= RESPONDING) != told["responder"].astype(bool)])
 
 
 def bare(name: str) -> str:

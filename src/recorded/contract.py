@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema

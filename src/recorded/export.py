@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ground.errors import InputError
+from ground.parallel import in_processes
 from helpers.data.phantom import ATTENUATION_DB_CM_MHZ, SOUND_SPEED_M_S, bead_backscatter
 from helpers.data.rf import HEADER, write_rf
 from helpers.data.simulation import System, simulated, system_of
 from helpers.data.study import ECHO_COLUMNS
-from helpers.errors import InputError
-from helpers.parallel import in_processes
 from helpers.settings import Maps, Settings
 
 REQUIRED = ("responder", "duration_years", "recurrence")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ground.errors import InputError
 from helpers.data.regions import check_polygon
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from recorded.contract import BACKSCATTER, OUTLINE, checked, refuse
 from recorded.outlines import MASKS, read_geojson, read_mask
 from recorded.tables import read_table

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.errors import InputError
+from ground.errors import InputError
 from recorded.bounds import check_zipped
 from recorded.readers import reading
 from recorded.tables import read_text

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ground.errors import InputError
 from helpers.data.rf import RFPlane, read_rf
-from helpers.errors import InputError
 from recorded.bounds import check_attached, check_matlab, check_size, check_zipped
 
 SETTINGS = ("sampling_rate_hz", "line_pitch_mm", "sound_speed_m_s", "focus_mm", "transmit_frequency_hz")
@@ -37,29 +37,28 @@ def read_planes(path: str | Path, frames: Sequence[int] | None = None, **told: f
     setting that is missing, or one that is told otherwise than the file tells it.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: format {path.suffix!r}, expected one of {list(FORMATS)}")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
-    if suffix == ".rf":
+    if path.suffix.lower() == ".rf":
         known = agreed(path, {}, {name: told.get(name) for name in SETTINGS if name != "sampling_rate_hz"}, NEEDED[1:])
         return read_rf(path, known["line_pitch_mm"], known["sound_speed_m_s"], known.get("focus_mm"), frames)
-    recording = READERS[suffix](path, told)
+    return planes_of(path, READERS[path.suffix.lower()](path, told), told, frames)
+
+
+def planes_of(
+    path: Path, recording: Recording, told: Mapping[str, float | None], frames: Sequence[int] | None
+) -> list[RFPlane]:
+    """Return the frames of what was read, all or those of these numbers, as planes."""
     known = agreed(path, recording.settings, told, NEEDED)
     n_frames = recording.frames.shape[2]
     for number in frames or ():
         if not 0 <= number < n_frames:
             raise InputError(f"{path}: frame {number}, expected 0 to {n_frames - 1}")
+    of_all = known["sampling_rate_hz"], known["line_pitch_mm"], known["sound_speed_m_s"]
     return [
-        RFPlane(
-            recording.frames[:, :, number],
-            known["sampling_rate_hz"],
-            known["line_pitch_mm"],
-            known["sound_speed_m_s"],
-            f"{path}, frame {number}",
-            known.get("focus_mm"),
-        )
+        RFPlane(recording.frames[:, :, number], *of_all, f"{path}, frame {number}", known.get("focus_mm"))
         for number in (range(n_frames) if frames is None else frames)
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 SEPARATORS = ",;\t"
 LARGEST_BYTES = 32_000_000  # a hundred times the tables of two thousand patients

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ground.artifacts import project_path
+from ground.errors import InputError
+from ground.provenance import circumstances
 from helpers import stages
-from helpers.artifacts import project_path
 from helpers.data.study import MODELS
-from helpers.errors import InputError
 from helpers.learning.images import PER_PLANE, ImageSet
-from helpers.provenance import circumstances
 from helpers.settings import Settings
 
 COHORT_SEEDS = tuple(range(101, 111))  # fixed before any of these cohorts was drawn; the first ones are used

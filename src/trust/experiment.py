@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from entry.commands import CommandLine, run_command
+from beyond.pretraining import fine_tune, learn_tissue
+from ground.artifacts import check_writable, is_sound, keep, project_path
+from ground.commands import CommandLine, run_command
+from ground.keys import content_key
+from ground.parallel import in_processes
 from helpers import stages
-from helpers.artifacts import check_writable, is_sound, keep, project_path
 from helpers.data import study
 from helpers.judgement.auc import auc_interval
-from helpers.keys import content_key
 from helpers.learning.fitting import resolve_device
 from helpers.learning.training import read_table, train_model
-from helpers.parallel import in_processes
 from helpers.settings import Settings, load_settings
 from trust import baseline
 from trust.design import (
@@ -45,7 +46,6 @@ from trust.design import (
     people,
     planned,
 )
-from trust.pretraining import fine_tune, learn_tissue
 from trust.runs import write_file
 
 IMAGES = (*stages.SIMULATED, "helpers.learning.images")
@@ -53,7 +53,7 @@ CODE = {  # what makes a run of each kind; a module counts with all that it impo
     "oracle": ("helpers.data.study",),
     "regression": (*IMAGES, "trust.baseline"),
     "network": (*IMAGES, "helpers.learning.training"),
-    "pretrained": (*IMAGES, "helpers.learning.training", "trust.pretraining"),
+    "pretrained": (*IMAGES, "helpers.learning.training", "beyond.pretraining"),
 }
 ALONE = ("trust.experiment", "trust.design", *stages.HERE)  # they call all kinds, so they count by themselves
 

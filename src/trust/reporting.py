@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.artifacts import project_path
+from ground.artifacts import project_path
 from helpers.data.study import MODELS, PARTS
 from helpers.judgement.auc import auc_interval
 from helpers.settings import Settings

@@ -15,11 +15,12 @@ from typing import Any
 
 import pandas as pd
 
-from entry.commands import CommandLine, run_command
-from helpers.artifacts import check_writable, project_path, write_whole
-from helpers.errors import InputError
-from helpers.provenance import circumstances
-from helpers.settings import Settings, parse_changes, read_settings
+from entry.changes import parse_changes
+from ground.artifacts import check_writable, project_path, write_whole
+from ground.commands import CommandLine, run_command
+from ground.errors import InputError
+from ground.provenance import circumstances
+from helpers.settings import Settings, read_settings
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
 TOLD = ("model", "seed", "key", "commit", "time", "device", "processor", "python", "torch", "seconds")  # of a run

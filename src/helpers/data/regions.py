@@ -8,7 +8,7 @@ from shapely import Polygon, box
 from shapely.validation import explain_validity
 from skimage.draw import polygon2mask
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 OUTSIDE = 0.25  # largest share of an outline's area outside the image
 DOUBTFUL = 0.1  # share above which that is told; tumours are drawn over the edges of their image by a little

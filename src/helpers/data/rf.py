@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.artifacts import write_whole
-from helpers.errors import InputError
+from ground.artifacts import write_whole
+from ground.errors import InputError
 
 RF_TYPE = 16
 HEADER_FIELDS = "type frames w h ss ulx uly urx ury brx bry blx bly probe txf sf dr ld extra".split()

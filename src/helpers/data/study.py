@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 NON_RESPONDERS = 43 / 181  # the paper's fraction
 MR_FRACTIONS = {1: 0.09, 2: NON_RESPONDERS - 0.09, 3: 0.48, 4: 0.12, 5: 0.40 - NON_RESPONDERS}  # within a class assumed

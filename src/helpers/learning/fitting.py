@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.utils import deterministic
 
-from helpers.artifacts import is_sound, write_whole
-from helpers.errors import InputError
+from ground.artifacts import is_sound, write_whole
+from ground.errors import InputError
 from helpers.learning.augmentation import augment
 from helpers.settings import Training
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.errors import InputError
+from ground.errors import InputError
 from helpers.maps.parametric import FOUR, NAMES, UNITS, ParametricMaps
 from helpers.maps.planes import MappedPlane
 

@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from helpers.artifacts import file_digest, is_sound, write_whole
+from ground.artifacts import file_digest, is_sound, write_whole
+from ground.errors import InputError
+from ground.keys import content_key
+from ground.parallel import in_processes
+from ground.provenance import circumstances
 from helpers.data.study import MODELS, ModelSpec
-from helpers.errors import InputError
-from helpers.keys import content_key
 from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, reproducible, resolve_device, save_tensors
 from helpers.learning.images import ImageSet, Scaling, fit_scaling, scale
 from helpers.learning.networks import FeatureNetwork, PatientModel, PredictiveNetwork, build_feature_network
-from helpers.parallel import in_processes
-from helpers.provenance import circumstances
 from helpers.settings import Settings, build
 
 

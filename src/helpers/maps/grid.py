@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights, mean_of_frames
 
 BAND_MHZ = (3.0, 8.0)  # -6 dB band of the paper's probe

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
+from ground.errors import InputError
 from helpers.data.form_factor import DB
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from helpers.maps.grid import Grid, window_centres
 from helpers.maps.windows import (
     centre_pixels,

@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ground.errors import InputError
 from helpers.data.form_factor import form_factor_fit, scatterers
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.errors import InputError
 from helpers.maps.grid import BAND_MHZ, N_BINS, Grid, Protocol, window_grid
 from helpers.maps.normalisation import Attenuation, line_fit, normalised
 from helpers.maps.windows import centre_pixels, step_mm, tell_quiet, without_echo

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from ground.errors import InputError
 from helpers.data.acquisition import Acquisition
 from helpers.data.rf import RFPlane, b_mode_db
-from helpers.errors import InputError
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, map_windows
 from helpers.maps.recovery import summarise

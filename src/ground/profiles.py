@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 LARGEST = 1_000_000  # bytes of a file of parameters
 NUMBER = re.compile(r"[-+]?(\.\d+|(0|[1-9]\d*)(\.\d*)?)([eE][-+]?\d+)?$")  # 1e-4 too, as YAML 1.2 has it

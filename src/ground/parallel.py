@@ -7,7 +7,7 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from helpers.errors import MEMORY, Ended
+from ground.errors import MEMORY, Ended
 
 
 def in_processes(work: Callable, items: Iterable, processes: int, label: str) -> list[Any]:

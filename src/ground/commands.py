@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from helpers.errors import KEPT, MEMORY, Ended, OneLine
+from ground.errors import KEPT, MEMORY, Ended, OneLine
 
 FULL = f'no room is left to write it; make room, or name another folder (SET="artifacts=..."), {KEPT}'
 FORBIDDEN = "this folder or file may not be changed or read; take that right, or name another folder"

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.errors import InputError
+from ground.errors import InputError
 
 SEAL = ".sha256"  # beside every artifact, in the form that ``sha256sum --check`` reads
 TEMPORARY = re.compile(r"^\..+~(?P<host>[^~]+)~(?P<pid>\d+)~[0-9a-f]{32}(\.\w+)*$")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from helpers.artifacts import project_path
+from ground.artifacts import project_path
 
 
 def circumstances(packages: Iterable[str] = ()) -> dict:
