@@ -409,7 +409,7 @@ def test_all_that_the_experiment_imports_counts_for_some_run():
     """But for what starts, names and writes runs, and for what reads recordings: no figure is theirs."""
     counted = keys.closure(*[module for code in experiment.CODE.values() for module in code]) | set(experiment.ALONE)
     reading = keys.closure("recorded.cohort", "ground.errors", "ground.commands")
-    plumbing = {"trust.runs", *reading - counted}
+    plumbing = {"trust.runs", "entry.changes", *reading - counted}
     assert keys.closure("trust.experiment") - counted == plumbing
 
 
