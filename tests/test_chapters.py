@@ -254,11 +254,16 @@ def test_sizes_asked_for_of_a_recorded_cohort_are_kept_or_refused(recorded):
     assert (settings.study.n_test, settings.study.n_validation) == (6, 4)
     with pytest.raises(ValueError, match="n_test|test set"):
         chapters.resolve("laptop", "cohort=mine n_test=23 n_validation=4")
+
+
+def test_a_recorded_cohort_may_name_nobody_for_validation(recorded):
     table = (recorded / "patients.csv").read_text().splitlines()
     split = ["split", *["test", "train", "train"] * 8]  # nobody steers early stopping
     (recorded / "patients.csv").write_text("\n".join(f"{row},{part}" for row, part in zip(table, split, strict=True)))
-    with pytest.raises(InputError, match="^mine: n_validation = 0: expected 1 or more"):
-        chapters.resolve("laptop", "cohort=mine")
+    settings = load_settings(chapters.resolve("laptop", "cohort=mine") / "settings.yml")
+    assert (settings.study.n_test, settings.study.n_validation) == (8, 0)
+    with pytest.raises(InputError, match="n_validation = 4: expected 0 of the cohort's 24 patients"):
+        chapters.resolve("laptop", "cohort=mine n_validation=4")
 
 
 def test_a_patient_is_looked_for_in_the_cohort_given(recorded):

@@ -65,8 +65,8 @@ class Study(Section):
 
     cohort: Annotated[str, Field(min_length=1)]
     n_patients: Annotated[int, Field(ge=8, le=100_000)]
-    n_test: Count
-    n_validation: Count
+    n_test: Annotated[int, Field(ge=0, le=100_000)]  # 0: of a recorded cohort that names nobody for it
+    n_validation: Annotated[int, Field(ge=0, le=100_000)]
     cohort_seed: Seed
     effect: Literal["base", "half", "none", "reversed"]
 
@@ -338,6 +338,9 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if study.simulated:
         yield from contradictions_of_scans(settings)
+        for name in ("n_test", "n_validation"):
+            if not getattr(study, name):
+                yield name, "1 or more"
         if study.n_test + study.n_validation >= study.n_patients:
             yield "n_test n_validation n_patients", "that some patients are left to train on"
 
