@@ -28,7 +28,7 @@ check: $(READY)  ## hold the recorded cohort in DATA= against its contract, tell
 	@"$(PY)" book/command.py check --profile="$$PROFILE" --set="$$SET" --data="$$DATA"
 
 test: $(READY)  ## run the tests (the chapters too, under the smoke profile)
-	"$(PY)" -m pytest
+	OMP_NUM_THREADS=1 "$(PY)" -m pytest
 
 lint: $(READY)  ## look at style without changing anything
 	"$(PY)" -m ruff check .

@@ -58,7 +58,8 @@ from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_difference, auc_interval
 from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.images import scale
-from helpers.learning.training import read_table, train_runs
+from helpers.learning.trained import read_table
+from helpers.learning.training import train_runs
 from helpers.settings import load_settings
 from pages import figures, judgement
 from pages.networks import ignorant_loss, kept_epochs, show_curves

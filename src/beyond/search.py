@@ -17,13 +17,8 @@ from helpers.data.study import MODELS, ModelSpec
 from helpers.learning.fitting import Plan, Row, Samples, area_under_curve, fit, kept, reproducible, resolve_device
 from helpers.learning.images import ImageSet
 from helpers.learning.networks import PredictiveNetwork
-from helpers.learning.training import (
-    StudyResults,
-    learning_planes,
-    patient_samples,
-    plane_samples,
-    untrained_feature_network,
-)
+from helpers.learning.trained import StudyResults
+from helpers.learning.training import learning_planes, patient_samples, plane_samples, untrained_feature_network
 from helpers.settings import Networks, Search, Settings, Training
 
 PAPER = {  # what the paper's search chose

@@ -18,6 +18,7 @@ from ground.parallel import in_processes
 from helpers.data import study
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated
+from helpers.learning import trained
 from helpers.maps.parametric import FOUR, OF_BACKSCATTER
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
 from helpers.settings import Settings
@@ -25,7 +26,6 @@ from recorded import cohort as recorded
 
 if TYPE_CHECKING:
     from helpers.learning.images import ImageSet
-    from helpers.learning.training import StudyResults
 
 Record: TypeAlias = pd.Series | pd.DataFrame  # what a patient's echoes follow from: tissue, or lines of planes.csv
 SIMULATED = ("helpers.data.simulation", "helpers.maps.planes")  # the code that makes a simulated patient's maps
@@ -37,7 +37,6 @@ CODE = {
     "images": [*SIMULATED, *RECORDED, "helpers.learning.images"],
     "models": [*SIMULATED, *RECORDED, "helpers.learning.training"],
 }
-MODEL_FILES = ("weights.pt", "predictions.csv", "curves.csv", "model.json")
 
 
 def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
@@ -247,12 +246,14 @@ def images_key(files: dict[str, Path], settings: Settings) -> str:
     return content_key(maps_key(files), settings.images, code=["helpers.learning.images"], alone=HERE)
 
 
-def models(settings: Settings, artifacts: str | Path) -> "StudyResults":
+def models(settings: Settings, artifacts: str | Path) -> trained.StudyResults:
     """The four trained models with their predictions."""
-    from helpers.learning.training import train_all
-
     folder = models_folder(settings, artifacts)
-    return train_all(images(settings, artifacts), cohort(settings, artifacts), settings, folder)
+    if not all(trained.is_finished(folder / slug) for slug in study.MODELS):
+        from helpers.learning.training import train_all  # imports torch, which reading can do without
+
+        train_all(images(settings, artifacts), cohort(settings, artifacts), settings, folder)
+    return trained.collect(folder)
 
 
 def models_folder(settings: Settings, artifacts: str | Path) -> Path:
@@ -265,11 +266,9 @@ def models_folder(settings: Settings, artifacts: str | Path) -> Path:
 
 def files_of(door: str, settings: Settings, artifacts: str | Path) -> list[Path]:
     """The sealed files that stand behind one of the ``DOORS``, whether they are made or not."""
-    from helpers.data.study import MODELS
-
     maps_ = map_files(settings, artifacts)
     if door == "maps":
         return [*maps_.values(), summary_file(maps_, artifacts)]
     if door == "images":
         return [images_file(maps_, settings, artifacts)]
-    return [models_folder(settings, artifacts) / slug / name for slug in MODELS for name in MODEL_FILES]
+    return [models_folder(settings, artifacts) / slug / name for slug in study.MODELS for name in trained.FILES]

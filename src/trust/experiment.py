@@ -28,7 +28,8 @@ from helpers import stages
 from helpers.data import study
 from helpers.judgement.auc import auc_interval
 from helpers.learning.fitting import resolve_device
-from helpers.learning.training import read_table, train_model
+from helpers.learning.trained import read_table
+from helpers.learning.training import train_model
 from helpers.settings import Settings, load_settings
 from trust import baseline
 from trust.design import (

@@ -44,7 +44,8 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
     """Train the four models with every seed, as many at a time as the settings allow, and collect them."""
     from helpers import stages
     from helpers.data.study import MODELS
-    from helpers.learning.training import collect, train_runs
+    from helpers.learning.trained import collect
+    from helpers.learning.training import train_runs
 
     runs = {stages.models_folder(one, artifacts): one for one in (settings.replace(seed=seed) for seed in seeds)}
     train_runs(stages.images(settings, artifacts), stages.cohort(settings, artifacts), runs)

@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ground.artifacts import file_digest, is_sound, write_whole
+from ground.artifacts import file_digest, write_whole
 from ground.errors import InputError
 from ground.keys import content_key
 from ground.parallel import in_processes
@@ -22,24 +22,8 @@ from helpers.data.study import MODELS, ModelSpec
 from helpers.learning.fitting import Plan, Row, Samples, device_name, fit, reproducible, resolve_device, save_tensors
 from helpers.learning.images import ImageSet, Scaling, fit_scaling, scale
 from helpers.learning.networks import FeatureNetwork, PatientModel, PredictiveNetwork, build_feature_network
+from helpers.learning.trained import StudyResults, collect, is_finished
 from helpers.settings import Settings, build
-
-
-@dataclass(frozen=True)
-class StudyResults:
-    """Predictions and learning curves of the trained models, and the folder that holds them."""
-
-    predictions: pd.DataFrame  # patient, model, split, responder, probability of a NON-responder, seed
-    curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc
-    folder: Path
-
-    def load(self, slug: str, device: str | torch.device = "cpu") -> PatientModel:
-        """Return a trained model, ready to predict."""
-        return load_model(self.folder / slug, device)
-
-    def seconds(self, slug: str) -> float:
-        """Return how long both stages took on the machine that trained the model [s]."""
-        return json.loads((self.folder / slug / "model.json").read_text())["seconds"]
 
 
 def train_all(images: ImageSet, patients: pd.DataFrame, settings: Settings, folder: str | Path) -> StudyResults:
@@ -71,20 +55,6 @@ def at_a_time(settings: Settings) -> int:
     """Return how many models may train side by side on the device of the settings."""
     on_cpu = resolve_device(settings.computing.device).type == "cpu"
     return settings.computing.processes if on_cpu else settings.computing.models_per_gpu
-
-
-def collect(folder: Path) -> StudyResults:
-    """Read the tables of the four finished models, in the order of ``MODELS``."""
-    predictions, curves = (
-        pd.concat([read_table(folder / slug / table) for slug in MODELS], ignore_index=True)
-        for table in ("predictions.csv", "curves.csv")
-    )
-    return StudyResults(predictions, curves, folder)
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table of a finished model; patients' ids stay the text they are, also 001 and NA."""
-    return pd.read_csv(path, converters={"patient": str})
 
 
 def train_model(
@@ -227,7 +197,6 @@ def predict(model: PatientModel, images: ImageSet, patients: pd.DataFrame) -> pd
 
 # What a run leaves on disk: a checkpoint while it lasts, then weights, tables and, last of all, model.json.
 
-FILES = ("weights.pt", "predictions.csv", "curves.csv", "model.json")
 PREDICTIONS = ["patient", "model", "split", "responder", "probability", "seed"]
 CURVES = ["model", "stage", "epoch", "training_loss", "validation_loss", "validation_auc"]
 
@@ -277,13 +246,6 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Patien
     model.feature_network.load_state_dict(weights["feature_network"])
     model.predictive_network.load_state_dict(weights["predictive_network"])
     return model
-
-
-def is_finished(folder: Path, key: str | None = None) -> bool:
-    """Tell whether the folder holds a whole, undamaged model, of this key if one is given."""
-    if not all([is_sound(folder / name) for name in FILES]):  # a list: every damaged file is named
-        return False
-    return key is None or json.loads((folder / "model.json").read_text()).get("key") == key
 
 
 def model_key(
