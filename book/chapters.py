@@ -15,10 +15,11 @@ from entry.changes import parse_changes
 from entry.own import check_each
 from ground.artifacts import home, project_path, write_whole
 from ground.errors import InputError
+from ground.judged import check_name
 from ground.keys import closure, content_key, imported_by, source_path
 from ground.profiles import Writer, read_parameters
 from ground.provenance import circumstances
-from helpers.settings import TYPES, Settings, check_name, published, read_settings
+from helpers.settings import TYPES, Settings, published, read_settings
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
 FIRST = "--IPKernelApp.exec_lines=import matplotlib"  # complains of a reader's matplotlibrc before any cell can

@@ -9,7 +9,8 @@ import pandas as pd
 
 from ground.artifacts import project_path
 from ground.errors import InputError
-from helpers.settings import CALL, Settings
+from ground.judged import CALL
+from helpers.settings import Settings
 
 PAIR = ("sample_rf", "reference_rf")
 SIZES = {"n_test": "test", "n_validation": "validation"}

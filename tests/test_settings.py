@@ -10,8 +10,9 @@ import yaml
 from entry.changes import parse_changes
 from entry.own import Own, check_each
 from ground.errors import InputError
+from ground.judged import Section, type_of
 from ground.profiles import read_parameters
-from helpers.settings import TYPES, Section, find_profile, load_settings, type_of
+from helpers.settings import TYPES, find_profile, load_settings
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
 OTHERS = sorted(path.stem for path in PROFILES.glob("*.yml") if path.stem != "laptop")

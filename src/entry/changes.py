@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ground.errors import InputError
-from helpers.settings import TYPES, check_name, shown
+from ground.judged import check_name, shown
+from helpers.settings import TYPES
 
 
 def parse_changes(text: str, own: Mapping[str, type] | None = None) -> dict[str, Any]:

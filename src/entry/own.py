@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from helpers.settings import CALL, SECTIONS, Attenuation, Count, Section, check_alone
+from ground.judged import CALL, Section, check_alone
+from helpers.settings import SECTIONS, Attenuation, Count
 
 
 class Own(Section):

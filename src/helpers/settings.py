@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from ground.errors import InputError
+from ground.judged import CALL, Section, check_alone, check_name, shown, type_of
 from ground.profiles import read_parameters
 
 SIMULATED = "simulated"
@@ -31,12 +32,6 @@ Units = Annotated[int, Field(ge=1, le=64)]  # of a network's stage
 Modules = Annotated[int, Field(ge=0, le=8)]
 Level = Annotated[float, Field(ge=0.5, le=0.999)]
 Attenuation = Annotated[float, Field(ge=0, le=5)]  # dB/cm/MHz; muscle across its fibres has 3
-
-
-class Section(BaseModel):
-    """Parameters of one part of the path; a value of another type or beyond its range is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def whole_band(band_mhz: list[float]) -> list[float]:
@@ -209,17 +204,7 @@ SECTIONS: dict[str, type[Section]] = {field.name: field.type for field in fields
 SECTION_OF = {name: title for title, section in SECTIONS.items() for name in section.model_fields}
 
 
-def type_of(annotation: Any) -> type:
-    """Return the plain type behind a field's annotation."""
-    if get_origin(annotation) is Literal:
-        return type(get_args(annotation)[0])
-    return get_origin(annotation) or annotation
-
-
 TYPES = {name: type_of(SECTIONS[title].model_fields[name].annotation) for name, title in SECTION_OF.items()}
-
-
-CALL = "parameters"  # what was given by papermill or in a call
 
 
 def load_settings(profile: str | Path, **changes: Any) -> Settings:
@@ -284,42 +269,6 @@ def build(values: Mapping[str, Any], sources: Mapping[str, Any] = MappingProxyTy
     return settings
 
 
-def check_alone(values: Mapping[str, Any], section: type[Section], sources: Mapping[str, Any]) -> None:
-    """Raise ``InputError`` for the first value that a section refuses."""
-    given = {name: value for name, value in values.items() if name in section.model_fields}
-    try:
-        section(**given)
-    except ValidationError as error:
-        for one in error.errors():
-            if one["type"] != "missing":
-                raise refusal(one, section, given, sources) from None
-
-
-MORE = {"greater": "more", "less": "less"}
-
-
-def refusal(
-    first: Mapping[str, Any], section: type[Section], values: Mapping[str, Any], sources: Mapping[str, Any]
-) -> InputError:
-    """Return what pydantic found as one line: source, name, value and expectation."""
-    name = str(first["loc"][0])
-    value = values[name]
-    where = f"{sources.get(name, CALL)}: {name} = {shown(name, value)}"
-    if first["type"].endswith(("_type", "_from_float")) and len(first["loc"]) == 1:
-        expected = type_of(section.model_fields[name].annotation)
-        way = f"; with papermill: -y '{{{name}: {value}}}'" if (expected, type(value)) == (list, str) else ""
-        return InputError(f"{where} is {type(value).__name__}, expected {expected.__name__}{way}")
-    told = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    told = re.sub(r"(greater|less) than or equal to (\S+)", lambda m: f"{m[2]} or {MORE[m[1]]}", told)
-    return InputError(f"{where}: {told if 'expected' in told else 'expected that ' + told}")
-
-
-def shown(name: str, value: Any) -> str:
-    """Return a value as an error tells it: in one short line, and no password."""
-    text = repr(value) if name != "search_storage" else "(not shown)"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the names of parameters that do not go together, and what is expected of them."""
     study, maps, images, judgement = settings.study, settings.maps, settings.images, settings.judgement
@@ -354,11 +303,3 @@ def contradictions_of_scans(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "window_mm depth_cm", "windows no longer than a quarter of the scan"
     if maps.window_mm < WIDTH_MM / scan.n_lines:
         yield "window_mm n_lines", f"windows no narrower than the {WIDTH_MM / scan.n_lines:.3g} mm between lines"
-
-
-def check_name(name: Any, known: Mapping[str, type], source: Any) -> None:
-    """Raise ``InputError`` for a parameter that does not exist, with the nearest one that does."""
-    if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"{source}: unknown parameter {name!r}{hint}")
