@@ -51,13 +51,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from beyond import noise
 from beyond.speckle import speckle
 from beyond.uncertainty import uncertainty
 from ground.artifacts import project_path
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import b_mode_db, n_saturated, read_rf
-from helpers.maps import parametric
+from helpers.maps import noise, parametric
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.windows import step_mm
 from pages import figures

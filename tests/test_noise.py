@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from beyond.noise import effective_frames, mean_power_db, noise_db, snr_db, usable_depths_mm
 from helpers.data.rf import RFPlane
+from helpers.maps.noise import effective_frames, mean_power_db, noise_db, snr_db, usable_depths_mm
 
 RATE_HZ, N_WINDOW = 40e6, 104
 BAND_MHZ = np.linspace(3, 8, 6)

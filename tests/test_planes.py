@@ -16,7 +16,12 @@ from helpers.settings import load_settings
 from pages.maps import check_plane, not_mapped
 
 SETTINGS = load_settings(
-    "smoke", overlap=0.5, margin_mm=3.0, tumour_attenuation_db_cm_mhz=1.4, background_attenuation_db_cm_mhz=0.4
+    "smoke",
+    overlap=0.5,
+    margin_mm=3.0,
+    tumour_attenuation_db_cm_mhz=1.4,
+    background_attenuation_db_cm_mhz=0.4,
+    minimum_snr_db=-100.0,  # the echoes here are white, as only noise is
 )
 CHOICES = SETTINGS.maps
 CENTRE_MM, RADIUS_MM = (9.0, 10.0), 4.0  # lateral and depth of a round core

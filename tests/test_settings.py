@@ -91,6 +91,8 @@ OUTSIDE = {
     "overlap": (-0.1, 1.0, 1.5),
     "band_mhz": ([3.0], [8.0, 3.0], [0.0, 8.0], [3.0, 300.0], [3.0, 30.0], [3.0, 3.1]),
     "n_bins": (2, 10_000),
+    "minimum_snr_db": (-101.0, 61.0),
+    "attenuation_exponent": (0.4, 2.1),
     "background_attenuation_db_cm_mhz": (-0.1, 100.0),
     "tumour_attenuation_db_cm_mhz": (-0.1, 100.0),
     "margin_mm": (-5.0, 0.0, 500.0),

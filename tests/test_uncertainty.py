@@ -11,7 +11,7 @@ from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, pulse_db, simulate_phantom, simulate_plane
-from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
+from helpers.maps.grid import Protocol, own_band_mhz, reference_band_mhz, window_grid
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps
 from pages.echoes import uniform_tissue
@@ -123,8 +123,10 @@ def test_the_band_of_the_phantom_is_where_theory_has_it_six_db_down(phantoms):
 def test_maps_take_that_band_when_none_is_given(phantoms):
     plane = phantoms[1].planes[0]
     maps = parametric_maps(plane, phantoms[0], ellipse(plane), overlap=0.5, band_mhz=None)
-    grid = window_grid(plane, phantoms[0], ellipse(plane), HALF)
-    assert maps.band_mhz == reference_band_mhz(phantoms[0], grid.starts, grid.n_window)
+    n_window = window_grid(plane, phantoms[0], ellipse(plane), HALF).n_window
+    assert maps.band_mhz == own_band_mhz(phantoms[0], 2.0, n_window)
+    shallow = parametric_maps(plane, phantoms[0], ellipse(plane, 5, 3), overlap=0.5, band_mhz=None)
+    assert shallow.band_mhz == maps.band_mhz, "one band for all regions that a phantom judges"
 
 
 def test_the_variance_of_a_sum_of_white_noise_is_the_sum_of_squared_weights():

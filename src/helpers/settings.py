@@ -23,6 +23,7 @@ VECTOR = 256  # length of the feature vector in the paper
 WIDTH_MM = 60.0  # of a simulated scan
 NYQUIST_MHZ = 20.0  # of a simulated scan
 RESOLVED_MHZ_MM = 0.77  # frequencies that a window of 1 mm tells apart: half the speed of sound over its length
+ALL_COUNT_DB = -100.0  # above the noise: no window is left out
 LAST_SEED = 2**31 - 1
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
@@ -90,9 +91,16 @@ class Maps(Section):
     overlap: Annotated[float, Field(ge=0, le=0.99)]
     band_mhz: Annotated[list[float], AfterValidator(whole_band)]
     n_bins: Annotated[int, Field(ge=3, le=1024)]
+    minimum_snr_db: Annotated[float, Field(ge=ALL_COUNT_DB, le=60)]
+    attenuation_exponent: Annotated[float, Field(ge=0.5, le=2)]
     background_attenuation_db_cm_mhz: Attenuation
     tumour_attenuation_db_cm_mhz: Attenuation
     margin_mm: Annotated[float, Field(ge=0.5, le=50)]
+
+    @property
+    def least_snr_db(self) -> float | None:
+        """What a window has to stand above the noise to count, dB; None where all shall count."""
+        return self.minimum_snr_db if self.minimum_snr_db > ALL_COUNT_DB else None
 
     @property
     def band(self) -> tuple[float, float] | None:

@@ -13,10 +13,13 @@ from jaxtyping import Bool, Float
 from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
-from helpers.maps.windows import centre_pixels, decibel, line_power, line_weights, mean_of_frames
+from helpers.maps.noise import MINIMUM_DB, QUIET, mean_power_db, with_noise_db
+from helpers.maps.windows import centre_pixels, decibel, line_weights
 
 BAND_MHZ = (3.0, 8.0)  # -6 dB band of the paper's probe
 N_BINS = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
+FEWEST_CELLS = 4  # frequencies told apart in a band that is not chosen by hand
+AROUND = (0.25, 1.5)  # of the transmit frequency: attenuation takes the band down, never far up
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Protocol:
     band_mhz: tuple[float, float] | None = BAND_MHZ
     n_bins: int = N_BINS
     attenuation_exponent: float = 1.0  # n of the tissue's alpha f^n, f in MHz
+    minimum_snr_db: float | None = None  # of windows that count; None: all do
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -61,6 +65,7 @@ class Grid:
     lateral_mm: Float[np.ndarray, " n_x"]  # window centres
     inside: Bool[np.ndarray, "n_z n_x"]  # the windows whose centre lies in the region
     attenuation_exponent: float = 1.0  # of the tissue
+    minimum_snr_db: float | None = None  # of windows that count
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -92,8 +97,8 @@ def window_grid(
     inside = np.ones((len(depth_mm), len(lateral_mm)), bool)
     if region is not None:
         inside = region[np.ix_(*centre_pixels(plane, depth_mm, lateral_mm))]
-    band_mhz = band_of(reference, protocol, all_starts[rows], n_window)
-    where = depth_mm, lateral_mm, inside, protocol.attenuation_exponent
+    band_mhz = band_of(reference, protocol, n_window)
+    where = depth_mm, lateral_mm, inside, protocol.attenuation_exponent, protocol.minimum_snr_db
     return Grid(window_mm, band_mhz, all_starts, rows, n_window, lines, weights, *where)
 
 
@@ -168,34 +173,56 @@ def within(
     return slice(first, last)
 
 
-def band_of(
-    reference: ReferencePhantom, protocol: Protocol, starts: tuple[int, ...], n_window: int
-) -> Float[np.ndarray, " n_bins"]:
-    """Frequencies of the fits, MHz: over the protocol's band, or over the phantom's own -6 dB band.
+def band_of(reference: ReferencePhantom, protocol: Protocol, n_window: int) -> Float[np.ndarray, " n_bins"]:
+    """Frequencies of the fits, MHz: over the protocol's band, or over the phantom's own -6 dB band at all depths.
 
-    Raises ``InputError`` for a band beyond Nyquist.
+    Raises ``InputError`` for a band beyond Nyquist, and for one of the phantom's that is too narrow to fit a line in.
     """
-    low, high = protocol.band_mhz or reference_band_mhz(reference, starts, n_window)
+    low, high = protocol.band_mhz or own_band_mhz(reference, protocol.window_mm, n_window)
     nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
     if not 0 < low < high <= nyquist_mhz:
         raise InputError(f"band_mhz = {protocol.band_mhz}, expected 0 < low < high <= {nyquist_mhz:g} (Nyquist)")
     return np.linspace(low, high, protocol.n_bins)
 
 
+def own_band_mhz(reference: ReferencePhantom, window_mm: float, n_window: int) -> tuple[float, float]:
+    """The phantom's -6 dB band over its whole depth, MHz: the same for every region that it judges.
+
+    Raises ``InputError`` for one of fewer than ``FEWEST_CELLS`` frequencies that windows this long tell apart.
+    """
+    plane = reference.planes[0]
+    starts = tuple(range(0, plane.samples.shape[0] - n_window + 1, max(n_window // 2, 1)))
+    low, high = reference_band_mhz(reference, starts, n_window)
+    narrowest = FEWEST_CELLS * plane.sound_speed_m_s / (2e3 * window_mm)
+    if not high - low >= narrowest:  # nor where it is NaN
+        raise InputError(
+            f"{plane.source}: its -6 dB band, {low:.2f} to {high:.2f} MHz, is narrower than the {narrowest:.2f} MHz "
+            f"that windows of {window_mm:g} mm need; expected a longer window, or band_mhz"
+        )
+    return low, high
+
+
 @lru_cache(maxsize=32)
 def reference_band_mhz(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int) -> tuple[float, float]:
     """The -6 dB band of the phantom's mean power spectrum over windows at these depths, MHz; NaN without an echo.
 
-    What the gate leaves of a constant offset, below 2 / T for a gate of length T, is no echo and stands aside.
+    Its peak is looked for around the transmit frequency, where the file tells it. What the gate leaves of a constant
+    offset, below 2 / T for a gate of length T, is no echo and stands aside, as do depths where noise is all there is.
     """
-    nyquist_mhz = reference.planes[0].sampling_rate_hz / 2e6
+    plane = reference.planes[0]
+    nyquist_mhz = plane.sampling_rate_hz / 2e6
     frequency_mhz = np.linspace(0, nyquist_mhz, 4 * n_window)[1:]  # four points in each bin of the gate
-    spaced = starts[:: n_window // 2]  # windows that overlap by half tell all there is
-    powers = [line_power(plane, spaced, n_window, slice(None), frequency_mhz) for plane in reference.planes]
-    level_db = decibel(mean_of_frames(powers, axis=(0, 2)))
-    if np.isnan(level_db).any():
+    transmit_mhz = plane.header.get("txf", 0) / 1e6
+    low, high = (AROUND[0] * transmit_mhz, AROUND[1] * transmit_mhz) if transmit_mhz else (0.0, nyquist_mhz)
+    searched = (frequency_mhz >= max(low, 4 * nyquist_mhz / n_window)) & (frequency_mhz <= high)
+    at_depths_db = mean_power_db(reference.planes, starts, n_window, frequency_mhz)
+    at_depths_db = at_depths_db[np.isfinite(at_depths_db).all(axis=1)]
+    if not len(at_depths_db) or not searched.any():
         return np.nan, np.nan
-    level_db[frequency_mhz < 4 * nyquist_mhz / n_window] = -np.inf
+    floor_db = at_depths_db[:, frequency_mhz > QUIET[0] * nyquist_mhz].min(axis=1)
+    heard = at_depths_db[:, searched].max(axis=1) >= floor_db + with_noise_db(MINIMUM_DB)
+    level_db = decibel((10 ** (at_depths_db[heard if heard.any() else slice(None)] / 10)).mean(axis=0))
+    level_db[~searched] = -np.inf
     peak = int(level_db.argmax())
     below = np.flatnonzero(level_db < level_db[peak] - 6)
     first, last = below[below < peak].max(initial=-1) + 1, below[below > peak].min(initial=len(level_db)) - 1

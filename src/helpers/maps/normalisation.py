@@ -6,13 +6,14 @@ Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ground.errors import InputError
 from helpers.data.form_factor import DB
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import Grid, window_centres
+from helpers.maps.noise import noise_db, with_noise_db
 from helpers.maps.windows import (
     centre_pixels,
     decibel,
@@ -46,13 +47,18 @@ def normalised(
 
     W(f) = 10 log10(S_s / S_r) + 2 A_s f^n - 2 A_r f^m (Yao, Zagzebski and Madsen 1990, there with n = m = 1). After the
     logarithm every step is linear, so a fit over the band can be taken at once: ``rows`` is its matrix, the identity
-    for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN.
+    for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN, as are those that stand
+    less above the noise than the grid asks for.
     """
     band_mhz = grid.band_mhz
     phantom_db = reference_db(reference, grid)
     losses = path_losses(plane, reference, grid, attenuation_db_cm_mhz)
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
-    values = with_slope.astype(np.float32) @ window_power_db(plane, grid)
+    power_db = window_power_db(plane, grid)
+    values = with_slope.astype(np.float32) @ power_db
+    if grid.minimum_snr_db is not None:
+        weak = too_weak(power_db, phantom_db, noise_of(reference, grid), grid.minimum_snr_db)
+        values.swapaxes(1, 2)[weak] = np.nan
     values -= (phantom_db @ with_slope.T)[:, :, None]
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
     tilt, bend = loss_derivatives(losses, band_mhz.mean())
@@ -88,6 +94,31 @@ def window_power_db(plane: RFPlane, grid: Grid) -> Float[np.ndarray, "n_z n_bins
     """Mean power of the lines of every window, (n_z, n_bins, n_x), dB."""
     power = line_power(plane, grid.starts, grid.n_window, grid.lines, grid.band_mhz)
     return decibel(mean_of_lines(power, grid.weights))
+
+
+def too_weak(
+    power_db: Float[np.ndarray, "n_z n_bins n_x"],
+    phantom_db: Float[np.ndarray, "n_z n_bins"],
+    noise_db: Float[np.ndarray, " n_z"],
+    minimum_snr_db: float,
+) -> Bool[np.ndarray, "n_z n_x"]:
+    """Where a window's mean over the band, or the phantom at any frequency of it, sinks into the noise, (n_z, n_x)."""
+    lowest_db = (noise_db + with_noise_db(minimum_snr_db))[:, None]
+    return (power_db.mean(axis=1) < lowest_db) | (phantom_db < lowest_db).any(axis=1, keepdims=True)
+
+
+def noise_of(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, " n_z"]:
+    """Power of the scanner's noise in a window at every mapped depth, (n_z,), dB, as the phantom's frames tell it."""
+    return floor_db(reference, grid.all_starts, grid.n_window, float(grid.band_mhz[-1]))[grid.rows]
+
+
+@lru_cache(maxsize=32)
+def floor_db(
+    reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, band_end_mhz: float
+) -> Float[np.ndarray, " n_z"]:
+    """Power of the noise at every depth, (n_z,), dB: read in windows that overlap by half, and interpolated."""
+    spaced = range(starts[0], starts[-1] + 1, max(n_window // 2, 1))
+    return np.interp(starts, spaced, noise_db(reference.planes, tuple(spaced), n_window, band_end_mhz))
 
 
 def reference_db(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z n_bins"]:

@@ -3,6 +3,7 @@
 Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -100,12 +101,18 @@ def map_windows(
 
 def check_echoes(plane: RFPlane, reference: ReferencePhantom, grid: Grid, empty: Bool[np.ndarray, "n_z n_x"]) -> None:
     """Warn of lines and windows (n_z, n_x) without an echo, with counts. Raises ``InputError`` if no window has one."""
+    least = "" if grid.minimum_snr_db is None else f" {grid.minimum_snr_db:g} dB above the noise"
     n_empty, n_windows = int(empty.sum()), int(grid.inside.sum())
     if n_empty == n_windows:
         theirs = reference.planes[0].source
-        raise InputError(f"{plane.source}: none of {n_windows} windows has an echo here and in the phantom ({theirs})")
+        raise InputError(
+            f"{plane.source}: none of {n_windows} windows has an echo{least} here and in the phantom ({theirs})"
+        )
     quiet = without_echo(plane.samples[:, grid.lines], grid.starts, grid.n_window)
     tell_quiet(plane.source, quiet, f"{n_empty:,} of {n_windows:,} windows are empty")
+    if least and n_empty and not quiet.any():
+        told = f"{n_empty:,} of {n_windows:,} windows are not{least}: left empty"
+        warnings.warn(f"{plane.source}: {told}", stacklevel=4)
 
 
 def normalised_spectra(

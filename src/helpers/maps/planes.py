@@ -71,7 +71,8 @@ def core_on_grid(
 
 def protocol_of(choices: Maps) -> Protocol:
     """The protocol that the settings choose."""
-    return Protocol(choices.window_mm, choices.overlap, choices.band, choices.n_bins)
+    exponent, snr_db = choices.attenuation_exponent, choices.least_snr_db
+    return Protocol(choices.window_mm, choices.overlap, choices.band, choices.n_bins, exponent, snr_db)
 
 
 def assumed_attenuation(

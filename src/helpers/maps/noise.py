@@ -13,16 +13,22 @@ from helpers.maps.windows import decibel, line_power, mean_of_frames
 
 QUIET = (0.75, 0.95)  # of the Nyquist frequency: above the pulse's band, below what the digitiser's filter cuts off
 N_QUIET = 8  # frequencies that are looked at there
+ROOM = 1.25  # how far above the band they begin at least, as a ratio of frequencies
 MINIMUM_DB = 6.0  # below it noise adds more than 10 log10(1 + 10^-0.6) = 1 dB to a power
 
 
-def noise_db(planes: Sequence[RFPlane], starts: tuple[int, ...], n_window: int) -> Float[np.ndarray, " n_z"]:
+def noise_db(
+    planes: Sequence[RFPlane], starts: tuple[int, ...], n_window: int, band_end_mhz: float = 0.0
+) -> Float[np.ndarray, " n_z"]:
     """Power of the noise in a window at every depth, (n_z,), dB: what is left where the pulse has no echo.
 
     Electronic noise is white before the time gain, so its level above the pulse's band is its level within it. The
     lowest of the quiet frequencies counts, each averaged over all lines and frames: harmonics and interference add.
+    It is NaN, not known, where the sampling rate leaves no room for them above the end of the band.
     """
     nyquist_mhz = planes[0].sampling_rate_hz / 2e6
+    if QUIET[0] * nyquist_mhz < ROOM * band_end_mhz:
+        return np.full(len(starts), np.nan)
     quiet_mhz = np.linspace(*QUIET, N_QUIET) * nyquist_mhz
     return mean_power_db(planes, starts, n_window, quiet_mhz).min(axis=1)
 
@@ -38,10 +44,16 @@ def mean_power_db(
 def snr_db(
     planes: Sequence[RFPlane], starts: tuple[int, ...], n_window: int, band_mhz: Float[np.ndarray, " n_bins"]
 ) -> Float[np.ndarray, "n_z n_bins"]:
-    """Signal-to-noise ratio at every depth and frequency, (n_z, n_bins), dB; -inf where there is no signal."""
-    excess = mean_power_db(planes, starts, n_window, band_mhz) - noise_db(planes, starts, n_window)[:, None]
+    """Signal-to-noise ratio at every depth and frequency, (n_z, n_bins), dB; -inf without signal, NaN if not known."""
+    floor_db = noise_db(planes, starts, n_window, float(band_mhz[-1]))[:, None]
+    excess = mean_power_db(planes, starts, n_window, band_mhz) - floor_db
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(excess > 0, 10 * np.log10(10 ** (excess / 10) - 1), -np.inf)
+        return np.where(excess <= 0, -np.inf, 10 * np.log10(10 ** (excess / 10) - 1))
+
+
+def with_noise_db(snr_db: float) -> float:
+    """How far signal and noise together stand above the noise alone where the signal does by ``snr_db``, dB."""
+    return float(10 * np.log10(1 + 10 ** (snr_db / 10)))
 
 
 def usable_depths_mm(
