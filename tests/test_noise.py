@@ -1,10 +1,18 @@
 """Signal and noise against echoes to which noise of a known level was added, and against plain arithmetic."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from ground.errors import InputError
+from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.data.simulation import System, simulate_phantom, simulate_plane
+from helpers.maps.grid import Protocol, own_band_mhz, window_grid
 from helpers.maps.noise import effective_frames, mean_power_db, noise_db, snr_db, usable_depths_mm
+from helpers.maps.parametric import map_windows
+from pages.echoes import uniform_tissue
 
 RATE_HZ, N_WINDOW = 40e6, 104
 BAND_MHZ = np.linspace(3, 8, 6)
@@ -80,3 +88,83 @@ def test_the_worth_of_correlated_frames_is_that_of_the_spread_of_their_mean():
         worth.append(effective_frames([RFPlane(frame, RATE_HZ, 0.25) for frame in frames]))
     spread = np.var(powers, axis=0).mean() / np.var(np.mean(powers, axis=1))
     assert np.mean(worth) == pytest.approx(spread, rel=0.1)
+
+
+# --- maps leave out what sinks into the noise: the same scatterers with and without it
+
+DEEP = System(n_lines=48, width_mm=12.0, depth_mm=50.0)
+ALL, LOUD = Protocol(overlap=0.5), Protocol(overlap=0.5, minimum_snr_db=6.0)
+
+
+@pytest.fixture(scope="module")
+def scans():
+    """Plane and phantom without noise and with noise 50 dB below the phantom's echoes near the surface."""
+    tissue = uniform_tissue(100.0, 12.0, 0.8, 50.0)
+    systems = [replace(DEEP, noise_db=level) for level in (-100.0, -50.0)]
+    return [
+        (
+            simulate_plane(tissue, system, np.random.default_rng(1)),
+            simulate_phantom(system, 4, np.random.default_rng(2)),
+        )
+        for system in systems
+    ]
+
+
+def mapped(scan, protocol):
+    return map_windows(*scan, window_grid(*scan, None, protocol), 0.8)
+
+
+def test_windows_that_sink_into_the_noise_are_left_empty_and_counted(scans):
+    """What is kept is right to about the 1 dB that noise 6 dB down adds; what is left out would not be."""
+    clean, noisy = (mapped(scan, ALL) for scan in scans)
+    with pytest.warns(UserWarning, match=r"simulated plane: [\d,]+ of [\d,]+ windows are not 6 dB above the noise"):
+        kept = mapped(scans[1], LOUD)
+    heard = np.isfinite(kept.mbf)
+    np.testing.assert_array_equal(kept.mbf[heard], noisy.mbf[heard])
+    assert 0.3 < heard.mean() < 0.9
+    error = np.abs(noisy.mbf - clean.mbf)
+    assert np.percentile(error[heard], 95) < 1.5
+    assert np.median(error[~heard]) > np.percentile(error[heard], 95)
+    assert np.mean(heard[: len(heard) // 3]) == 1
+    assert np.isnan(kept.esd_um[~heard]).all()
+
+
+def test_without_noise_no_window_is_left_out(scans):
+    for name in ("mbf", "ss", "esd_um"):
+        found, expected = (getattr(mapped(scans[0], protocol), name) for protocol in (LOUD, ALL))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_where_sampling_leaves_no_room_above_the_band_noise_is_not_known_and_nothing_is_left_out(scans):
+    """Every second sample: the Nyquist frequency is 10 MHz, and 7.5 to 9.5 MHz lie in the pulse's band."""
+    halved = [replace(plane, samples=plane.samples[::2], sampling_rate_hz=20e6) for plane in scans[1][1].planes]
+    plane = replace(scans[1][0], samples=scans[1][0].samples[::2], sampling_rate_hz=20e6)
+    assert np.isnan(snr_db(halved, (100, 500), 52, BAND_MHZ)).all()
+    found = mapped((plane, ReferencePhantom(halved, 0.576)), LOUD)
+    assert np.isfinite(found.mbf).all()
+
+
+def test_noise_alone_is_refused(scans):
+    rng = np.random.default_rng(3)
+    loud = [replace(plane, samples=rng.normal(0, 50, plane.samples.shape)) for plane in scans[0][1].planes]
+    with pytest.raises(InputError, match="none of .* windows has an echo 6 dB above the noise"):
+        mapped((loud[0], ReferencePhantom(loud[1:], 0.576)), LOUD)
+
+
+# --- the band that is not chosen
+
+
+def test_the_band_is_looked_for_around_the_transmit_frequency(scans):
+    """A tone at 0.65 MHz, stronger than all echoes, is not taken for the pulse where the file tells what was sent."""
+    tone = 2000 * np.sin(2 * np.pi * 0.65 / 40 * np.arange(DEEP.n_samples))[:, None]
+    frames = [replace(plane, samples=plane.samples + tone, header={"txf": 6_000_000}) for plane in scans[0][1].planes]
+    blind = ReferencePhantom([replace(frame, header={}) for frame in frames], 0.576)
+    clean, told = (own_band_mhz(one, 2.0, 104) for one in (scans[0][1], ReferencePhantom(frames, 0.576)))
+    np.testing.assert_allclose(told, clean, atol=0.2)
+    with pytest.raises(InputError, match=r"its -6 dB band, 0\.\d+ to 1\.\d+ MHz, is narrower than the 1.49 MHz"):
+        own_band_mhz(blind, 2.0, 104)
+
+
+def test_depths_of_noise_alone_do_not_widen_the_band(scans):
+    quiet, noisy = (own_band_mhz(reference, 2.0, 104) for _, reference in scans)
+    np.testing.assert_allclose(noisy, quiet, atol=0.3)

@@ -102,9 +102,13 @@ def too_weak(
     noise_db: Float[np.ndarray, " n_z"],
     minimum_snr_db: float,
 ) -> Bool[np.ndarray, "n_z n_x"]:
-    """Where a window's mean over the band, or the phantom at any frequency of it, sinks into the noise, (n_z, n_x)."""
+    """Where a window's mean over a third of the band, or the phantom at any of its frequencies, sinks into the noise.
+
+    Thirds, since a window's own power at one frequency is as uneven as speckle is. (n_z, n_x).
+    """
     lowest_db = (noise_db + with_noise_db(minimum_snr_db))[:, None]
-    return (power_db.mean(axis=1) < lowest_db) | (phantom_db < lowest_db).any(axis=1, keepdims=True)
+    thirds = [part.mean(axis=1) for part in np.array_split(power_db, 3, axis=1)]
+    return (np.minimum.reduce(thirds) < lowest_db) | (phantom_db < lowest_db).any(axis=1, keepdims=True)
 
 
 def noise_of(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, " n_z"]:
