@@ -42,6 +42,7 @@ PATH = re.compile(  # of any machine, whoever's
     r"|\b[A-Z]:\\+Users\\[^\s\"'<>]+|\S*site-packages\S*|file:///[^\s\"'<>]+"
 )
 CREDENTIALS = re.compile(r"\b[\w+.-]+://[^\s/:@\"'<>]*:[^\s/@\"'<>]+@[\w.-]+")
+PAGE_NUMBERS = re.compile(r": ?(?:\[[\d,\[\] ]*\]|\d+)")  # of the search index: where a word stands, also "patient"
 PATIENT_COLUMN = re.compile(r"(patient|subject|participant)([ _](id|name|number))?|id", re.IGNORECASE)
 DATA = re.compile(r"<script[^>]*application/json[^>]*>(.*?)</script>", re.DOTALL)
 OUTCOME_COLUMN = re.compile(
@@ -230,7 +231,8 @@ def texts_of(path: Path) -> Iterator[str]:
     elif path.suffix == ".ipynb":
         yield from (form for text in strings(json.loads(path.read_text())) for form in forms(text))
     else:
-        yield from forms(path.read_text(encoding="utf-8", errors="replace"))
+        text = path.read_text(encoding="utf-8", errors="replace")
+        yield from forms(PAGE_NUMBERS.sub("", text) if path.name == "searchindex.js" else text)
 
 
 def strings(value: Any) -> Iterator[str]:

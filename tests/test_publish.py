@@ -167,6 +167,15 @@ def test_names_indices_and_packed_inventories_are_looked_at(tmp_path):
     assert "BR-07" not in "".join(problems)
 
 
+def test_page_numbers_of_the_search_index_are_no_ids(tmp_path):
+    """The pages on which "patient" stands, of a cohort whose ids are 0 to 23."""
+    (tmp_path / "searchindex.js").write_text('Search.setIndex({"terms": {"patient": [0, 1, 23], "patients": 7}})')
+    private = publish.Private(ids=frozenset(map(str, range(24))))
+    assert publish.problems(tmp_path, private) == []
+    (tmp_path / "searchindex.js").write_text('Search.setIndex({"alltitles": {"Patient 7": [[4, "a"]]}})')
+    assert len(publish.problems(tmp_path, private)) == 1
+
+
 # --- outcomes of single patients
 
 
