@@ -108,14 +108,17 @@ def check_files(changes: Mapping[str, Any]) -> None:
 
 
 def check_recordings(sample: Path, reference: Path, frame: int) -> None:
-    """Raise ``InputError`` for a file that is no recording, and for a frame that the sample does not have."""
-    from helpers.data.rf import read_rf
+    """Raise ``InputError`` for an ``.rf`` file that is none, and for a frame that the sample does not have."""
+    from helpers.data.rf import read_header
+    from recorded.readers import FORMATS
 
+    for path in (sample, reference):
+        if path.suffix.lower() not in FORMATS:
+            raise InputError(f"SET: {path}: format {path.suffix!r}, expected one of {list(FORMATS)}")
     try:
-        n_frames = [len(read_rf(path, 1.0)) for path in (sample, reference)]
-    except (ValueError, OSError) as error:
+        headers = [read_header(path) for path in (sample, reference) if path.suffix.lower() == ".rf"]
+    except InputError as error:
         raise InputError(f"SET: {error}") from None
-    if frame >= n_frames[0]:
-        raise InputError(f"SET: frame = {frame}: {sample} has {n_frames[0]}, expected 0 to {n_frames[0] - 1}")
-    if n_frames[1] < 2:
-        raise InputError(f"SET: reference_rf = {str(reference)!r}: 1 frame, expected 2 or more, to test it on itself")
+    if sample.suffix.lower() == ".rf" and frame >= headers[0]["frames"]:
+        n_frames = headers[0]["frames"]
+        raise InputError(f"SET: frame = {frame}: {sample} has {n_frames}, expected 0 to {n_frames - 1}")

@@ -17,31 +17,38 @@
 # Everything so far was simulated.
 
 # %% [markdown]
-# This chapter takes two recorded files in the Ultrasonix `.rf` format, a
-# sample and a reference phantom scanned with the same settings, and maps the sample with the code of the earlier
-# chapters. If no files are named it writes a simulated plane and phantom **in that same format**, reads them back and
+# This chapter takes a recorded sample and a reference phantom scanned with the same settings, asks whether they can be
+# believed, and maps the sample with the code of the earlier
+# chapters. If no files are named it writes a simulated plane and phantom in the Ultrasonix `.rf` format, reads them back and
 # goes on as if they had come from a scanner.
 #
 # **You will learn**
 #
-# - what an `.rf` file holds, and what it does not (the lateral pitch)
-# - how to check a phantom against itself before trusting a map
+# - what a recording holds, and what it does not (often the lateral pitch)
+# - how to check a phantom against itself and against the scanner's noise before trusting a map
 # - which maps need the phantom's backscatter and which do not
+# - what can be said of a region: its means with intervals, its backscatter, its attenuation
 #
-# **Prerequisites**: [](03_maps). **Time**: 5 minutes to read, ten seconds to run.
+# **Prerequisites**: [](03_maps), [](04_uncertainty). **Time**: 10 minutes to read, ten seconds to run.
 
 # %% tags=["parameters"]
-sample_rf: str = ""  # Ultrasonix .rf file; empty: a simulated plane
-reference_rf: str = ""  # .rf file of the phantom, best of two frames or more
+sample_rf: str = ""  # a recording in any format; empty: a simulated plane
+reference_rf: str = ""  # recording of the phantom, best of several frames
+outline_file: str = ""  # outline or mask of a region; empty: the whole plane
+backscatter_file: str = ""  # the phantom's backscatter; empty: not known
 frame: int = 0  # frame of the sample, counted from 0
-line_pitch_mm: float = 0.234375  # mm; not in the file: 60 mm / 256 lines
-sample_attenuation_db_cm_mhz: float = 0.8  # assumed of the sample
-reference_attenuation_db_cm_mhz: float = 0.576  # of the phantom
+line_pitch_mm: float = 0.234375  # mm; not in an .rf file: 60 mm / 256 lines
+sample_attenuation_db_cm_mhz: float = 0.8  # assumed of the sample, at 1 MHz
+attenuation_exponent: float = 1.0  # n of the sample's attenuation, f^n
+reference_attenuation_db_cm_mhz: float = 0.576  # of the phantom, at 1 MHz
+reference_attenuation_exponent: float = 1.0  # n of the phantom's, f^n
 reference_sound_speed_m_s: float = 1488.0  # sound speed of the phantom, m/s
 window_mm: float = 2.0  # window edge, axial and lateral, mm
 overlap: float = 0.95  # of neighbouring windows: a grid of 0.1 mm
 band_mhz: list = [3.0, 8.0]  # of the fits; []: -6 dB band of the phantom
-artifacts: str = "artifacts"  # folder for the simulated files
+minimum_snr_db: float = 6.0  # windows less above the noise are left empty
+level: float = 0.95  # confidence level of all intervals
+artifacts: str = "artifacts"  # folder for simulated files and results
 
 # %% tags=["hide-input"]
 import warnings
@@ -51,35 +58,49 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+from beyond import laboratory
+from beyond.attenuation import estimate_attenuation
 from beyond.speckle import speckle
-from beyond.uncertainty import uncertainty
+from beyond.uncertainty import region_means, uncertainty
 from ground.artifacts import project_path
-from helpers.data.phantom import ReferencePhantom
-from helpers.data.rf import b_mode_db, n_saturated, read_rf
+from ground.errors import InputError
+from helpers.data.acquisition import core_of
+from helpers.data.form_factor import gaussian_bsc_db
+from helpers.data.phantom import ReferencePhantom, bead_backscatter
+from helpers.data.rf import b_mode_db, n_saturated
 from helpers.maps import noise, parametric
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.windows import step_mm
 from pages import figures
 from pages.echoes import files_or_example, two_parts
 from recorded.cohort import frame_of
+from recorded.files import read_backscatter, read_outline
+from recorded.readers import read_planes
 
 figures.use_book_style()
-warnings.filterwarnings("ignore", ".*(saturated|constant)")  # in a table
+warnings.filterwarnings("ignore", ".*(saturated|constant|noise)")  # in tables
 folder = project_path(artifacts) / "example_rf"
 whose, sample_rf, reference_rf = files_or_example(
     sample_rf, reference_rf, folder, line_pitch_mm
 )
+Markdown(f"The files are **{whose}**.")
 
 # %% [markdown]
 # ## What is in the file
 #
-# A header of 19 integers, then the samples, line after line. Sampling rate, lines, samples and frames are in the
-# header; the distance between lines is not and has to be given.
+# An `.rf` file holds a header of 19 integers, then the samples, line after line. Sampling rate, lines, samples, frames and
+# how the scanner was set are in the
+# header; the distance between lines is not and has to be given. Other formats are read by what they tell
+# ([](../data)).
 
 # %%
-sample_frames = read_rf(project_path(sample_rf), line_pitch_mm)
-phantom_frames = read_rf(
-    project_path(reference_rf), line_pitch_mm, reference_sound_speed_m_s
+sample_frames = read_planes(
+    project_path(sample_rf), line_pitch_mm=line_pitch_mm
+)
+phantom_frames = read_planes(
+    project_path(reference_rf),
+    line_pitch_mm=line_pitch_mm,
+    sound_speed_m_s=reference_sound_speed_m_s,
 )
 sample = frame_of(sample_frames, frame, sample_rf)
 
@@ -105,15 +126,22 @@ rows = {
 }
 Markdown(pd.DataFrame(rows).T.to_markdown())
 
-# %% tags=["hide-input"]
-Markdown(f"The files are **{whose}**.")
+# %%
+region = np.ones(sample.samples.shape, bool)
+if outline_file:
+    outline = read_outline(project_path(outline_file), sample)
+    rows_mm = sample.depth_mm[::5]  # outlines are no finer
+    core = core_of(outline, rows_mm, sample.lateral_mm)
+    region = np.repeat(core, 5, axis=0)[: len(sample.samples)]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample and of the phantom's first frame."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample, with the outline of the region where one was given, and of the phantom's first frame."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.8))
 shown = {f"{whose} sample": sample, f"{whose} phantom": phantom_frames[0]}
 for ax, (title, plane) in zip(axes, shown.items(), strict=True):
     figures.show_b_mode(ax, b_mode_db(plane), plane.extent_mm)
     ax.set_title(title)
+if outline_file:
+    figures.show_outline(axes[0], region, sample.extent_mm)
 
 # %% [markdown]
 # ## The phantom against itself
@@ -125,8 +153,7 @@ for ax, (title, plane) in zip(axes, shown.items(), strict=True):
 #
 # The test finds settings that changed between frames. It need not find a phantom with **targets** (wires, cysts, spheres):
 # frames have them in the same place, and they divide out here but not from the sample. Two halves show one
-# that lies in either. A reference must be uniform: look at its B-mode above, and at the width of the band below, which
-# should be the same at all depths.
+# that lies in either. A reference must be uniform: look at its B-mode above.
 
 # %%
 protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
@@ -139,6 +166,8 @@ errors = uncertainty(itself, other, first, own_grid).mbf
 of_one = np.ma.masked_invalid(errors).mean(axis=1).filled(np.nan)
 width_mm = other.extent_mm[1]
 of_row = of_one * np.sqrt(2 * window_mm / width_mm)  # side by side, both parts
+low, median, high = np.nanpercentile(itself.mbf, [25, 50, 75], axis=1)
+off = np.mean(np.abs(median) > 2 * of_row)
 
 # %% tags=["hide-input"]
 Markdown(
@@ -147,7 +176,6 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against itself, one part against another: median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
-low, median, high = np.nanpercentile(itself.mbf, [25, 50, 75], axis=1)
 fig, ax = plt.subplots(figsize=(7, 3))
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
 ax.plot(itself.depth_mm, median)
@@ -155,28 +183,57 @@ for edge in (-2 * of_row, 2 * of_row):
     ax.plot(itself.depth_mm, edge, "k:", linewidth=0.8)
 title = f"{whose} phantom"
 _ = ax.set(xlabel="depth / mm", ylabel="MBF / dB", title=title)
+
 # %% [markdown]
 # ## Signal or noise
 #
 # A phantom divided by itself is 0 dB also where it holds nothing but the scanner's noise. Electronic noise is white before
-# the time gain; its level is read above the pulse's band, at every depth, and the echoes' power in the band is set
+# the time gain; its level is read above the pulse's band, at every depth, and the echoes' power is set
 # against it. Where they stand less than 6 dB above it, noise adds more than 1 dB to a power: windows there tell
-# little of tissue. Frames that hold the same speckle add nothing to the phantom's mean.
+# little of tissue and are left empty. Frames that hold the same speckle add nothing to the phantom's mean.
 
 # %%
 windows = own_grid.all_starts, own_grid.n_window
-ratio_db = noise.snr_db(phantom_frames, *windows, own_grid.band_mhz)
-first_mm, last_mm = noise.usable_depths_mm(ratio_db, itself.depth_mm)
-worth = noise.effective_frames(phantom_frames)
+ratio_db = laboratory.snr_db(phantom_frames, *windows, own_grid.band_mhz)
+usable_mm = laboratory.usable_depths_mm(
+    ratio_db, itself.depth_mm, minimum_snr_db
+)
+worth = laboratory.effective_frames(phantom_frames)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-noise", "caption": "The phantom's power by depth and frequency, less that of the noise at that depth. Black: as much above the noise as is asked for; white: 6 dB below the peak at each depth; dashed: the band of the fits."}, "image": {"alt": "Colour map of the phantom's signal over noise against depth and frequency, with two contours and the band of the fits"}}
+frequency_mhz = np.linspace(0.5, sample.sampling_rate_hz / 2e6, 80)
+spaced = range(0, own_grid.all_starts[-1], own_grid.n_window // 2)
+level_db = noise.mean_power_db(
+    phantom_frames, tuple(spaced), own_grid.n_window, frequency_mhz
+)
+end_mhz = float(own_grid.band_mhz[-1])
+floor_db = noise.noise_db(phantom_frames, tuple(spaced), windows[1], end_mhz)
+above_db = level_db - np.nan_to_num(floor_db, nan=level_db.min())[:, None]
+deep_mm = (np.array(spaced) + windows[1] / 2) * other.sample_spacing_mm
+where = frequency_mhz, deep_mm
+fig, ax = plt.subplots(figsize=(7, 4))
+drawn = ax.pcolormesh(*where, above_db, cmap="viridis", rasterized=True)
+fig.colorbar(drawn, label="power / dB re noise")
+below_db = level_db - level_db.max(axis=1, keepdims=True)
+ax.contour(*where, above_db, [minimum_snr_db], colors="k")
+ax.contour(*where, below_db, [-6], colors="w")
+for edge in own_grid.band_mhz[[0, -1]]:
+    ax.axvline(edge, color="k", linestyle="--", linewidth=0.8)
+ax.invert_yaxis()
+title = f"{whose} phantom"
+_ = ax.set(xlabel="frequency / MHz", ylabel="depth / mm", title=title)
 
 # %% tags=["hide-input"]
 usable = (
-    f"from {first_mm:.1f} to {last_mm:.1f} mm"
-    if np.isfinite(first_mm)
+    f"from {usable_mm[0]:.1f} to {usable_mm[1]:.1f} mm"
+    if np.isfinite(usable_mm[0])
     else "at no depth"
 )
 Markdown(
-    f"The phantom's echoes stand {noise.MINIMUM_DB:g} dB or more above the "
+    "The sampling rate leaves no room above the band in which noise could be "
+    "read: how deep the echoes can be trusted is not known."
+    if np.isnan(ratio_db).all()
+    else f"The phantom's echoes stand {minimum_snr_db:g} dB or more above the "
     f"noise over the whole band {usable}, of {itself.depth_mm[0]:.1f} to "
     f"{itself.depth_mm[-1]:.1f} mm that are mapped. Its {len(phantom_frames)} "
     f"frames are worth {worth:.1f} independent ones."
@@ -186,62 +243,139 @@ Markdown(
 # ## The maps
 #
 # MBF, SS and SI are relative to the phantom and need nothing more. ESD and EAC need the phantom's backscatter
-# coefficient: give it to `ReferencePhantom(planes, attenuation, backscatter)` if you know it. Without it they are
-# left empty rather than guessed.
+# coefficient, a table in `backscatter_file`. Without it they are left empty rather than guessed.
 
 # %%
-reference = ReferencePhantom(phantom_frames, reference_attenuation_db_cm_mhz)
-grid = window_grid(sample, reference, None, protocol)
+backscatter = bead_backscatter if whose == "simulated" else None
+if backscatter_file:
+    backscatter = read_backscatter(project_path(backscatter_file))
+reference = ReferencePhantom(
+    phantom_frames,
+    reference_attenuation_db_cm_mhz,
+    backscatter,
+    reference_attenuation_exponent,
+)
+band = tuple(band_mhz) or None
+asked = attenuation_exponent, minimum_snr_db
+protocol = Protocol(window_mm, overlap, band, parametric.N_BINS, *asked)
+grid = window_grid(sample, reference, region, protocol)
 maps = parametric.map_windows(
     sample, reference, grid, sample_attenuation_db_cm_mhz
 )
+errors = uncertainty(
+    maps, sample, reference, grid, sample_attenuation_db_cm_mhz
+)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "MBF, SS and SI of the whole sample relative to the phantom."}, "image": {"alt": "Three colour maps of the whole sample plane: mid-band fit, spectral slope and spectral intercept"}}
-fig, axes = figures.panels(len(maps.present), 3, (4.0, 3.2))
-for ax, name in zip(axes, maps.present, strict=True):
-    figures.show_map(
-        ax, getattr(maps, name), maps.extent_mm, parametric.LABELS[name]
-    )
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "Maps of the region, or of the whole sample, and below each its standard error. Windows that sink into the noise are empty; without the phantom's backscatter there is no ESD and no EAC."}, "image": {"alt": "Colour maps of the sample plane, one for each parameter that can be had, with their standard errors below"}}
+shown = {}
+for name in maps.present:
+    shown[parametric.LABELS[name]] = getattr(maps, name)
+    shown[f"error of {parametric.LABELS[name]}"] = getattr(errors, name)
+fig, axes = figures.panels(len(shown), 2, (4.5, 3.2), shared=True)
+for ax, (label, values) in zip(axes, shown.items(), strict=True):
+    figures.show_map(ax, values, maps.extent_mm, label)
+figures.label_outer(axes, 2)
 _ = axes[0].set_title(f"{whose} sample")
 
 # %% tags=["hide-input"]
 finite = {
-    name: np.isfinite(getattr(maps, name)).mean()
-    for name in ("mbf", "ss", "si")
+    name: np.isfinite(getattr(maps, name))[grid.inside].mean()
+    for name in ("mbf", *[one for one in maps.present if one == "esd_um"])
 }
 Markdown(
-    f"{maps.mbf.size:,} windows on a grid of {step_mm(maps.depth_mm):.2f} mm; finite: "
+    f"{grid.inside.sum():,} windows on a grid of {step_mm(maps.depth_mm):.2f} mm; with a value: "
     + ", ".join(
-        f"{name.upper()} {100 * of:.1f} %" for name, of in finite.items()
+        f"{parametric.NAMES[name]} {100 * of:.1f} %"
+        for name, of in finite.items()
     )
     + f". Median MBF {np.nanmedian(maps.mbf):+.1f} dB re the phantom."
 )
 
 # %% [markdown]
-# The errors of maps are taken from the phantom's speckle, which many scatterers in a resolution cell make. Few of
+# ## The region as a whole
+#
+# The spectra of all its windows are averaged before the fit. The intervals know speckle and the phantom's share of it, not an
+# attenuation that is assumed wrongly ([](04_uncertainty)); the estimate beside them comes from the echoes.
+
+# %%
+means = region_means(
+    sample, reference, grid, sample_attenuation_db_cm_mhz, level
+)
+_, bsc_db = parametric.normalised_spectra(
+    sample, reference, grid, sample_attenuation_db_cm_mhz
+)
+heard = grid.inside & np.isfinite(maps.mbf)
+mean_bsc_db = np.moveaxis(bsc_db, 1, 2)[heard].mean(axis=0)
+fitted_db = gaussian_bsc_db(
+    grid.band_mhz, *means.loc[["esd_um", "eac_db"], "value"], 1540.0
+)
+try:
+    found = estimate_attenuation(sample, reference, grid, level)
+    estimate = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+except InputError as error:
+    estimate = f"not estimated: {error}".replace(sample.source, "sample")
+
+# %% tags=["hide-input"]
+known = means.dropna().rename(index=parametric.LABELS).round(2)
+Markdown(
+    known.rename(columns={"standard_error": "standard error"}).to_markdown()
+)
+
+# %% tags=["hide-input"]
+Markdown(
+    f"Attenuation of the region / dB/cm/MHz: {estimate}; assumed "
+    f"{sample_attenuation_db_cm_mhz:g}. Where scatterers change with depth the estimate takes that for attenuation."
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bsc", "caption": "Mean spectrum of the region. Where the phantom's backscatter is known: the backscatter coefficient and the spherical Gaussian fit; else the normalised spectrum, relative to the phantom, with its line."}, "image": {"alt": "Spectrum of the region against frequency as points, with the curve fitted to them"}}
+relative = parametric.normalised_spectra(
+    sample, reference, grid, sample_attenuation_db_cm_mhz
+)[0]
+mean_db, unit = mean_bsc_db, "BSC / dB re 1/(cm sr)"
+if backscatter is None:
+    mean_db = np.moveaxis(relative, 1, 2)[heard].mean(axis=0)
+    off_centre = grid.band_mhz - grid.band_mhz.mean()
+    fitted_db = (
+        means.loc["mbf", "value"] + means.loc["ss", "value"] * off_centre
+    )
+    unit = "W / dB re phantom"
+fig, ax = plt.subplots(figsize=(6.5, 3.2))
+ax.plot(grid.band_mhz, mean_db, "o", label=f"{whose} region")
+ax.plot(grid.band_mhz, fitted_db, "k--", label="fit")
+ax.legend()
+_ = ax.set(xlabel="frequency / MHz", ylabel=unit)
+
+# %% [markdown]
+# The errors are taken from the phantom's speckle, which many scatterers in a resolution cell make. Few of
 # them, or structure within a window, lower the Nakagami parameter of the echoes' intensity below the phantom's, and
 # errors are then larger than the phantom's say.
 
 # %%
-found = speckle(sample, reference, grid)
+echo = speckle(sample, reference, grid)
+asked = laboratory.verdicts(sample, phantom_frames, off, usable_mm, echo)
 
 # %% tags=["hide-input"]
-verdict = (
-    "no fewer scatterers show than in the phantom"
-    if found.developed
-    else "fewer scatterers, or more structure, show than in the phantom"
-)
-Markdown(
-    f"Nakagami parameter over {found.n_windows:,} windows side by side: "
-    f"{found.nakagami_m:.2f} ± {found.standard_error:.2f}, the phantom's "
-    f"{found.phantom_m:.2f}: {verdict}."
-)
+Markdown(asked.to_markdown(index=False))
+
+# %%
+spectrum = {"frequency_mhz": grid.band_mhz, "mean_db": mean_db}
+tables = {
+    "region": means.reset_index(names="parameter"),
+    "spectrum": pd.DataFrame(spectrum),
+    "verdicts": asked,
+}
+folder = project_path(artifacts) / "own_rf"
+paths = laboratory.export(folder, maps, errors, tables)
+
+# %% tags=["hide-input"]
+names = ", ".join(f"`{path.name}`" for path in paths)
+Markdown(f"Written to the folder `own_rf` of the artifacts: {names}.")
 
 # %% [markdown]
 # ## A cohort of your own
 #
 # To run the *whole* study on recorded patients, describe them in a folder with `patients.csv`, `planes.csv`, the
-# `.rf` files and the outlines, as {doc}`../data` explains, and name the folder:
+# recordings and the outlines, as {doc}`../data` explains, and name the folder:
 #
 # ```
 # make book DATA=path/to/folder

@@ -23,7 +23,7 @@ def recorded(n_planes, split="train"):
 
 def test_the_simulated_example_is_the_training_patient_nearest_to_the_populations_means():
     """Against the distance in SDs, by a loop; and she is no outlier in any trait."""
-    chosen = study.example_patient(COHORT)
+    chosen = echoes.example_patient(COHORT)
     away = {
         name: sum(((row[trait] - of.mean) / of.sd) ** 2 for trait, of in study.TRAITS.items())
         for name, row in COHORT[COHORT["split"] == "train"].iterrows()
@@ -34,9 +34,9 @@ def test_the_simulated_example_is_the_training_patient_nearest_to_the_population
 
 def test_one_nearer_who_is_kept_for_the_test_is_not_shown():
     means = {trait: of.mean for trait, of in study.TRAITS.items()}
-    chosen = study.example_patient(COHORT)
+    chosen = echoes.example_patient(COHORT)
     assert (
-        study.example_patient(
+        echoes.example_patient(
             COHORT.assign(**{t: COHORT[t].where(COHORT.index != "P001", m) for t, m in means.items()})
         )
         == chosen
@@ -48,12 +48,12 @@ def test_one_nearer_who_is_kept_for_the_test_is_not_shown():
     [([2] * 5, "BR-02"), ([2] * 4, "BR-02"), ([1, 3, 3, 9, 1], "BR-02"), ([1, 1, 4, 4], "BR-02"), ([1], "BR-00")],
 )
 def test_the_recorded_example_is_the_middle_one_of_those_with_the_usual_number_of_planes(n_planes, expected):
-    assert study.example_patient(recorded(n_planes)) == expected
+    assert echoes.example_patient(recorded(n_planes)) == expected
 
 
 def test_a_recorded_cohort_without_a_training_patient_still_has_an_example():
-    assert study.example_patient(recorded([2, 2, 2], split="test")) == "BR-01"
-    assert study.example_patient(recorded([2, 2, 2]).drop(columns="split")) == "BR-01"
+    assert echoes.example_patient(recorded([2, 2, 2], split="test")) == "BR-01"
+    assert echoes.example_patient(recorded([2, 2, 2]).drop(columns="split")) == "BR-01"
 
 
 def test_the_middle_plane_is_shown_and_one_that_is_not_there_is_refused():

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from beyond.laboratory import effective_frames, snr_db, usable_depths_mm
 from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, simulate_phantom, simulate_plane
 from helpers.maps.grid import Protocol, own_band_mhz, window_grid
-from helpers.maps.noise import effective_frames, mean_power_db, noise_db, snr_db, usable_depths_mm
+from helpers.maps.noise import mean_power_db, noise_db
 from helpers.maps.parametric import map_windows
 from pages.echoes import uniform_tissue
 

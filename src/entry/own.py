@@ -28,10 +28,13 @@ class Own(Section):
     n_scans: Annotated[int, Field(ge=2, le=10_000)] = 2
     sample_rf: str = ""
     reference_rf: str = ""
+    outline_file: str = ""
+    backscatter_file: str = ""
     frame: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     line_pitch_mm: Annotated[float, Field(ge=0.01, le=5)] = 1.0
     sample_attenuation_db_cm_mhz: Attenuation = 0.0
     reference_attenuation_db_cm_mhz: Attenuation = 0.0
+    reference_attenuation_exponent: Annotated[float, Field(ge=0.5, le=2)] = 1.0
     reference_sound_speed_m_s: Annotated[float, Field(ge=1300, le=1800)] = 1540.0
     artifacts: Annotated[str, Field(min_length=1)] = "artifacts"
 

@@ -12,7 +12,7 @@ from helpers import stages
 from helpers.data.acquisition import Acquisition
 from helpers.data.rf import RFPlane, write_rf
 from helpers.data.simulation import simulated
-from helpers.data.study import draw_patients, example_patient
+from helpers.data.study import TRAITS, draw_patients
 from helpers.data.tissue import WIDTH_MM, Tissue
 from helpers.settings import Settings
 
@@ -102,6 +102,22 @@ def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
     sample = write_rf(folder / "sample.rf", [acquired.plane])
     reference = write_rf(folder / "reference.rf", list(acquired.reference.planes))
     return str(sample), str(reference)
+
+
+def example_patient(patients: pd.DataFrame) -> str:
+    """The patient that pages show: of the training patients, or of all if there is none, a typical one.
+
+    A simulated one has the true traits nearest to the population's means, in its SDs; of recorded ones, whose tissue
+    is not known, the middle one in the table's order of those whose number of planes is nearest to the median.
+    """
+    training = patients[patients["split"] == "train"] if "split" in patients else patients
+    training = training if len(training) else patients
+    if set(TRAITS) <= set(training):
+        away = [((training[name] - trait.mean) / trait.sd) ** 2 for name, trait in TRAITS.items()]
+        return str(sum(away).idxmin())
+    off = (training["n_planes"] - training["n_planes"].median()).abs()
+    usual = training.index[off == off.min()]
+    return str(usual[len(usual) // 2])
 
 
 def files_or_example(

@@ -232,22 +232,6 @@ def class_sizes(left: dict[bool, int], size: int, share: float, part: str) -> di
     return sizes
 
 
-def example_patient(patients: pd.DataFrame) -> str:
-    """The patient that pages show: of the training patients, or of all if there is none, a typical one.
-
-    A simulated one has the true traits nearest to the population's means, in its SDs; of recorded ones, whose tissue
-    is not known, the middle one in the table's order of those whose number of planes is nearest to the median.
-    """
-    training = patients[patients["split"] == "train"] if "split" in patients else patients
-    training = training if len(training) else patients
-    if set(TRAITS) <= set(training):
-        away = [((training[name] - trait.mean) / trait.sd) ** 2 for name, trait in TRAITS.items()]
-        return str(sum(away).idxmin())
-    off = (training["n_planes"] - training["n_planes"].median()).abs()
-    usual = training.index[off == off.min()]
-    return str(usual[len(usual) // 2])
-
-
 def own_sizes(left: dict[bool, int], size: int, share: float) -> dict[bool, int]:
     """As ``class_sizes``, but at least one of each class, and no more than leaves ``FEWEST`` of it for training."""
     non_responders = max(1, round(size * share))
