@@ -98,11 +98,6 @@ class Maps(Section):
     margin_mm: Annotated[float, Field(ge=0.5, le=50)]
 
     @property
-    def least_snr_db(self) -> float | None:
-        """What a window has to stand above the noise to count, dB; None where all shall count."""
-        return self.minimum_snr_db if self.minimum_snr_db > ALL_COUNT_DB else None
-
-    @property
     def band(self) -> tuple[float, float] | None:
         """The band of the fits, MHz; None for that of the phantom's own spectrum."""
         return (self.band_mhz[0], self.band_mhz[1]) if self.band_mhz else None

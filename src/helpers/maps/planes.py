@@ -17,7 +17,7 @@ from helpers.data.rf import RFPlane, b_mode_db
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, map_windows
 from helpers.maps.recovery import summarise
-from helpers.settings import Maps
+from helpers.settings import ALL_COUNT_DB, Maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,9 @@ def core_on_grid(
 
 def protocol_of(choices: Maps) -> Protocol:
     """The protocol that the settings choose."""
-    exponent, snr_db = choices.attenuation_exponent, choices.least_snr_db
-    return Protocol(choices.window_mm, choices.overlap, choices.band, choices.n_bins, exponent, snr_db)
+    snr_db = choices.minimum_snr_db if choices.minimum_snr_db > ALL_COUNT_DB else None
+    windows = choices.window_mm, choices.overlap, choices.band, choices.n_bins
+    return Protocol(*windows, choices.attenuation_exponent, snr_db)
 
 
 def assumed_attenuation(
