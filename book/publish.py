@@ -42,7 +42,7 @@ PATH = re.compile(  # of any machine, whoever's
     r"|\b[A-Z]:\\+Users\\[^\s\"'<>]+|\S*site-packages\S*|file:///[^\s\"'<>]+"
 )
 CREDENTIALS = re.compile(r"\b[\w+.-]+://[^\s/:@\"'<>]*:[^\s/@\"'<>]+@[\w.-]+")
-PAGE_NUMBERS = re.compile(r": ?(?:\[[\d,\[\] ]*\]|\d+)")  # of the search index: where a word stands, also "patient"
+PAGE_NUMBERS = re.compile(r'(?<="): ?(?:\[[\d,\[\] ]*\]|\d+)')  # of the search index: where a word stands, as "patient"
 PATIENT_COLUMN = re.compile(r"(patient|subject|participant)([ _](id|name|number))?|id", re.IGNORECASE)
 DATA = re.compile(r"<script[^>]*application/json[^>]*>(.*?)</script>", re.DOTALL)
 OUTCOME_COLUMN = re.compile(
