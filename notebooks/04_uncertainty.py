@@ -44,8 +44,6 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
-from beyond import uncertainty
-from beyond.attenuation import estimate_attenuation
 from helpers import stages
 from helpers.data import regions, simulation
 from helpers.data.form_factor import gaussian_bsc_db
@@ -59,6 +57,8 @@ from helpers.settings import load_settings
 from pages import echoes, figures
 from pages.echoes import uniform_tissue
 from pages.maps import not_mapped
+from physics import uncertainty
+from physics.attenuation import estimate_attenuation
 
 figures.use_book_style()
 settings = load_settings(profile, overlap=overlap, level=level)

@@ -62,7 +62,7 @@ from IPython.display import Markdown
 from scipy.ndimage import uniform_filter
 from tqdm import tqdm
 
-from beyond import attribution
+from beyond import attribution, contributions
 from helpers import stages
 from helpers.data import study
 from helpers.data.study import MODELS
@@ -266,9 +266,9 @@ for patient in tqdm(rows.index, desc="patients"):
     maps[patient] = explain_central(
         model, planes, *survey_size, pda_batch_size
     )
-    even[patient] = pda.even_map(core | margin, *survey_size)
+    even[patient] = contributions.even_map(core | margin, *survey_size)
 survey = {
-    patient: pda.contribution(
+    patient: contributions.contribution(
         maps[patient], *masks[patient], even[patient], images.fields
     )
     for patient in maps
@@ -619,7 +619,9 @@ for patient in rows.index:
     planes = central_plane(images, patient, model.scaling, model.region)
     predict, plane = central_predictor(model, planes)
     moved.append(
-        pda.region_differences(predict, plane, masks[patient], typical)
+        contributions.region_differences(
+            predict, plane, masks[patient], typical
+        )
     )
 moved = np.abs(moved)
 

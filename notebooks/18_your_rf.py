@@ -58,10 +58,6 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from beyond import laboratory
-from beyond.attenuation import estimate_attenuation
-from beyond.speckle import speckle
-from beyond.uncertainty import region_means, uncertainty
 from ground.artifacts import project_path
 from ground.errors import InputError
 from helpers.data.acquisition import core_of
@@ -73,6 +69,10 @@ from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.windows import step_mm
 from pages import figures
 from pages.echoes import files_or_example, two_parts
+from physics import laboratory
+from physics.attenuation import estimate_attenuation
+from physics.speckle import speckle
+from physics.uncertainty import region_means, uncertainty
 from recorded.cohort import frame_of
 from recorded.files import read_backscatter, read_outline
 from recorded.readers import read_planes

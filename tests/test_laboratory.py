@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from beyond.laboratory import export, verdicts
-from beyond.speckle import Speckle
-from beyond.uncertainty import uncertainty
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.parametric import map_windows
+from physics.laboratory import export, verdicts
+from physics.speckle import Speckle
+from physics.uncertainty import uncertainty
 
 HEADER = {"probe": 2, "txf": 10_000_000, "ld": 20}
 EVEN = Speckle(0.95, 0.97, 0.02, 50)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from beyond.laboratory import effective_frames, snr_db, usable_depths_mm
 from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
@@ -14,6 +13,7 @@ from helpers.maps.grid import Protocol, own_band_mhz, window_grid
 from helpers.maps.noise import mean_power_db, noise_db
 from helpers.maps.parametric import map_windows
 from pages.echoes import uniform_tissue
+from physics.laboratory import effective_frames, snr_db, usable_depths_mm
 
 RATE_HZ, N_WINDOW = 40e6, 104
 BAND_MHZ = np.linspace(3, 8, 6)

@@ -6,6 +6,7 @@ import torch
 from scipy.stats import spearmanr
 from tiny import study
 
+from beyond import contributions
 from helpers.data.study import MODELS
 from helpers.judgement import pda
 from helpers.learning.images import ImageSet, Scaling
@@ -202,7 +203,7 @@ def test_regions_against_a_plain_loop():
     image, predict = tissue((3, 16, 16)), small_network(3)
     core = (image[0] != 0) & (np.arange(16) < 8)
     regions, fill = np.stack([core, (image[0] != 0) & ~core]), np.array([[0.1, 0.9], [0.5, 0.2], [0, 1]])
-    found = pda.region_differences(predict, image, regions, fill)
+    found = contributions.region_differences(predict, image, regions, fill)
     whole = float(predict(torch.tensor(image[None])))
     for (channel, region), value in np.ndenumerate(fill):
         changed = image.copy()
@@ -377,25 +378,25 @@ def test_contribution_by_hand():
     core[:2] = True
     region[3] = False  # margin: row 2
     differences = np.stack([np.ones((4, 4)), np.where(core, 0, 1), np.where(core, 3, 2), np.zeros((4, 4))])
-    shares = pda.contribution(differences, core, region)
+    shares = contributions.contribution(differences, core, region)
     assert shares.index.tolist() == ["MBF", "SI", "ESD", "EAC"]
     np.testing.assert_allclose(shares.core, [8 / 12, 0, 24 / 32, np.nan])
     np.testing.assert_allclose(shares.margin, [4 / 12, 1, 8 / 32, np.nan])
     np.testing.assert_allclose(shares.margin_even, 4 / 12)
     np.testing.assert_allclose(
-        pda.contribution(differences, core, region, np.where(core, 2.0, 1.0)).margin_even, 4 / 20
+        contributions.contribution(differences, core, region, np.where(core, 2.0, 1.0)).margin_even, 4 / 20
     )
     np.testing.assert_allclose(shares.total, [12, 4, 32, 0])
     np.testing.assert_allclose(shares.of_all, [12 / 48, 4 / 48, 32 / 48, 0])
-    pd.testing.assert_frame_equal(shares, pda.contribution(differences, core, region & ~core))
+    pd.testing.assert_frame_equal(shares, contributions.contribution(differences, core, region & ~core))
     with pytest.raises(ValueError, match="expected \\(4, n, n\\)"):
-        pda.contribution(differences[:3], core, region)
+        contributions.contribution(differences[:3], core, region)
 
 
 def test_contribution_of_two_maps_and_of_a_plane_without_a_margin():
     core = np.zeros((4, 4), bool)
     core[:2] = True
-    shares = pda.contribution(np.ones((2, 4, 4)), core, core, fields=FOUR[:2])
+    shares = contributions.contribution(np.ones((2, 4, 4)), core, core, fields=FOUR[:2])
     assert shares.index.tolist() == ["MBF", "SI"]
     np.testing.assert_allclose(shares.of_all, 0.5)
     assert (shares.margin == 0).all()
@@ -461,7 +462,7 @@ def test_a_model_to_which_all_pixels_are_equal_has_an_even_margin():
     tissue_[6:27, 4:23], core[11:22, 9:18] = True, True
     weight = np.array([3.0, 1.0, 0.5, 2.0])[:, None, None] * np.ones((32, 32))
     found = pda.prediction_difference(linear(weight), tissue_ * np.ones((4, 1, 1)), patch=8, stride=4)
-    shares = pda.contribution(found, core, tissue_, pda.even_map(tissue_, patch=8, stride=4))
+    shares = contributions.contribution(found, core, tissue_, contributions.even_map(tissue_, patch=8, stride=4))
     np.testing.assert_allclose(shares.margin, shares.margin_even, atol=1e-6)
     assert (shares.margin_even < (tissue_ & ~core).sum() / tissue_.sum() - 0.02).all()  # patches reach beyond
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from beyond.speckle import Speckle, speckle, window_moments
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import System, simulate_phantom, simulate_plane
 from helpers.data.tissue import Tissue
 from helpers.maps.grid import Protocol, window_grid
+from physics.speckle import Speckle, speckle, window_moments
 
 SYSTEM = System(n_lines=96, width_mm=22.5, depth_mm=30.0, focus_mm=20.0)
 PROTOCOL = Protocol(2.0, 0.5)

@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from beyond.attenuation import estimate_attenuation
-from beyond.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
 from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
@@ -15,6 +13,8 @@ from helpers.maps.grid import Protocol, own_band_mhz, reference_band_mhz, window
 from helpers.maps.parametric import map_windows, normalised_spectra, parametric_maps
 from helpers.maps.recovery import true_maps
 from pages.echoes import uniform_tissue
+from physics.attenuation import estimate_attenuation
+from physics.uncertainty import FIELDS, autocovariance, pair_sum, region_means, uncertainty
 
 SYSTEM = System(n_lines=192, depth_mm=32.0)
 SEEDS = range(20)

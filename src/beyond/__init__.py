@@ -1,1 +1,1 @@
-"""Beyond: what the book computes that the paper did not: errors of the maps, attenuation, calibration, other PDAs."""
+"""Beyond: what the book judges that the paper did not: calibration, restricted means, other PDAs, a search."""

@@ -103,9 +103,14 @@ def simulate_plane(
     return recorded_plane(echo, system, rng, 1540.0, source)
 
 
-def simulate_phantom(system: System, n_frames: int, rng: np.random.Generator) -> ReferencePhantom:
-    """Independent frames of the glass-bead phantom under the same system settings."""
-    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(system)))
+def simulate_phantom(
+    system: System, n_frames: int, rng: np.random.Generator, gain_db: np.ndarray | float = 0.0
+) -> ReferencePhantom:
+    """Independent frames of the glass-bead phantom under the same system settings.
+
+    ``gain_db`` (n_blocks, 1, n_frequencies) is what the beam makes of its echoes and not of the sample's, none usually.
+    """
+    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(system))) + gain_db
     depth_cm = system.depth_of_mm(system.path_samples, SOUND_SPEED_M_S) / 10
     path_db_mhz = ATTENUATION_DB_CM_MHZ * depth_cm[:, None]
     planes = []

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from beyond.speckle import Speckle
-from beyond.uncertainty import Uncertainty
 from ground.artifacts import write_whole
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import different_fields
 from helpers.maps.noise import MINIMUM_DB, mean_power_db, noise_db
 from helpers.maps.parametric import ParametricMaps
+from physics.speckle import Speckle
+from physics.uncertainty import Uncertainty
 
 UNEVEN = 0.1  # share of depths at which the phantom may lie beyond two standard errors: twice what chance makes
 WORTH = 0.75  # of the number of frames, from which on they count as independent

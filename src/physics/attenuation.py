@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import t
 
-from beyond.uncertainty import region_errors
 from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import Grid
 from helpers.maps.normalisation import line_fit, normalised
+from physics.uncertainty import region_errors
 
 STRIP_MM = 6.0  # wider than the beam, and than the variation inside a region reaches
 
