@@ -77,7 +77,7 @@ def own_parameters(wildcards):
 def data_of(wildcards):
     """Tables of the package, and the committed results that a chapter reads."""
     text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
-    committed = Path("results").glob("*.json") if "results/" in text else []
+    committed = Path("results").rglob("*.json") if "results/" in text else []
     return [*Path("src").rglob("*.csv"), *Path("src").rglob("*.html"), *committed]
 
 

@@ -38,7 +38,7 @@ def patients_of(settings: Settings) -> pd.DataFrame:
     chosen = settings.study
     if not chosen.simulated:
         return stages.cohort(settings, "")
-    patients = study.draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect)
+    patients = study.draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread)
     try:
         return patients.assign(split=stages.split(patients, settings))
     except ValueError as error:

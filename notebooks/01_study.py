@@ -47,6 +47,7 @@ n_test: int = 50  # patients kept unseen
 n_validation: int = 31  # training patients that steer early stopping
 cohort_seed: int = 3  # draws patients, tissue, echoes and split
 effect: str = "base"  # response in tissue: base, half, none or reversed
+attenuation_spread: float = 0.25  # SD of patients' attenuation, relative
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -55,6 +56,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
+from beyond.oracle import CORE_TRAITS, oracle_score
 from helpers import stages
 from helpers.data import study
 from helpers.judgement import auc_interval
@@ -71,6 +73,7 @@ settings = load_settings(
     n_validation=n_validation,
     cohort_seed=cohort_seed,
     effect=effect,
+    attenuation_spread=attenuation_spread,
 )
 patients = stages.cohort(settings, artifacts).astype({"responder": bool})
 whose, simulated = settings.study.whose, settings.study.simulated
@@ -210,7 +213,7 @@ for ax, name in zip(axes.flat, study.TRAITS, strict=False):
 # traits; the oracle's area under the ROC curve (AUC) is therefore the ceiling of this cohort.
 
 # %% tags=["if-simulated"]
-traits = {"core": study.CORE_TRAITS, "core + margin": tuple(study.TRAITS)}
+traits = {"core": CORE_TRAITS, "core + margin": tuple(study.TRAITS)}
 further = study.draw_patients(20_000, seed=cohort_seed + 1, effect=effect)
 groups = {
     "all patients": drawn,
@@ -221,7 +224,7 @@ level = settings.judgement.level
 rows = {}
 for group, table in groups.items():
     for region, names in traits.items():
-        score = study.oracle_score(table, names, effect)
+        score = oracle_score(table, names, effect)
         rows[group, region] = auc_interval(~table["responder"], score, level)
 
 # %% tags=["hide-input", "if-simulated"]
@@ -242,7 +245,7 @@ Markdown(
 # model: keep it in mind when Table 2 is read.
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-oracle", "caption": "Simulated cohort: score of the oracle that sees core and margin, by response. The overlap is what no model can undo."}, "image": {"alt": "Two overlapping histograms of the oracle score for simulated responders and non-responders"}}
-score = study.oracle_score(drawn, tuple(study.TRAITS), effect)
+score = oracle_score(drawn, tuple(study.TRAITS), effect)
 fig, ax = plt.subplots(figsize=(6, 3))
 response = np.where(drawn["responder"], "responder", "non-responder")
 sns.histplot(
@@ -256,6 +259,23 @@ sns.histplot(
 _ = ax.set(
     xlabel="expected resistance given the true tissue", ylabel="patients"
 )
+# %% [markdown] tags=["if-simulated"]
+# ## What differs and tells nothing
+#
+# Patients also differ in what knows nothing of response. The most troublesome of it is the **attenuation** of their tissue, by which
+# every map has to be corrected: 0.1 dB/cm/MHz more or less over 2 cm moves ESD by as much as patients differ. Published
+# spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast,
+# from tomograms {cite:p}`duric2005,tadayyon2014`. Here it is `attenuation_spread` of the mean, cut off at both ends, and the same
+# factor for all tissue of a patient. The value was chosen by these sources, towards their lower end, before any training: attenuation
+# as good as known would flatter every map. What it costs, and what a smaller spread would have shown, [](10_evaluation) tells.
+
+# %% tags=["hide-input", "if-simulated"]
+low, middle, high = drawn["attenuation_factor"].quantile([0.05, 0.5, 0.95])
+Markdown(
+    "Attenuation of the simulated patients re the population's mean: "
+    f"{low:.2f} at the 5th percentile, {middle:.2f} in the middle, {high:.2f} at the 95th."
+)
+
 # %% [markdown] tags=["if-simulated"]
 # ## What must not carry the label
 #

@@ -34,6 +34,7 @@ plane: int = -1  # image plane shown, counted from 0; -1: the middle one
 n_lines: int = 256  # simulated RF lines over 60 mm
 depth_cm: float = 5.0  # simulated depth, cm
 n_reference_frames: int = 10  # simulated phantom frames per focal depth
+noise_db: float = -55.0  # of the simulated scanner re near phantom echoes
 scatterers_per_cell: float = 1.0  # mean number where few are shown
 
 # %% tags=["hide-input"]
@@ -59,6 +60,7 @@ settings = load_settings(
     n_lines=n_lines,
     depth_cm=depth_cm,
     n_reference_frames=n_reference_frames,
+    noise_db=noise_db,
 )
 patients = stages.cohort(settings, artifacts)
 why = echoes.why_shown(settings, patient, plane)
@@ -159,8 +161,9 @@ Markdown(parameter_table().to_markdown(index=False))
 # %% [markdown] tags=["about-simulation"]
 # The simulated scanner is simpler than a real one. Its beam widens away from the focus, but it is equally strong at
 # all depths and frequencies, and it is Gaussian, without side lobes; there is no reverberation, and sound travels
-# straight. Strength and pulse are common to tissue and phantom, and leave with the division below. Away from the focus the
-# simulated speckle grows wider with the beam, which a simulation of the sound field does not show: our windows there
+# straight. Strength and pulse are common to tissue and phantom, and leave with the division below. Its noise lies
+# `noise_db` below the phantom's strongest echoes, 50 to 60 dB as is usual; those of a recorded phantom come out of it by
+# less ([](18_your_rf) measures it on any file). Away from the focus the simulated speckle grows wider with the beam, which a simulation of the sound field does not show: our windows there
 # hold fewer independent lines than they would.
 #
 # ## Speckle of few scatterers

@@ -37,6 +37,7 @@ window_mm: float = 2.0  # window edge, axial and lateral, mm
 overlap: float = 0.95  # of neighbouring windows: a grid of 0.1 mm
 band_mhz: list = [3.0, 8.0]  # of the fits; []: -6 dB band of the phantom
 n_bins: int = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
+attenuation: str = "estimate"  # of each plane's own echoes, or "assumed"
 background_attenuation_db_cm_mhz: float = 0.8  # assumed outside the tumour
 tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in core and margin
 
@@ -66,6 +67,7 @@ settings = load_settings(
     overlap=overlap,
     band_mhz=band_mhz,
     n_bins=n_bins,
+    attenuation=attenuation,
     background_attenuation_db_cm_mhz=background_attenuation_db_cm_mhz,
     tumour_attenuation_db_cm_mhz=tumour_attenuation_db_cm_mhz,
 )
@@ -79,8 +81,8 @@ core, margin = known.regions(settings.maps.margin_mm)
 # %% [markdown] tags=["if-recorded"]
 # ## The maps of a plane
 #
-# The tumour of the last chapter, mapped over core and margin with the attenuation that the analysis assumes. How the values
-# come about follows below.
+# The tumour of the last chapter, mapped over core and margin with the attenuation that the analysis estimates or assumes. How
+# the values come about follows below.
 
 # %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
 mapped = map_plane(acquired, settings.maps, with_b_mode=True)
@@ -127,8 +129,8 @@ sample_db = normalisation.window_power_db(rf, grid)[row, :, column]
 
 # %%
 phantom_db = normalisation.reference_db(reference, grid)
-attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines), the truth
-A_s = normalisation.path_attenuation(rf, attenuation, grid)[row, column]
+true_attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines), the truth
+A_s = normalisation.path_attenuation(rf, true_attenuation, grid)[row, column]
 A_r = normalisation.phantom_path(rf, reference, grid)[row]
 ratio_db = sample_db - phantom_db[row]
 
@@ -191,7 +193,7 @@ _ = [ax.legend() for ax in axes]
 
 # %%
 wide = window_grid(rf, reference, None, protocol)
-estimate = parametric.map_windows(rf, reference, wide, attenuation)
+estimate = parametric.map_windows(rf, reference, wide, true_attenuation)
 truth = true_maps(
     tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz
 )
@@ -230,7 +232,7 @@ for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True):
 
 # %%
 W_of_all = normalisation.normalised(
-    rf, reference, grid, attenuation, np.eye(n_bins)
+    rf, reference, grid, true_attenuation, np.eye(n_bins)
 )  # (n_z, n_bins, n_x)
 to_border_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
 centres = windows.centre_pixels(rf, grid.depth_mm, grid.lateral_mm)
@@ -239,7 +241,7 @@ right = np.moveaxis(W_of_all, 1, 2)[inside].mean(
     axis=0
 )  # of the core, (n_bins,)
 depth_cm = (grid.depth_mm[:, None] / 10 * inside).sum() / inside.sum()
-A_s = normalisation.path_attenuation(rf, attenuation, grid)[inside].mean()
+A_s = normalisation.path_attenuation(rf, true_attenuation, grid)[inside].mean()
 phantom_path = normalisation.phantom_path(rf, reference, grid)
 A_r = (phantom_path[:, None] * inside).sum() / inside.sum()
 put_back = 2 * (A_s - A_r) * f
@@ -301,10 +303,11 @@ Markdown(
 # ## Accuracy over regions
 #
 # Single windows are noisy; what a network, or an eye, sees is their mean over regions. The table gives the error of the
-# region's median on the central plane of several patients, once with the true attenuation and once with the value that
-# the analysis has to assume. The paper does not say which attenuation it assumed; we take one value for the
-# background and one for tumour and margin, right on average and wrong by a few percent for each simulated patient. (So
-# small a spread is our choice; in vivo it is several times larger, and [](16_pitfalls) shows what that does.)
+# region's median on the central plane of several patients, with the true attenuation and with what an analysis has
+# instead. The paper does not say which attenuation it used. `attenuation="assumed"` takes one value for the
+# background and one for tumour and margin, right on average and wrong for each patient by as much as patients differ;
+# `attenuation="estimate"` reads both from the plane's own echoes, by how their spectra tilt with depth
+# ([](04_uncertainty)): in core and margin, and beside and above them.
 
 # %%
 people = echoes.known_patients(settings, artifacts)[:n_checked]
@@ -375,7 +378,7 @@ Markdown(
     quartiles.reset_index(names=["region", "map"]).to_markdown(index=False)
 )
 
-# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis estimates or assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
 fig, axes = figures.panels(5, 3, (3.7, 3.5))
 dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
 for ax, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
@@ -420,7 +423,7 @@ Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
 #
 # ````{exercise}
 # :label: ex-maps-attenuation
-# Rerun with `tumour_attenuation_db_cm_mhz=0.9`. Predict the sign of the error in ESD and EAC before you look.
+# Rerun with `attenuation=assumed` and `tumour_attenuation_db_cm_mhz=0.9`. Predict the sign of the error in ESD and EAC before you look.
 # ````
 #
 # ````{solution} ex-maps-attenuation
@@ -432,6 +435,6 @@ Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
 # ## Take-aways
 #
 # - Five numbers a window: three from a line, two from a physical model of the scatterer.
-# - Region medians recover the truth well when the attenuation is known; assuming it costs most, of what there is to see,
+# - Region medians recover the truth well when the attenuation is known; not knowing it costs most, of what there is to see,
 #   in SS and ESD.
 # - Where no real diameter fits, the map says so (NaN) and the fraction is reported.

@@ -50,7 +50,7 @@ from helpers.data.form_factor import gaussian_bsc_db
 from helpers.maps import parametric
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import centre_mask, map_windows
-from helpers.maps.planes import assumed_attenuation, protocol_of
+from helpers.maps.planes import attenuation_of, on_pixels, protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.maps.windows import step_mm
 from helpers.settings import load_settings
@@ -67,7 +67,8 @@ patient, plane = echoes.example(patients, patient, plane)
 acquired = stages.acquire(settings, artifacts, patient, plane)
 rf, reference = acquired.plane, acquired.reference
 core, margin = acquired.regions(settings.maps.margin_mm)
-attenuation = assumed_attenuation(core | margin, settings.maps)
+used = attenuation_of(acquired, core, margin, settings.maps)
+attenuation = on_pixels(core | margin, used)
 
 # %% [markdown]
 # ## One window
@@ -399,8 +400,8 @@ off = np.sqrt((wrong_by**2).mean())
 better = "estimate" if off["value"] < off["assumed"] else "assumption"
 Markdown(
     f"Rms error of the estimate from one plane: {off['value']:.2f} dB/cm/MHz; "
-    f"of the assumed value: {off['assumed']:.2f}. Among these simulated patients, who differ "
-    f"little in attenuation, the {better} is the better guess. "
+    f"of the assumed value: {off['assumed']:.2f}. Among these simulated patients the {better} "
+    "is the better guess. "
     f"{covered} of {len(estimates)} intervals hold the truth: they know speckle, "
     "not a size of scatterers that changes with depth."
 )

@@ -37,14 +37,19 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
+from beyond import comparison
+from beyond.means import auc_bootstrap
+from beyond.oracle import oracle_score
+from ground.artifacts import project_path
 from helpers import stages
-from helpers.data.study import MODELS
-from helpers.judgement import auc_bootstrap, auc_interval, evaluation
+from helpers.data.study import MODELS, TRAITS
+from helpers.judgement import auc_interval, evaluation
 from helpers.judgement.evaluation import proportion_interval
-from helpers.settings import load_settings
+from helpers.settings import build, load_settings
 from pages import chance, judgement
 from pages.figures import use_book_style
 from pages.printed import N_NON_RESPONDERS, printed, printed_table2
+from trust.runs import read as read_results
 
 use_book_style()
 settings = load_settings(profile, level=level)
@@ -204,6 +209,49 @@ shown = judgement.readable(table).to_markdown(disable_numparse=True)
 note = judgement.lacking_sets(predictions)
 Markdown(f"{whose} patients.\n\n{shown}{note}")
 
+# %% [markdown] tags=["if-simulated"]
+# ## What not knowing the attenuation costs
+#
+# The same patients under the laptop profile, the whole study run anew from their echoes: tissue whose attenuation is as good as
+# known, as a simulation may have it; tissue that differs as the literature says ([](01_study)), with one value assumed for all,
+# as the paper's group did in an earlier study {cite:p}`tadayyon2014`; and the same tissue, each plane's attenuation
+# estimated from its own echoes, as in this book. The oracle sees the tissue and not the echoes, so it is the same for all.
+
+# %% tags=["hide-input", "if-simulated"]
+ways = {
+    "as good as known": "known",
+    "differs, assumed": "assumed",
+    "differs, estimated": "estimated",
+}
+rows, made = {}, []
+for way, name in ways.items():
+    path = project_path(f"results/attenuation/{name}.json")
+    if not settings.study.simulated or not path.exists():
+        continue
+    saved = read_results(path)
+    told = saved.provenance["settings"]
+    made.append(
+        f"{way}: spread {told['attenuation_spread']:.0%}, noise {told['noise_db']:g} dB, "
+        f"{saved.runs['device'][0]}, {saved.provenance['finished'][:10]}"
+    )
+    judged = saved.predictions.query("split == 'test'")
+    scores = {
+        title[slug]: (~of_model.responder, of_model.probability)
+        for slug, of_model in judged.groupby("model")
+    }
+    drawn = stages.cohort(build(told), artifacts).query("split == 'test'")
+    score = oracle_score(drawn, tuple(TRAITS), told["effect"])
+    scores["oracle, core + margin"] = ~drawn.responder.astype(bool), score
+    rows[way] = {
+        model: "{:.2f} ({:.2f}–{:.2f})".format(*auc_interval(*two, level))
+        for model, two in scores.items()
+    }
+shown = pd.DataFrame(rows).to_markdown() if rows else "No such run was made."
+Markdown(
+    "AUC of the simulated test patients, by what is known of their attenuation.\n\n"
+    f"{shown}\n\nRuns kept with the book; {'; '.join(made)}."
+)
+
 # %% [markdown]
 # ## Table 2, printed
 #
@@ -217,7 +265,7 @@ Markdown(judgement.readable(paper).to_markdown(disable_numparse=True))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; {{ whose }} patients; what is not computed is left out) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
-rate = evaluation.no_information_rate(lost)
+rate = comparison.no_information_rate(lost)
 for ax, name, label, nothing in [
     (axes[0], "test_accuracy", "test accuracy", rate),
     (axes[1], "test_auc", "test AUC", 0.5),
@@ -243,9 +291,9 @@ plt.show()
 # A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *no-information rate*.
 
 # %%
-rate = evaluation.no_information_rate(lost)
+rate = comparison.no_information_rate(lost)
 better, sure = table.test_accuracy > rate, table.test_accuracy_low > rate
-paper_rate = evaluation.no_information_rate(np.repeat([True, False], [10, 40]))
+paper_rate = comparison.no_information_rate(np.repeat([True, False], [10, 40]))
 paper_better = paper.index[paper.test_accuracy > paper_rate]
 
 # %% tags=["hide-input"]
@@ -344,7 +392,7 @@ Markdown(
 #   others, equally good models are each right in half of the cases: a coin, and an exact p-value.
 
 # %%
-pairs = evaluation.compare_models(lost, wide, level)
+pairs = comparison.compare_models(lost, wide, level)
 
 # %% tags=["hide-input"]
 shown = judgement.compared(pairs, title)

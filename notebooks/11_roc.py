@@ -38,7 +38,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from beyond import calibration
+from beyond import calibration, comparison
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import auc_interval, roc
@@ -177,7 +177,7 @@ HTML(
 figure, ax = plt.subplots(figsize=(6.5, 4))
 for number, (name, spec) in enumerate({} if why_not else MODELS.items()):
     part = test[test.model == name]
-    precision, recall, average = roc.precision_recall(
+    precision, recall, average = comparison.precision_recall(
         ~part.responder, part.probability
     )
     label = f"{spec.title}: {average:.2f}"
@@ -389,7 +389,7 @@ Markdown(
 # ```python
 # auc_interval(rows.responder, 1 - rows.probability, level)
 # auc_interval(~rows.responder, rows.probability, level)
-# roc.precision_recall(rows.responder, 1 - rows.probability)[2]
+# comparison.precision_recall(rows.responder, 1 - rows.probability)[2]
 # ```
 #
 # The AUC and its interval stay: each pair is won or lost as before. Sensitivity and specificity swap, and the

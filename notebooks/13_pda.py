@@ -63,11 +63,11 @@ from scipy.ndimage import uniform_filter
 from tqdm import tqdm
 
 from beyond import attribution, contributions
+from beyond.means import bootstrap_mean
 from helpers import stages
 from helpers.data import study
 from helpers.data.study import MODELS
 from helpers.judgement import pda
-from helpers.judgement.evaluation import bootstrap_mean
 from helpers.learning.fitting import resolve_device
 from helpers.learning.images import scale
 from helpers.learning.networks import PatientModel

@@ -516,8 +516,8 @@ _ = ax.set(
 # %% [markdown]
 # ## Attenuation assumed wrong
 #
-# All maps are corrected for an attenuation that nobody measured. Each of these simulated patients is mapped with the
-# attenuation right on average, and with one that is off everywhere.
+# Where nobody measured the attenuation it is assumed, the same for all. Each of these simulated patients is mapped with one
+# that is right on average, and with one that is off everywhere; what is off anyhow, since patients differ, is not counted.
 
 # %%
 scans = {
@@ -725,9 +725,11 @@ Markdown(
 
 # %% tags=["if-simulated"]
 low = {"band_mhz": (2.5, 6.5)}
+usual_db, noisy_db = settings.scan.noise_db, settings.scan.noise_db + 15
+noisy = f"noise {noisy_db:g} dB instead of {usual_db:g} dB"
 ways = {  # what differs for the patient, and for the phantom
     "the study's": ({}, {}),
-    "noise −50 dB instead of −100 dB": ({"noise_db": -50.0},) * 2,
+    noisy: ({"noise_db": noisy_db},) * 2,
     "2.5–6.5 MHz, own phantom": (low, low),
     "2.5–6.5 MHz, the study's phantom": (low, {}),  # mistaken
 }

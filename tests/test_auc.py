@@ -7,6 +7,7 @@ from fifty import FIRST, POSITIVE, SECOND
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
+from beyond import means
 from helpers.judgement import auc
 from pages import chance
 
@@ -72,7 +73,7 @@ def test_default_interval_stays_between_0_and_1_in_every_simulated_study():
 
 
 def test_bootstrap_agrees_with_delong():
-    bootstrap = auc.auc_bootstrap(POSITIVE, FIRST)
+    bootstrap = means.auc_bootstrap(POSITIVE, FIRST)
     assert bootstrap == pytest.approx(auc.auc_interval(POSITIVE, FIRST, scale="plain")[1:], abs=0.03)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+from beyond import oracle
 from helpers.data import study
 from helpers.judgement.auc import auc_interval
 from helpers.learning.images import ImageSet
@@ -199,11 +200,11 @@ def test_unphysical_share_weighs_regions_by_their_windows():
 
 def test_scores_and_their_table(patients, scored):
     assert list(scored.index) == list(patients.index)
-    oracle = study.oracle_score(patients, tuple(study.TRAITS))
-    np.testing.assert_array_equal(scored["oracle, core + margin"], oracle)
+    best = oracle.oracle_score(patients, tuple(study.TRAITS))
+    np.testing.assert_array_equal(scored["oracle, core + margin"], best)
     table = baseline.table(scored, patients)
     test = patients["split"] == "test"
-    expected = auc_interval(~patients.loc[test, "responder"].to_numpy(bool), oracle[test])
+    expected = auc_interval(~patients.loc[test, "responder"].to_numpy(bool), best[test])
     assert tuple(table.loc["oracle, core + margin", ["test_auc", "test_low", "test_high"]]) == pytest.approx(expected)
     assert table.loc["tumour size alone", "test_auc"] == 0.5  # all discs are alike
     assert table.loc["unphysical fits alone", "validation_auc"] == 0.5

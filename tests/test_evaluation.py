@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.weightstats import DescrStatsW
 
+from beyond import comparison, means
 from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from pages import judgement
@@ -49,7 +50,7 @@ def test_confusion_counts_by_hand():
 
 
 def test_no_information_rate_of_the_papers_test_set():
-    assert evaluation.no_information_rate(POSITIVE) == 0.8
+    assert comparison.no_information_rate(POSITIVE) == 0.8
 
 
 def called(model, split, n_responders_found, n_responders, n_found, n_non_responders):
@@ -153,11 +154,11 @@ def test_models_compared_on_one_patient_or_one_class():
     title = {"one": "One", "other": "Other"}
     scores = pd.DataFrame({"one": [0.9, 0.2, 0.6], "other": [0.4, 0.3, 0.7]})
     for positive, told in (([1, 0, 0], "+0.50 (not computed)"), ([1, 1, 1], "not computed")):
-        [row] = judgement.compared(evaluation.compare_models(positive, scores), title).to_dict("records")
+        [row] = judgement.compared(comparison.compare_models(positive, scores), title).to_dict("records")
         assert (row["AUC difference"], row["DeLong p"]) == (told.replace("+0.50", "-0.50"), "not computed")
         assert row["McNemar p"] == "1.000"
     alike = pd.DataFrame({"one": [0.9, 0.8, 0.1, 0.2], "other": [0.7, 0.6, 0.3, 0.4]})
-    [row] = judgement.compared(evaluation.compare_models([1, 1, 0, 0], alike), title).to_dict("records")
+    [row] = judgement.compared(comparison.compare_models([1, 1, 0, 0], alike), title).to_dict("records")
     assert row["DeLong p"] == "same order"
 
 
@@ -165,42 +166,42 @@ def test_mcnemar_against_R():
     # binom.test(3, 10)$p.value: 0.34375
     positive = np.ones(40, bool)
     first, second = np.repeat([1, 0, 1, 0], [20, 10, 3, 7]), np.repeat([1, 0, 0, 1], [20, 10, 3, 7])
-    assert evaluation.mcnemar(positive, first, second) == pytest.approx((3, 7, 0.34375), abs=1e-12)
-    assert evaluation.mcnemar(~positive, ~first.astype(bool), ~second.astype(bool))[:2] == (3, 7)
+    assert comparison.mcnemar(positive, first, second) == pytest.approx((3, 7, 0.34375), abs=1e-12)
+    assert comparison.mcnemar(~positive, ~first.astype(bool), ~second.astype(bool))[:2] == (3, 7)
 
 
 def test_mcnemar_of_equal_calls_is_one():
-    assert evaluation.mcnemar([1, 0, 1], [1, 1, 0], [1, 1, 0]) == (0, 0, 1.0)
+    assert comparison.mcnemar([1, 0, 1], [1, 1, 0], [1, 1, 0]) == (0, 0, 1.0)
 
 
 def test_every_pair_is_compared_once_the_later_model_against_the_earlier():
     probability = pd.DataFrame({"a": FIRST, "b": SECOND, "c": 1 - FIRST})
-    table = evaluation.compare_models(POSITIVE, probability)
+    table = comparison.compare_models(POSITIVE, probability)
     assert list(zip(table.model, table.against, strict=True)) == [("b", "a"), ("c", "a"), ("c", "b")]
     assert table.auc_difference[0] == pytest.approx(-0.0075)
-    only_b, only_a, p_value = evaluation.mcnemar(POSITIVE, SECOND >= 0.5, FIRST >= 0.5)
+    only_b, only_a, p_value = comparison.mcnemar(POSITIVE, SECOND >= 0.5, FIRST >= 0.5)
     assert table.loc[0, ["only_model_right", "only_against_right", "mcnemar_p"]].tolist() == [only_b, only_a, p_value]
 
 
 def test_interval_of_a_mean_against_its_standard_error():
     values = np.random.default_rng(4).normal(2, 3, 400)
-    mean, low, high = evaluation.bootstrap_mean(np.append(values, np.nan), level=0.9, n_resamples=9999)
+    mean, low, high = means.bootstrap_mean(np.append(values, np.nan), level=0.9, n_resamples=9999)
     half = 1.6449 * values.std() / 20  # normal theory, 400 patients
     assert mean == pytest.approx(values.mean())
     assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.05 * half)
 
 
 def test_interval_needs_two_patients():
-    assert np.isnan(evaluation.bootstrap_mean([0.3])[1:]).all()
-    assert np.isnan(evaluation.bootstrap_mean([np.nan])).all()
+    assert np.isnan(means.bootstrap_mean([0.3])[1:]).all()
+    assert np.isnan(means.bootstrap_mean([np.nan])).all()
 
 
 def test_intervals_of_means_against_statsmodels():
     table = np.column_stack([FIRST, SECOND])
     stats = DescrStatsW(table)
     for found, theirs in (
-        (evaluation.normal_mean(table, 0.9), stats.zconfint_mean(0.1)),
-        (evaluation.student_mean(table, 0.9), stats.tconfint_mean(0.1)),
+        (means.normal_mean(table, 0.9), stats.zconfint_mean(0.1)),
+        (means.student_mean(table, 0.9), stats.tconfint_mean(0.1)),
     ):
         np.testing.assert_allclose(found, [table.mean(0), *theirs], atol=1e-12)
 
@@ -230,7 +231,7 @@ def test_each_column_of_table2_is_of_its_own_patients_by_a_plain_loop():
 def test_a_threshold_itself_calls_a_non_responder():
     tied = pd.DataFrame({"at": [0.5, 0.5, 0.4], "below": [0.4, 0.4, 0.4]})
     assert evaluation.confusion([1, 0, 0], tied["at"]) == (1, 0, 1, 1)
-    pair = evaluation.compare_models([1, 1, 0], tied).iloc[0]
+    pair = comparison.compare_models([1, 1, 0], tied).iloc[0]
     assert pair[["model", "against", "only_model_right", "only_against_right"]].tolist() == ["below", "at", 0, 2]
 
 
@@ -240,6 +241,6 @@ def test_numbers_as_text():
     assert judgement.with_interval((-1.0, -2.5, 0.5), "+.1f") == "-1.0 (-2.5 to +0.5)"
     assert judgement.with_interval((np.nan,) * 3, missing="unknown") == "unknown"
     assert judgement.with_interval((0.5, np.nan, np.nan)) == "0.50 (not computed)"
-    mean, low, high = evaluation.bootstrap_mean(FIRST, 0.8)
+    mean, low, high = means.bootstrap_mean(FIRST, 0.8)
     assert judgement.mean_in_words(FIRST, 0.8) == f"{mean:.2f} ({low:.2f} to {high:.2f})"
     assert [judgement.p_text(p) for p in (0.0301, 0.0009, np.nan)] == ["0.030", "< 0.001", "undefined"]

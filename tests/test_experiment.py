@@ -12,7 +12,7 @@ import torch
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
-from beyond import pretraining
+from beyond import oracle, pretraining
 from ground import keys
 from ground.artifacts import write_whole
 from helpers import stages
@@ -417,7 +417,7 @@ def test_the_command_line_makes_a_small_experiment(tmp_path, monkeypatch, capsys
     """``python -m trust.experiment --profile smoke --cohorts 1 --new 20 --parts signal``, but for its training."""
     monkeypatch.setattr(experiment, "prepare", lambda *_: None)
     monkeypatch.setattr(
-        experiment, "predict", lambda run, patients, bench: study.oracle_score(patients, study.CORE_TRAITS)
+        experiment, "predict", lambda run, patients, bench: oracle.oracle_score(patients, oracle.CORE_TRAITS)
     )
     monkeypatch.setattr(
         experiment, "in_processes", lambda work, items, processes, label: [work(item) for item in items]

@@ -11,7 +11,7 @@ from test_evaluation import predictions_like_the_papers
 from test_roc import data_of
 
 import pages.judgement
-from beyond import calibration
+from beyond import calibration, comparison, means
 from beyond.restricted import restricted_mean_difference
 from helpers.judgement import auc, evaluation, roc, survival
 from pages import chance
@@ -42,9 +42,9 @@ BY_QUANTILE = {
     "AUC, logit": (lambda level: log_odds(auc.auc_interval(POSITIVE, FIRST, level)[1:]), z),
     "AUC, plain": (lambda level: auc.auc_interval(POSITIVE, FIRST, level, "plain")[1:], z),
     "difference of AUCs": (lambda level: auc.auc_difference(POSITIVE, FIRST, SECOND, level)[1:3], z),
-    "compared models": (lambda level: ends(evaluation.compare_models(POSITIVE, PAIR, level).iloc[0]), z),
-    "mean, normal": (lambda level: evaluation.normal_mean(FIRST, level)[1:], z),
-    "mean, Student": (lambda level: evaluation.student_mean(FIRST, level)[1:], student),
+    "compared models": (lambda level: ends(comparison.compare_models(POSITIVE, PAIR, level).iloc[0]), z),
+    "mean, normal": (lambda level: means.normal_mean(FIRST, level)[1:], z),
+    "mean, Student": (lambda level: means.student_mean(FIRST, level)[1:], student),
     "Brier": (lambda level: calibration.brier(POSITIVE, FIRST, level)[1:], z),
     "intercept": (lambda level: ends(calibration.calibration_line(POSITIVE, FIRST, level).loc["intercept"]), z),
     "slope": (lambda level: ends(calibration.calibration_line(POSITIVE, FIRST, level).loc["slope"]), z),
@@ -94,8 +94,8 @@ def test_groups_of_patients_have_the_level_they_were_asked_for():
     [
         lambda level: auc.pairs_interval(0.8, 10, level),
         lambda level: auc.auc_interval(POSITIVE, POSITIVE.astype(float), level)[1:],
-        lambda level: auc.auc_bootstrap(POSITIVE, FIRST, level, n_resamples=500),
-        lambda level: evaluation.bootstrap_mean(FIRST, level, n_resamples=500)[1:],
+        lambda level: means.auc_bootstrap(POSITIVE, FIRST, level, n_resamples=500),
+        lambda level: means.bootstrap_mean(FIRST, level, n_resamples=500)[1:],
         lambda level: [edge[25] for edge in roc.band(POSITIVE, FIRST, level)[1:]],
         lambda level: pages.judgement.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
     ],

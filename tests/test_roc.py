@@ -13,6 +13,7 @@ import pytest
 from fifty import FIRST, POSITIVE, SECOND
 from scipy.stats import norm
 
+from beyond import comparison
 from helpers.judgement import evaluation, roc
 from helpers.judgement.auc import auc_interval
 from pages import judgement
@@ -80,7 +81,7 @@ def test_band_holds_the_true_point_in_95_of_100_studies():
 
 
 def test_precision_and_recall_by_hand():
-    precision, recall, average = roc.precision_recall([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
+    precision, recall, average = comparison.precision_recall([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
     assert recall.tolist() == [1, 1, 0.5, 0.5, 0]
     assert precision.tolist() == pytest.approx([0.5, 2 / 3, 0.5, 1, 1])
     assert average == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)

@@ -7,6 +7,7 @@ from lifelines import KaplanMeierFitter
 from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
+from beyond import oracle
 from ground.errors import InputError
 from helpers.data import study
 from pages import patients as tables
@@ -49,8 +50,8 @@ def test_table_1_is_near_the_papers(patients, many):
 
 
 def test_oracle_is_where_the_study_declares_it(many):
-    core = roc_auc_score(~many["responder"], study.oracle_score(many, study.CORE_TRAITS))
-    both = roc_auc_score(~many["responder"], study.oracle_score(many, tuple(study.TRAITS)))
+    core = roc_auc_score(~many["responder"], oracle.oracle_score(many, oracle.CORE_TRAITS))
+    both = roc_auc_score(~many["responder"], oracle.oracle_score(many, tuple(study.TRAITS)))
     assert 0.85 < both < 0.92
     assert 0.75 < core < both
 
@@ -141,7 +142,7 @@ def test_oracle_weights_equal_least_squares_on_many_patients(many):
     names = tuple(study.TRAITS)
     standard = np.column_stack([(many[n] - study.TRAITS[n].mean) / study.TRAITS[n].sd for n in names])
     fitted = standard @ np.linalg.lstsq(standard, many["resistance"], rcond=None)[0]
-    assert np.corrcoef(fitted, study.oracle_score(many, names))[0, 1] > 0.999
+    assert np.corrcoef(fitted, oracle.oracle_score(many, names))[0, 1] > 0.999
 
 
 def test_table1_has_the_rows_of_the_papers(patients):

@@ -11,8 +11,9 @@ from scipy.stats import norm
 from statsmodels.discrete.discrete_model import Logit
 from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
+from beyond.means import normal_mean
 from helpers.judgement.auc import two_classes
-from helpers.judgement.evaluation import normal_mean, proportion_interval
+from helpers.judgement.evaluation import proportion_interval
 
 
 def unweighted(probability: ArrayLike, class_weight: float) -> Float[np.ndarray, "..."]:

@@ -65,6 +65,7 @@ class Study(Section):
     n_validation: Annotated[int, Field(ge=0, le=100_000)]
     cohort_seed: Seed
     effect: Literal["base", "half", "none", "reversed"]
+    attenuation_spread: Annotated[float, Field(ge=0, le=0.5)]
 
     @property
     def simulated(self) -> bool:
@@ -82,6 +83,7 @@ class Scan(Section):
     n_lines: Annotated[int, Field(ge=16, le=2048)]
     depth_cm: Annotated[float, Field(ge=3, le=15)]  # the shallowest tumours end at 3 cm
     n_reference_frames: Annotated[int, Field(ge=1, le=1000)]
+    noise_db: Annotated[float, Field(ge=-120, le=-20)]
 
 
 class Maps(Section):
@@ -93,6 +95,7 @@ class Maps(Section):
     n_bins: Annotated[int, Field(ge=3, le=1024)]
     minimum_snr_db: Annotated[float, Field(ge=ALL_COUNT_DB, le=60)]
     attenuation_exponent: Annotated[float, Field(ge=0.5, le=2)]
+    attenuation: Literal["estimate", "assumed"]
     background_attenuation_db_cm_mhz: Attenuation
     tumour_attenuation_db_cm_mhz: Attenuation
     margin_mm: Annotated[float, Field(ge=0.5, le=50)]

@@ -17,7 +17,7 @@ from ground.keys import content_key
 from ground.parallel import in_processes
 from helpers.data import study
 from helpers.data.acquisition import Acquisition
-from helpers.data.simulation import simulated
+from helpers.data.simulation import simulated, system_of
 from helpers.learning import trained
 from helpers.maps.parametric import FOUR, OF_BACKSCATTER
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
@@ -54,7 +54,7 @@ def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
 def draw_cohort(settings: Settings, path: Path) -> None:
     """Draw the simulated patients and their split into a table."""
     chosen = settings.study
-    patients = study.draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect)
+    patients = study.draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread)
     patients.assign(split=split(patients, settings)).to_csv(path)
 
 
@@ -130,7 +130,9 @@ def acquire_plane(record: Record, index: int, settings: Settings) -> Acquisition
 def simulate(patient: pd.Series, index: int, settings: Settings) -> Acquisition:
     """One simulated plane of a patient."""
     scan = settings.scan
-    return simulated(patient, index, scan.n_lines, scan.depth_cm, scan.n_reference_frames, settings.study.cohort_seed)
+    size = scan.n_lines, scan.depth_cm, scan.n_reference_frames
+    system = system_of(patient, scan.n_lines, scan.depth_cm, scan.noise_db)
+    return simulated(patient, index, *size, settings.study.cohort_seed, system)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def known_patients(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
     chosen = settings.study
     if chosen.simulated:
         return stages.cohort(settings, artifacts)
-    return draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect)
+    return draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread)
 
 
 def with_tissue(acquired: Acquisition, settings: Settings, artifacts: str | Path) -> Acquisition:

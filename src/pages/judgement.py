@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from beyond.means import bootstrap_mean
 from helpers.judgement.auc import auc_interval
-from helpers.judgement.evaluation import bootstrap_mean
 from helpers.judgement.roc import band, operating_point, roc_curve
 from helpers.judgement.survival import Comparison, at_risk, checked, fit_curve
 

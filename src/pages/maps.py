@@ -9,7 +9,7 @@ from helpers.data.acquisition import Acquisition
 from helpers.learning.images import ImageSet
 from helpers.maps.grid import window_grid
 from helpers.maps.parametric import FIELDS, NAMES, centre_mask, map_windows
-from helpers.maps.planes import assumed_attenuation, protocol_of
+from helpers.maps.planes import attenuation_of, on_pixels, protocol_of
 from helpers.maps.recovery import summarise
 from helpers.settings import Maps
 
@@ -17,7 +17,7 @@ from helpers.settings import Maps
 def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
     """Medians and truth of core, margin and background of a simulated plane, mapped over its whole width.
 
-    One row per region and per attenuation: the true one, and the one that the analysis assumes.
+    One row per region and per attenuation: the true one, the estimate from the plane's own echoes, and the assumed one.
     Raises ``ValueError`` for a plane whose tissue is not known.
     """
     plane, reference, tissue = acquired.plane, acquired.reference, acquired.tissue
@@ -25,7 +25,10 @@ def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
         raise ValueError(f"{plane.source}: its tissue is not known, expected a simulated plane")
     core, margin = acquired.regions(choices.margin_mm)
     grid = window_grid(plane, reference, None, protocol_of(choices))
-    given = {"known": tissue.attenuation_on(plane), "assumed": assumed_attenuation(core | margin, choices)}
+    given = {"known": tissue.attenuation_on(plane)}
+    for name in ("estimate", "assumed"):
+        used = attenuation_of(acquired, core, margin, choices.model_copy(update={"attenuation": name}))
+        given[name] = on_pixels(core | margin, used)
     masks = {"core": core, "margin": margin, "background": ~(core | margin)}
     rows = []
     for name, attenuation in given.items():

@@ -1,4 +1,4 @@
-"""Attenuation of a region from its own echoes: how fast the normalised spectrum tilts with depth.
+"""How sure the attenuation of a region is that was read from its own echoes.
 
 Depth is in mm, frequency in MHz, attenuation in dB/cm/MHz.
 """
@@ -6,14 +6,14 @@ Depth is in mm, frequency in MHz, attenuation in dB/cm/MHz.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.stats import t
 
-from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.maps.attenuation import spectral_difference, tilt_per_alpha
 from helpers.maps.grid import Grid
-from helpers.maps.normalisation import line_fit, normalised
+from helpers.maps.normalisation import line_fit
 from physics.uncertainty import region_errors
 
 STRIP_MM = 6.0  # wider than the beam, and than the variation inside a region reaches
@@ -32,45 +32,19 @@ class AttenuationEstimate:
 def estimate_attenuation(
     plane: RFPlane, reference: ReferencePhantom, grid: Grid, level: float = 0.95
 ) -> AttenuationEstimate:
-    """Attenuation of the region of a grid by the spectral difference method (Kuc 1984).
+    """Attenuation of the region of a grid, see ``spectral_difference``, with the error of its echoes.
 
-    Where scatterers stay the same, attenuation alone changes the spectral slope with depth: with the phantom's alpha_r
-    put back for the tissue as well, dSS/dz = -2 (alpha - alpha_r), times the slope of f^n over the band. It is
-    fitted within each column of windows, so that neither the path above nor the concentration enters; a size of
-    scatterers that changes with depth does. The error is that of leaving
-    out one strip of columns after the other (the jackknife), with Student's t for their number.
-
-    Windows without an echo are left out. Raises ``InputError`` for a region less deep than two windows.
+    The error is that of leaving out one strip of columns after the other (the jackknife), with Student's t for their
+    number, and that of the phantom's own echoes. Raises ``InputError`` for a region less deep than two windows.
     """
-    window_mm, slope_of = grid.window_mm, line_fit(grid.band_mhz)[1:2]
-    assumed = reference.attenuation_db_cm_mhz  # of the first guess
-    slope = normalised(plane, reference, grid, assumed, slope_of)[:, 0]
-    inside, slope = grid.inside & np.isfinite(slope), np.nan_to_num(slope)
-    depth_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, inside.shape)
-    centred_cm = np.where(inside, depth_cm - column_means(depth_cm, inside), 0)
-    deep_cm = np.ptp(depth_cm[inside]) if inside.any() else 0.0
-    if deep_cm < 2 * window_mm / 10:
-        raise InputError(
-            f"{plane.source}: region of {10 * deep_cm:.1f} mm depth, expected at least "
-            f"{2 * window_mm:g} mm (two windows) to estimate its attenuation"
-        )
-    weights = centred_cm / (centred_cm**2).sum()  # of least squares
-    tilt = float((weights * slope).sum())  # dB/MHz/cm
-    strips = strip_sums(weights * (slope - tilt * depth_cm), grid) / (1 - strip_sums(weights * centred_cm, grid))
-    own = region_errors(reference, grid, slope_of, weights, sample=False)[0]
+    value, weights, residual = spectral_difference(plane, reference, grid)
+    deep_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, weights.shape)
+    strips = strip_sums(weights * residual, grid) / (1 - strip_sums(weights * deep_cm, grid))
+    own = region_errors(reference, grid, line_fit(grid.band_mhz)[1:2], weights, sample=False)[0]
     n = len(strips)
-    per_alpha = float((slope_of @ (2 * grid.band_mhz**grid.attenuation_exponent))[0])  # 2 for n = 1
-    error = np.sqrt((n - 1) / n * (strips**2).sum() + own**2) / per_alpha
+    error = np.sqrt((n - 1) / n * (strips**2).sum() + own**2) / tilt_per_alpha(grid)
     half = t.ppf((1 + level) / 2, n - 1) * error
-    value = assumed - tilt / per_alpha
     return AttenuationEstimate(value, float(error), value - half, value + half)
-
-
-def column_means(
-    values: Float[np.ndarray, "n_z n_x"], inside: Bool[np.ndarray, "n_z n_x"]
-) -> Float[np.ndarray, " n_x"]:
-    """Mean of the values inside, column by column, (n_x,)."""
-    return np.where(inside, values, 0).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
 
 
 def strip_sums(values: Float[np.ndarray, "n_z n_x"], grid: Grid) -> Float[np.ndarray, " n_strips"]:

@@ -239,11 +239,12 @@ def acquire(row: pd.Series, folder: str | Path) -> Acquisition:
     """Read one plane of the listing, its outlines and its reference phantom."""
     folder = Path(folder)
     waived = named(row.get("waived") or "") if pd.notna(row.get("waived", "")) else []
-    told = {"line_pitch_mm": row["line_pitch_mm"], "focus_mm": given(row, "focus_mm")}
-    plane = one_frame(read_planes(inside(folder, row["rf_file"]), [int(row["frame"])], **told), waived)
+    scan = {"line_pitch_mm": row["line_pitch_mm"], "focus_mm": given(row, "focus_mm")}
+    plane = one_frame(read_planes(inside(folder, row["rf_file"]), [int(row["frame"])], **scan), waived)
     core = read_outline(inside(folder, row["outline_file"]), plane)
     others = [read_outline(inside(folder, name), plane) for name in named(row.get("other_outline_files", ""))]
-    return Acquisition(plane, phantom_of(row, folder), core, None, tuple(others))
+    told = given(row, "tumour_attenuation_db_cm_mhz"), given(row, "background_attenuation_db_cm_mhz")
+    return Acquisition(plane, phantom_of(row, folder), core, None, tuple(others), told)
 
 
 def one_frame(planes: list[RFPlane], waived: list[str]) -> RFPlane:

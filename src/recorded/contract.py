@@ -90,6 +90,8 @@ PLANES = {
     "focus_mm": number("mm", 1, 300, column=False, filled=False),
     "reference_focus_mm": number("mm", 1, 300, column=False, filled=False),
     "reference_attenuation_exponent": number("of frequency", 0.5, 2, column=False, filled=False),
+    "tumour_attenuation_db_cm_mhz": number("dB/cm/MHz", 0, 5, column=False, filled=False),
+    "background_attenuation_db_cm_mhz": number("dB/cm/MHz", 0, 5, column=False, filled=False),
     "waived": Field("words", "names of header fields separated by semicolons", column=False, filled=False),
 }
 OUTLINE = {"lateral_mm": number("mm", -50, 500), "depth_mm": number("mm", -50, 500)}

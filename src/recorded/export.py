@@ -105,7 +105,7 @@ def counted_up(first_id: str, n: int) -> list[str]:
 
 def patient_of(row: pd.Series, name: str, number: int, settings: Settings, degraded: bool) -> Patient:
     """One patient of the plan, on the study's scanner or, every second one of a degraded cohort, on another."""
-    system = system_of(row, settings.scan.n_lines, settings.scan.depth_cm)
+    system = system_of(row, settings.scan.n_lines, settings.scan.depth_cm, settings.scan.noise_db)
     if degraded and number % 2:
         system = replace(system, n_lines=7 * system.n_lines // 8 | 1, depth_mm=0.97 * system.depth_mm)
     n_planes = min(int(row["n_planes"]), 2) if degraded else int(row["n_planes"])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
-from helpers.judgement.evaluation import no_information_rate
+from beyond.comparison import no_information_rate
 from pages.printed import N_NON_RESPONDERS, N_RESPONDERS, PRINTED, printed
 
 VALIDATION = 21, 9  # responders and non-responders among validation patients, found likewise

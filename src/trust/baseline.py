@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from beyond import oracle
 from helpers.data import study
 from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.images import ImageSet
@@ -204,8 +205,8 @@ def scores(
     if "esd_um" in images.fields:
         table["unphysical fits alone"] = unphysical_share(summary)
     if set(study.TRAITS) <= set(patients):
-        table["oracle, core"] = study.oracle_score(patients, study.CORE_TRAITS, effect)
-        table["oracle, core + margin"] = study.oracle_score(patients, tuple(study.TRAITS), effect)
+        table["oracle, core"] = oracle.oracle_score(patients, oracle.CORE_TRAITS, effect)
+        table["oracle, core + margin"] = oracle.oracle_score(patients, tuple(study.TRAITS), effect)
     return table.rename_axis("patient")
 
 

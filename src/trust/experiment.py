@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from beyond import oracle
 from beyond.pretraining import fine_tune, learn_tissue
 from ground.artifacts import check_writable, is_sound, keep, project_path
 from ground.commands import CommandLine, run_command
@@ -164,8 +165,8 @@ def write_run(run: Run, bench: Bench, path: Path) -> None:
 def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
     """Return what the run's model, trained on its training patients, says of every patient."""
     if run.kind == "oracle":
-        traits = study.CORE_TRAITS if run.region == "core" else tuple(study.TRAITS)
-        return study.oracle_score(patients, traits, bench.settings.study.effect)
+        traits = oracle.CORE_TRAITS if run.region == "core" else tuple(study.TRAITS)
+        return oracle.oracle_score(patients, traits, bench.settings.study.effect)
     if run.kind == "regression":
         features = pd.concat([features_of(int(seed), bench) for seed in patients["cohort"].unique()])
         wanted = features.columns.str.startswith("core " if run.region == "core" else "")

@@ -18,11 +18,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from beyond.means import student_mean
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated, system_of
 from helpers.data.study import NON_RESPONDERS
 from helpers.judgement.auc import aucs
-from helpers.judgement.evaluation import student_mean
 from helpers.learning.images import ImageSet, collect
 from helpers.maps.planes import MappedPlane, map_plane
 from helpers.settings import Images, Maps, Settings
@@ -187,7 +187,7 @@ def central_scan(
     The phantom is scanned with ``phantom_changes``; both are fields of ``System``. The speckle is the study's.
     """
     chosen = settings.scan
-    study = system_of(patient, chosen.n_lines, chosen.depth_cm)
+    study = system_of(patient, chosen.n_lines, chosen.depth_cm, chosen.noise_db)
     systems = (replace(study, **(given or {})) for given in (changes, phantom_changes))
     size = chosen.n_lines, chosen.depth_cm, chosen.n_reference_frames, settings.study.cohort_seed
     return simulated(patient, int(patient["n_planes"]) // 2, *size, *systems)
@@ -205,9 +205,10 @@ def medians_of(mapped: MappedPlane) -> dict[str, float]:
 
 
 def assume(choices: Maps, error_db_cm_mhz: float) -> Maps:
-    """Choices whose assumed attenuation is off by this much everywhere, dB/cm/MHz."""
+    """Choices that assume the attenuation, off by this much everywhere, dB/cm/MHz."""
     names = "tumour_attenuation_db_cm_mhz", "background_attenuation_db_cm_mhz"
-    return Maps(**(choices.model_dump() | {name: getattr(choices, name) + error_db_cm_mhz for name in names}))
+    assumed = {name: getattr(choices, name) + error_db_cm_mhz for name in names}
+    return Maps(**(choices.model_dump() | assumed | {"attenuation": "assumed"}))
 
 
 def images_and_medians(

@@ -22,6 +22,7 @@ class Acquisition:
     outline_mm: np.ndarray  # (n_points, 2) lateral and depth of the core's outline, or its mask (n_samples, n_lines)
     tissue: "Tissue | None"  # the truth, where there is one
     other_outlines_mm: tuple[np.ndarray, ...] = ()  # of further tumours in the plane, which clip the margin; or masks
+    attenuation_db_cm_mhz: tuple[float | None, float | None] = (None, None)  # inside and outside them, where it is told
 
     def regions(self, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
         """Core and margin on the plane's pixels, two masks (n_samples, n_lines)."""

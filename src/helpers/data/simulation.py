@@ -19,6 +19,7 @@ from helpers.data.phantom import ATTENUATION_DB_CM_MHZ, SOUND_SPEED_M_S, Referen
 from helpers.data.rf import RFPlane
 from helpers.data.tissue import Tissue, patient_plane
 
+NOISE_DB = -55.0  # a recorded phantom's deep echoes sink into noise that lies this far below its strongest ones
 FOCUS_STEP_MM = 5.0  # the sonographer sets the focus in these steps
 HOP = 32  # samples between blocks, 0.6 mm
 PARTS = 6  # a block of 2 hops and room for the filters' ringing
@@ -40,7 +41,7 @@ class System:
     beam_mm: float = 0.8  # two-way beam width (FWHM) at the focus
     focal_zone_mm: float = 15.0  # distance from the focus at which the beam is sqrt(2) wider
     tgc_db_cm: float = 9.0  # time gain compensation
-    noise_db: float = -100.0  # electronic noise re the phantom's echoes near the surface
+    noise_db: float = NOISE_DB  # electronic noise re the phantom's echoes near the surface
 
     @property
     def n_samples(self) -> int:
@@ -268,10 +269,10 @@ def digitise(echo: np.ndarray, system: System, rng: np.random.Generator) -> np.n
     return np.clip(np.rint(counts), -32768, 32767).astype(np.int16)
 
 
-def system_of(patient: pd.Series, n_lines: int, depth_cm: float) -> System:
+def system_of(patient: pd.Series, n_lines: int, depth_cm: float, noise_db: float = NOISE_DB) -> System:
     """The study's scanner as it is set for one patient, its focus at the centre of her tumour."""
     focus_mm = FOCUS_STEP_MM * round(patient["centre_depth_mm"] / FOCUS_STEP_MM)
-    return System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=focus_mm)
+    return System(n_lines=n_lines, depth_mm=10 * depth_cm, focus_mm=focus_mm, noise_db=noise_db)
 
 
 def simulated(

@@ -41,7 +41,8 @@ TRAITS = {
 PAIRED = ("core_eac_db", "margin_eac_db", 0.5)  # correlation of what resistance does not explain
 BACKGROUND = {"background_esd_um": (143.0, 14.0), "background_eac_db": (24.7, 6.6)}
 ATTENUATION_DB_CM_MHZ = {"background": 0.8, "margin": 1.0, "core": 1.0}
-ATTENUATION_SD = 0.04  # of one patient's attenuation, relative
+ATTENUATION_SPREAD = 0.25  # SD of a patient's attenuation over her tissue's, relative; see data/README.md
+ATTENUATION_FACTOR = 0.4, 1.6  # no patient has less or more
 
 SUBTYPES = pd.DataFrame(  # share in Table 1; share of responders in I-SPY 1
     [
@@ -96,10 +97,13 @@ MODELS = {
 }
 
 
-def draw_patients(n_patients: int = 181, seed: int = 3, effect: str = "base") -> pd.DataFrame:
+def draw_patients(
+    n_patients: int = 181, seed: int = 3, effect: str = "base", attenuation_spread: float = ATTENUATION_SPREAD
+) -> pd.DataFrame:
     """Draw patients, one row each, indexed by ``patient``; see ``data/README.md`` for the columns.
 
-    ``effect`` scales how strongly tissue follows resistance: base, half, none or reversed.
+    ``effect`` scales how strongly tissue follows resistance: base, half, none or reversed. Attenuation differs between
+    patients by ``attenuation_spread`` (SD, relative), whatever their response.
     Raises ``ValueError`` for an unknown effect or fewer than 8 patients.
     """
     if effect not in EFFECTS:
@@ -111,7 +115,7 @@ def draw_patients(n_patients: int = 181, seed: int = 3, effect: str = "base") ->
     patients = pd.DataFrame({"resistance": resistance}, index=patient_ids(n_patients))
     patients["mr_score"] = mr_scores(resistance)
     patients["responder"] = patients["mr_score"] >= 3
-    patients = patients.join(draw_tissue(resistance, EFFECTS[effect], rng))
+    patients = patients.join(draw_tissue(resistance, EFFECTS[effect], attenuation_spread, rng))
     patients = patients.join(draw_clinic(patients, rng)).join(draw_geometry(patients, rng))
     patients = patients.join(draw_survival(patients["responder"], rng))
     return patients.assign(spiculated=draw_spiculated(n_patients, seed))
@@ -129,7 +133,9 @@ def mr_scores(resistance: np.ndarray) -> np.ndarray:
     return np.searchsorted(upper, rank, side="right") + 1
 
 
-def draw_tissue(resistance: np.ndarray, strength: float, rng: np.random.Generator) -> pd.DataFrame:
+def draw_tissue(
+    resistance: np.ndarray, strength: float, attenuation_spread: float, rng: np.random.Generator
+) -> pd.DataFrame:
     """Tissue of every patient: trait = mean + SD (loading * resistance + sqrt(1 - loading^2) * residual)."""
     residual = dict(zip(TRAITS, rng.standard_normal((len(TRAITS), len(resistance))), strict=True))
     first, second, correlation = PAIRED
@@ -141,7 +147,8 @@ def draw_tissue(resistance: np.ndarray, strength: float, rng: np.random.Generato
         tissue[name] = np.maximum(trait.mean + trait.sd * standard, trait.low)
     for name, (mean, sd) in BACKGROUND.items():
         tissue[name] = rng.normal(mean, sd, len(resistance))
-    tissue["attenuation_factor"] = rng.normal(1, ATTENUATION_SD, len(resistance))
+    factor = rng.normal(1, attenuation_spread, len(resistance))
+    tissue["attenuation_factor"] = np.clip(factor, *ATTENUATION_FACTOR)
     return pd.DataFrame(tissue, index=patient_ids(len(resistance)))
 
 
@@ -237,23 +244,3 @@ def own_sizes(left: dict[bool, int], size: int, share: float) -> dict[bool, int]
     non_responders = max(1, round(size * share))
     wanted = {True: max(1, size - non_responders), False: non_responders}
     return {of_class: max(0, min(n, left.get(of_class, 0) - FEWEST)) for of_class, n in wanted.items()}
-
-
-def oracle_score(patients: pd.DataFrame, traits: tuple[str, ...], effect: str = "base") -> pd.Series:
-    """Expected resistance given the true tissue: the best any model could do with these traits.
-
-    Linear, because resistance and traits are jointly Gaussian: score = c' S^-1 z with c the loadings and S
-    the correlations of the traits.
-    """
-    loading = EFFECTS[effect] * np.array([TRAITS[name].loading for name in traits])
-    residual = np.sqrt(1 - loading**2)
-    correlation = np.eye(len(traits))
-    if set(PAIRED[:2]) <= set(traits):
-        i, j = traits.index(PAIRED[0]), traits.index(PAIRED[1])
-        correlation[i, j] = correlation[j, i] = PAIRED[2]
-    covariance = np.outer(loading, loading) + np.outer(residual, residual) * correlation
-    standard = np.column_stack([(patients[name] - TRAITS[name].mean) / TRAITS[name].sd for name in traits])
-    return pd.Series(standard @ np.linalg.solve(covariance, loading), index=patients.index)
-
-
-CORE_TRAITS = ("core_esd_um", "core_eac_db", "heterogeneity_db")

@@ -3,13 +3,10 @@ from . import evaluation as evaluation
 from . import pda as pda
 from . import roc as roc
 from . import survival as survival
-from .auc import auc_bootstrap as auc_bootstrap
 from .auc import auc_difference as auc_difference
 from .auc import auc_interval as auc_interval
 from .auc import aucs as aucs
-from .evaluation import compare_models as compare_models
 from .evaluation import confusion as confusion
-from .evaluation import mcnemar as mcnemar
 from .evaluation import proportion_interval as proportion_interval
 from .evaluation import table2 as table2
 from .pda import prediction_difference as prediction_difference

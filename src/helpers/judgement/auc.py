@@ -3,14 +3,11 @@
 >>> auc, low, high = auc_interval([True, True, False, False], [0.9, 0.4, 0.5, 0.1])
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
-from scipy.stats import beta, bootstrap, norm
+from scipy.stats import beta, norm
 
 Values = Float[np.ndarray, "..."] | float
 UNKNOWN = (float("nan"),) * 3  # value, low, high of what the data cannot tell
@@ -120,25 +117,6 @@ def auc_interval(
     n_pairs = min(positive_score.size, negative_score.size)
     low, high = interval_of(auc, variance, n_pairs, level, scale)
     return float(auc), float(low), float(high)
-
-
-def auc_bootstrap(
-    positive: ArrayLike, score: ArrayLike, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Return the (low, high) percentile interval of the AUC, patients drawn anew within each class."""
-    classes = two_classes(positive, score)
-    return drawn_anew(classes, lambda a, b, axis: wins(a, b).mean((-2, -1)), level, n_resamples, seed)
-
-
-def drawn_anew(
-    groups: Sequence[Float[np.ndarray, " _"]], statistic: Callable[..., Any], level: float, n_resamples: int, seed: int
-) -> tuple[float, float]:
-    """Return the (low, high) percentile interval (Efron 1979) of a statistic, patients drawn anew within each group."""
-    rng = np.random.default_rng(seed)
-    found = bootstrap(
-        groups, statistic, confidence_level=level, n_resamples=n_resamples, method="percentile", batch=500, rng=rng
-    ).confidence_interval
-    return float(found.low), float(found.high)
 
 
 def auc_difference(

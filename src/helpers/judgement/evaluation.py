@@ -3,17 +3,16 @@
 >>> proportion, low, high = proportion_interval(7, 10)
 """
 
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest, norm, t
+from scipy.stats import norm
 from sklearn.metrics import log_loss
 
 from helpers.data.study import MODELS
-from helpers.judgement.auc import UNKNOWN, Values, auc_difference, auc_interval, by_class, drawn_anew
+from helpers.judgement.auc import UNKNOWN, Values, auc_interval, by_class
 
 
 class Confusion(NamedTuple):
@@ -54,12 +53,6 @@ def wilson(
     return np.clip((centre - half) / (total + z**2), 0, 1), np.clip((centre + half) / (total + z**2), 0, 1)
 
 
-def no_information_rate(positive: ArrayLike) -> float:
-    """Return the accuracy of always naming the more frequent class, NaN of nobody."""
-    share = float(np.asarray(positive).mean()) if np.size(positive) else np.nan
-    return max(share, 1 - share)
-
-
 def confusion(positive: ArrayLike, probability: ArrayLike, threshold: float = 0.5) -> Confusion:
     """Return the ``Confusion`` of calling a patient non-responder where probability >= threshold."""
     called_positive, called_negative = (part >= threshold for part in by_class(positive, probability))
@@ -80,73 +73,7 @@ def cross_entropy(positive: ArrayLike, probability: ArrayLike) -> float:
 # --- means
 
 
-def mean_and_error(values: ArrayLike) -> tuple[Values, Values, int]:
-    """Return mean and standard error of values (n, ...), and n."""
-    array = np.asarray(values, float)
-    return array.mean(0), array.std(0, ddof=1) / np.sqrt(len(array)), len(array)
-
-
-def normal_mean(values: ArrayLike, level: float = 0.95) -> tuple[Values, Values, Values]:
-    """Return (mean, low, high) of values (n, ...) over patients, by the normal approximation."""
-    mean, error, _ = mean_and_error(values)
-    step = norm.ppf((1 + level) / 2) * error
-    return mean, mean - step, mean + step
-
-
-def student_mean(values: ArrayLike, level: float = 0.95) -> tuple[Values, Values, Values]:
-    """Return (mean, low, high) of values (n, ...) over a few repetitions, by Student's t with n - 1 degrees."""
-    mean, error, n = mean_and_error(values)
-    step = t.ppf((1 + level) / 2, n - 1) * error
-    return mean, mean - step, mean + step
-
-
-def bootstrap_mean(
-    values: ArrayLike, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Return (mean, low, high) of one value per patient, patients drawn anew with replacement; NaN is left out.
-
-    Percentile bootstrap (Efron 1979). The interval is NaN with fewer than two patients.
-    """
-    array = np.asarray(values, float)
-    array = array[np.isfinite(array)]
-    if len(array) < 2:
-        return (float(array.mean()) if len(array) else np.nan, np.nan, np.nan)
-    return float(array.mean()), *drawn_anew((array,), np.mean, level, n_resamples, seed)
-
-
 # --- two models on the same patients
-
-
-def mcnemar(positive: ArrayLike, first_call: ArrayLike, second_call: ArrayLike) -> tuple[int, int, float]:
-    """Return (only_first_right, only_second_right, p_value) of two models' calls (n,) on the same patients.
-
-    Patients whom both models call right, or both wrong, say nothing about the difference. Among the others each model
-    is the right one with probability 1/2 if the models are equally good (McNemar 1947, exact by the binomial).
-    """
-    positive, first_call, second_call = (np.asarray(calls, bool) for calls in (positive, first_call, second_call))
-    first_right, second_right = first_call == positive, second_call == positive
-    only_first, only_second = int(np.sum(first_right & ~second_right)), int(np.sum(second_right & ~first_right))
-    discordant = only_first + only_second
-    return only_first, only_second, float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
-
-
-def compare_models(
-    positive: ArrayLike, probability: pd.DataFrame, level: float = 0.95, threshold: float = 0.5
-) -> pd.DataFrame:
-    """Compare every pair of columns of ``probability`` (patients x models) on the same patients.
-
-    Returns one row a pair: model, against, auc_difference, low, high, delong_p, only_model_right,
-    only_against_right, mcnemar_p. The difference is NaN without both classes.
-    """
-    both = 0 < np.sum(positive) < np.size(positive)
-    rows = [
-        (one, other)
-        + (auc_difference(positive, probability[one], probability[other], level) if both else (*UNKNOWN, np.nan))
-        + mcnemar(positive, probability[one] >= threshold, probability[other] >= threshold)
-        for other, one in combinations(probability.columns, 2)
-    ]
-    columns = ["model", "against", "auc_difference", "low", "high", "delong_p"]
-    return pd.DataFrame(rows, columns=[*columns, "only_model_right", "only_against_right", "mcnemar_p"])
 
 
 # --- Table 2

@@ -1,7 +1,4 @@
-"""ROC curves with bands, precision and recall, and a curve whose threshold the reader moves.
-
->>> page = interactive({"RAN": (positive, probability)})  # HTML that needs no server and no network
-"""
+"""ROC curves with bands, and where one stands on them."""
 
 import numpy as np
 from jaxtyping import Float
@@ -44,14 +41,3 @@ def operating_point(positive: ArrayLike, score: ArrayLike, threshold: float = 0.
     two_classes(positive, score)
     found, missed, right, false = confusion(positive, score, threshold)
     return false / (right + false), found / (found + missed)
-
-
-def precision_recall(positive: ArrayLike, score: ArrayLike) -> tuple[Points, Points, float]:
-    """Return (precision, recall, average_precision); precision is the positive predictive value.
-
-    The curves run from everybody called a non-responder to nobody. Average precision is the sum of precisions,
-    each weighed by the recall that it adds.
-    """
-    two_classes(positive, score)
-    precision, recall, _ = metrics.precision_recall_curve(positive, score)
-    return precision, recall, float(metrics.average_precision_score(positive, score))

@@ -41,6 +41,21 @@ def mean_power_db(
     return decibel(mean_of_frames(powers))
 
 
+def without_noise_db(
+    power_db: Float[np.ndarray, "n_z n_bins n_x"], noise_db: Float[np.ndarray, " n_z"]
+) -> Float[np.ndarray, "n_z n_bins n_x"]:
+    """Power of signal and noise with the noise's taken off, dB; as it is where the noise is not known.
+
+    Speckle has frequencies without an echo, so what is taken off follows from a parabola through the spectrum; where
+    that sinks below twice the noise, half the power is taken.
+    """
+    place = np.linspace(-1, 1, power_db.shape[1])
+    parabola = np.vander(place, 3) @ np.linalg.pinv(np.vander(place, 3))
+    above_db = parabola.astype(power_db.dtype) @ power_db - noise_db[:, None, None].astype(power_db.dtype)
+    share = 10 ** (-np.maximum(above_db, with_noise_db(0.0)) / 10)  # of the noise in the power
+    return power_db + 10 * np.log10(1 - np.nan_to_num(share))
+
+
 def with_noise_db(snr_db: float) -> float:
     """How far signal and noise together stand above the noise alone where the signal does by ``snr_db``, dB."""
     return float(10 * np.log10(1 + 10 ** (snr_db / 10)))

@@ -6,14 +6,14 @@ Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ground.errors import InputError
 from helpers.data.form_factor import DB
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import Grid, window_centres
-from helpers.maps.noise import noise_db, with_noise_db
+from helpers.maps.noise import noise_db, with_noise_db, without_noise_db
 from helpers.maps.windows import (
     centre_pixels,
     decibel,
@@ -47,18 +47,18 @@ def normalised(
 
     W(f) = 10 log10(S_s / S_r) + 2 A_s f^n - 2 A_r f^m (Yao, Zagzebski and Madsen 1990, there with n = m = 1). After the
     logarithm every step is linear, so a fit over the band can be taken at once: ``rows`` is its matrix, the identity
-    for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN, as are those that stand
-    less above the noise than the grid asks for.
+    for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN. Where the grid asks for a
+    distance from the noise, those that stand less above it are NaN, too, and the others have its power taken off.
     """
     band_mhz = grid.band_mhz
     phantom_db = reference_db(reference, grid)
     losses = path_losses(plane, reference, grid, attenuation_db_cm_mhz)
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
     power_db = window_power_db(plane, grid)
-    values = with_slope.astype(np.float32) @ power_db
     if grid.minimum_snr_db is not None:
-        weak = too_weak(power_db, phantom_db, noise_of(reference, grid), grid.minimum_snr_db)
-        values.swapaxes(1, 2)[weak] = np.nan
+        noise_db = noise_of(reference, grid)
+        power_db, phantom_db = out_of_noise(power_db, phantom_db, noise_db, grid.minimum_snr_db)
+    values = with_slope.astype(np.float32) @ power_db
     values -= (phantom_db @ with_slope.T)[:, :, None]
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
     tilt, bend = loss_derivatives(losses, band_mhz.mean())
@@ -96,19 +96,22 @@ def window_power_db(plane: RFPlane, grid: Grid) -> Float[np.ndarray, "n_z n_bins
     return decibel(mean_of_lines(power, grid.weights))
 
 
-def too_weak(
+def out_of_noise(
     power_db: Float[np.ndarray, "n_z n_bins n_x"],
     phantom_db: Float[np.ndarray, "n_z n_bins"],
     noise_db: Float[np.ndarray, " n_z"],
     minimum_snr_db: float,
-) -> Bool[np.ndarray, "n_z n_x"]:
-    """Where a window's mean over a third of the band, or the phantom at any of its frequencies, sinks into the noise.
+) -> tuple[Float[np.ndarray, "n_z n_bins n_x"], Float[np.ndarray, "n_z n_bins"]]:
+    """Both powers with the noise's taken off; windows that sink into it are NaN.
 
-    Thirds, since a window's own power at one frequency is as uneven as speckle is. (n_z, n_x).
+    These are those whose mean over a third of the band does, since a window's own power at one frequency is as uneven
+    as speckle is, and those at depths where the phantom does at any frequency.
     """
     lowest_db = (noise_db + with_noise_db(minimum_snr_db))[:, None]
     thirds = [part.mean(axis=1) for part in np.array_split(power_db, 3, axis=1)]
-    return (np.minimum.reduce(thirds) < lowest_db) | (phantom_db < lowest_db).any(axis=1, keepdims=True)
+    weak = (np.minimum.reduce(thirds) < lowest_db) | (phantom_db < lowest_db).any(axis=1, keepdims=True)
+    power_db.swapaxes(1, 2)[weak] = np.nan
+    return without_noise_db(power_db, noise_db), without_noise_db(phantom_db[:, :, None], noise_db)[:, :, 0]
 
 
 def noise_of(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, " n_z"]:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from ground.errors import InputError
 from helpers.data.acquisition import Acquisition
 from helpers.data.rf import RFPlane, b_mode_db
+from helpers.maps.attenuation import estimated
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, map_windows
 from helpers.maps.recovery import summarise
@@ -29,21 +30,24 @@ class MappedPlane:
     margin: Bool[np.ndarray, "n_z n_x"]
     b_mode_db: Float[np.ndarray, "n_samples n_lines"] | None = None
     b_mode_extent_mm: tuple[float, float, float, float] | None = None
+    attenuation_db_cm_mhz: tuple[float, float] = (np.nan, np.nan)  # corrected for, in core and margin, and outside
 
 
 def map_plane(acquired: Acquisition, choices: Maps, with_b_mode: bool = False) -> MappedPlane:
-    """Map one plane over core and margin with the attenuation that the analysis assumes.
+    """Map one plane over core and margin with the attenuation that is told, estimated or assumed.
 
     Raises ``InputError`` where too few windows fit to make an image of.
     """
     plane, reference, (core, margin) = acquired.plane, acquired.reference, acquired.regions(choices.margin_mm)
-    grid = window_grid(plane, reference, core | margin, protocol_of(choices))
-    maps = map_windows(plane, reference, grid, assumed_attenuation(core | margin, choices))
+    protocol, used = protocol_of(choices), attenuation_of(acquired, core, margin, choices)
+    grid = window_grid(plane, reference, core | margin, protocol)
+    maps = map_windows(plane, reference, grid, on_pixels(core | margin, used))
     if min(maps.mbf.shape) < 2:
         raise InputError(f"{plane.source}: {maps.mbf.shape} windows on core and margin, expected 2 x 2 or more")
     on_core = core_on_grid(core, plane, maps, choices.window_mm)
     b_mode = b_mode_db(plane) if with_b_mode else None
-    return MappedPlane(maps, on_core, centre_mask(margin, plane, maps) & ~on_core, b_mode, plane.extent_mm)
+    on_margin = centre_mask(margin, plane, maps) & ~on_core
+    return MappedPlane(maps, on_core, on_margin, b_mode, plane.extent_mm, used)
 
 
 def core_on_grid(
@@ -76,11 +80,30 @@ def protocol_of(choices: Maps) -> Protocol:
     return Protocol(*windows, choices.attenuation_exponent, snr_db)
 
 
-def assumed_attenuation(
-    tumour: Bool[np.ndarray, "n_samples n_lines"], choices: Maps
+def attenuation_of(
+    acquired: Acquisition,
+    core: Bool[np.ndarray, "n_samples n_lines"],
+    margin: Bool[np.ndarray, "n_samples n_lines"],
+    choices: Maps,
+) -> tuple[float, float]:
+    """Attenuation in core and margin, and outside, dB/cm/MHz: told with the plane, or else estimated or assumed.
+
+    Outside is estimated beside and above them, where the echoes' way has not led through.
+    """
+    outside = ~np.maximum.accumulate(core | margin, axis=0)
+    values = [choices.tumour_attenuation_db_cm_mhz, choices.background_attenuation_db_cm_mhz]
+    for place, (told, region) in enumerate(zip(acquired.attenuation_db_cm_mhz, (core | margin, outside), strict=True)):
+        if told is None and choices.attenuation == "estimate":
+            told = estimated(acquired, region, core, protocol_of(choices))
+        values[place] = values[place] if told is None else told
+    return values[0], values[1]
+
+
+def on_pixels(
+    tumour: Bool[np.ndarray, "n_samples n_lines"], attenuation_db_cm_mhz: tuple[float, float]
 ) -> Float[np.ndarray, "n_samples n_lines"]:
-    """The attenuation of the analysis, dB/cm/MHz: one value inside a mask, one outside, in its shape."""
-    inside, outside = choices.tumour_attenuation_db_cm_mhz, choices.background_attenuation_db_cm_mhz
+    """One value inside a mask, one outside, in its shape."""
+    inside, outside = attenuation_db_cm_mhz
     return np.where(tumour, np.float32(inside), np.float32(outside))
 
 
@@ -89,7 +112,11 @@ def summary_of(
 ) -> list[dict[str, str | int | float]]:
     """Medians of core and margin of one plane and of their truth, a row each."""
     regions = {"core": mapped.core, "margin": mapped.margin}
-    return [{"patient": patient, "plane": index, **row} for row in summarise(mapped.maps, regions, acquired.tissue)]
+    inside, outside = mapped.attenuation_db_cm_mhz
+    used = {"attenuation": inside, "background_attenuation": outside}
+    return [
+        {"patient": patient, "plane": index, **used, **row} for row in summarise(mapped.maps, regions, acquired.tissue)
+    ]
 
 
 def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame) -> None:
@@ -103,6 +130,7 @@ def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame)
         for index, plane in enumerate(mapped):
             group = file.create_group(str(index))
             group.attrs["band_mhz"] = plane.maps.band_mhz
+            group.attrs["attenuation_db_cm_mhz"] = plane.attenuation_db_cm_mhz
             for name in FIELDS:
                 group[name] = getattr(plane.maps, name).astype(np.float16)
             for name in ("depth_mm", "lateral_mm"):
@@ -119,7 +147,8 @@ def read_maps(path: Path) -> Iterator[MappedPlane]:
             fields = {name: group[name][:].astype(np.float32) for name in FIELDS}
             axes = {name: group[name][:] for name in ("depth_mm", "lateral_mm")}
             maps = ParametricMaps(**fields, **axes, band_mhz=tuple(group.attrs["band_mhz"].tolist()))
-            yield MappedPlane(maps, core=group["core"][:], margin=group["margin"][:])
+            used = tuple(group.attrs["attenuation_db_cm_mhz"].tolist())
+            yield MappedPlane(maps, group["core"][:], group["margin"][:], attenuation_db_cm_mhz=used)
 
 
 def read_summary(path: Path) -> pd.DataFrame:

@@ -1,0 +1,64 @@
+"""Means with intervals: over patients, over a few repetitions, and by drawing patients anew."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from scipy.stats import bootstrap, norm, t
+
+from helpers.judgement.auc import Values, two_classes, wins
+
+
+def mean_and_error(values: ArrayLike) -> tuple[Values, Values, int]:
+    """Return mean and standard error of values (n, ...), and n."""
+    array = np.asarray(values, float)
+    return array.mean(0), array.std(0, ddof=1) / np.sqrt(len(array)), len(array)
+
+
+def normal_mean(values: ArrayLike, level: float = 0.95) -> tuple[Values, Values, Values]:
+    """Return (mean, low, high) of values (n, ...) over patients, by the normal approximation."""
+    mean, error, _ = mean_and_error(values)
+    step = norm.ppf((1 + level) / 2) * error
+    return mean, mean - step, mean + step
+
+
+def student_mean(values: ArrayLike, level: float = 0.95) -> tuple[Values, Values, Values]:
+    """Return (mean, low, high) of values (n, ...) over a few repetitions, by Student's t with n - 1 degrees."""
+    mean, error, n = mean_and_error(values)
+    step = t.ppf((1 + level) / 2, n - 1) * error
+    return mean, mean - step, mean + step
+
+
+def bootstrap_mean(
+    values: ArrayLike, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return (mean, low, high) of one value per patient, patients drawn anew with replacement; NaN is left out.
+
+    Percentile bootstrap (Efron 1979). The interval is NaN with fewer than two patients.
+    """
+    array = np.asarray(values, float)
+    array = array[np.isfinite(array)]
+    if len(array) < 2:
+        return (float(array.mean()) if len(array) else np.nan, np.nan, np.nan)
+    return float(array.mean()), *drawn_anew((array,), np.mean, level, n_resamples, seed)
+
+
+def auc_bootstrap(
+    positive: ArrayLike, score: ArrayLike, level: float = 0.95, n_resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the (low, high) percentile interval of the AUC, patients drawn anew within each class."""
+    classes = two_classes(positive, score)
+    return drawn_anew(classes, lambda a, b, axis: wins(a, b).mean((-2, -1)), level, n_resamples, seed)
+
+
+def drawn_anew(
+    groups: Sequence[Float[np.ndarray, " _"]], statistic: Callable[..., Any], level: float, n_resamples: int, seed: int
+) -> tuple[float, float]:
+    """Return the (low, high) percentile interval (Efron 1979) of a statistic, patients drawn anew within each group."""
+    rng = np.random.default_rng(seed)
+    found = bootstrap(
+        groups, statistic, confidence_level=level, n_resamples=n_resamples, method="percentile", batch=500, rng=rng
+    ).confidence_interval
+    return float(found.low), float(found.high)
