@@ -177,6 +177,8 @@ def test_half_the_beads_are_three_decibels_of_concentration_and_no_size(settings
     assert shift["eac_db"] == pytest.approx(-10 * np.log10(2), abs=0.01)
     assert shift["esd_um"] == pytest.approx(0, abs=0.01)
     assert shift["mbf"] == 0
+    right, low = (found.loc[name] for name in found.index if name.endswith("estimated"))
+    assert low["mbf"] == pytest.approx(right["mbf"], abs=0.02)
     lower = found.loc["attenuation believed 0.1 dB/cm/MHz too low"] - found.loc["as it is"]
     path_cm = patient["centre_depth_mm"] / 10
     assert lower["mbf"] == pytest.approx(2 * 0.1 * 5.5 * path_cm, rel=0.15)  # as for the tissue, turned round

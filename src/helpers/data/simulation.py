@@ -41,7 +41,7 @@ class System:
     beam_mm: float = 0.8  # two-way beam width (FWHM) at the focus
     focal_zone_mm: float = 15.0  # distance from the focus at which the beam is sqrt(2) wider
     tgc_db_cm: float = 9.0  # time gain compensation
-    noise_db: float = NOISE_DB  # electronic noise re the phantom's echoes near the surface
+    noise_db: float = -100.0  # electronic noise re the phantom's echoes near the surface: none to speak of
 
     @property
     def n_samples(self) -> int:

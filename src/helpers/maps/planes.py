@@ -93,7 +93,7 @@ def attenuation_of(
     outside = ~np.maximum.accumulate(core | margin, axis=0)
     values = [choices.tumour_attenuation_db_cm_mhz, choices.background_attenuation_db_cm_mhz]
     for place, (told, region) in enumerate(zip(acquired.attenuation_db_cm_mhz, (core | margin, outside), strict=True)):
-        if told is None and choices.attenuation == "estimate":
+        if told is None and choices.attenuation == "estimate" and region.any():
             told = estimated(acquired, region, core, protocol_of(choices))
         values[place] = values[place] if told is None else told
     return values[0], values[1]
