@@ -88,6 +88,15 @@ def test_pitch_speed_focus_and_attenuation_reach_the_plane_and_the_phantom_they_
     assert plane.samples[0, 0] != phantom.samples[0, 0]
 
 
+@pytest.mark.parametrize(("tumour", "background", "told"), [(1.1, 0.7, (1.1, 0.7)), ("", 0.7, (None, 0.7))])
+def test_attenuation_that_a_line_tells_reaches_its_plane(folder, row, tumour, background, told):
+    measured = {"tumour_attenuation_db_cm_mhz": tumour, "background_attenuation_db_cm_mhz": background}
+    acquired = read(folder, row | measured)
+    assert acquired.attenuation_db_cm_mhz == told
+    silent = read(folder, row)
+    assert silent.attenuation_db_cm_mhz == (None, None)
+
+
 def test_the_phantoms_backscatter_is_its_tables_at_the_tables_frequencies(folder, row):
     backscatter = read(folder, row).reference.backscatter
     np.testing.assert_allclose(backscatter(BACKSCATTER["frequency_mhz"] * 1e6), BACKSCATTER["bsc_per_cm_sr"])
