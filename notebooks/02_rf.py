@@ -229,7 +229,9 @@ Markdown(
 #
 # The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and
 # the scatterers. Only the last is wanted. A phantom scanned **with the same settings** shares all but the last two,
-# and those are known for the phantom {cite:p}`yao1990`. The paper's phantom, which is also the one that is simulated
+# and those are known for the phantom {cite:p}`yao1990`. What the division removes for certain is pulse, gain and electronics. The beam
+# goes with them only if sound is as fast in the phantom as the scanner believes ([](16_pitfalls) shows what is left
+# otherwise). It does not remove what the phantom has not: skin and fat in the way, and noise. The paper's phantom, which is also the one that is simulated
 # here, holds 5-30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
 # %%
@@ -259,8 +261,9 @@ _ = axes[1].set(
 #
 # {cite:t}`faran1951` solved the scattering of sound by an elastic sphere. Summed over the beads of the paper's phantom it
 # gives that phantom's backscatter coefficient, which turns ratios into absolute values. The beads' concentration has not
-# been published; we assume 4 g/L, spread evenly by mass over the diameters. A factor of two here shifts MBF, SI and
-# EAC by 3 dB and leaves SS and ESD alone.
+# been published; we assume 4 g/L, spread evenly by mass over the diameters. A phantom that really holds twice as many echoes
+# 3 dB more, so that MBF and SI, which are relative to it, are 3 dB lower. If it is only believed to, EAC is 3 dB too high.
+# SS and ESD do not notice either.
 
 # %% [markdown] tags=["if-recorded"]
 # Of the phantom that was scanned with these patients, the backscatter coefficient is what its table says, if there is one.
@@ -333,5 +336,6 @@ Markdown(
 # ## Take-aways
 #
 # - RF holds the spectrum; the B-mode does not.
-# - Tissue and phantom must be scanned with the same settings; then their ratio is free of the scanner.
+# - Tissue and phantom must be scanned with the same settings; then their ratio is free of pulse and electronics, and of the
+#   beam where sound is as fast in both.
 # - The phantom's own attenuation and backscatter must be known: one from its maker, one from a measurement or from theory.

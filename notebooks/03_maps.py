@@ -228,7 +228,7 @@ for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True):
 # - **The window's length for its depth.** Attenuation put back over {{ window_mm }} mm instead of the whole path.
 # - **Attenuation counted four times.** In nepers of amplitude the power loses $4 \alpha z$; in dB it is $2 \alpha z$.
 # - **The planar reflector's ESD.** $\mathrm{ESD} = 2 \sqrt{-M/52.8}$ (in mm) belongs to spectra normalised by a flat
-#   reflector and to another speed of sound {cite:p}`lizzi1983`, not to a backscatter coefficient.
+#   reflector and to another speed of sound {cite:p}`oelze2002`, not to a backscatter coefficient.
 
 # %%
 W_of_all = normalisation.normalised(

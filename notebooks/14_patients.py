@@ -195,6 +195,7 @@ else:
     source = project_path(results_file)
 provenance, runs = patients.read(source)
 judged = patients.judged(runs, level)
+other = patients.differing(provenance["settings"], settings)
 
 # %% tags=["hide-input"]
 Markdown(
@@ -203,6 +204,12 @@ Markdown(
     f"Cohort seeds: {', '.join(map(str, provenance['cohort_seeds']))}; "
     f"image size {provenance['settings']['image_px']} px; {provenance['n_new']} new patients. "
     "Every AUC below is computed here from the predictions of these runs."
+    + (
+        " Their patients were drawn, scanned or mapped otherwise than this book's: "
+        f"other values, or none, had {', '.join(f'`{name}`' for name in other)}."
+        if other
+        else ""
+    )
 )
 
 # %% [markdown]
@@ -371,7 +378,7 @@ spread.insert(0, "AUC, seed 1", single["auc"].round(2))
 # %% tags=["hide-input"]
 told = "Test patients of the simulated cohort.\n\n"
 told += spread.rename(columns={"auc": "AUC"}).to_markdown()
-if patients.same_study(provenance["settings"], settings):
+if not other:
     seed = settings.training.seed
     again = of_seeds[of_seeds["seed"] == seed]
     again = again.pivot(index="patient", columns="model", values="probability")

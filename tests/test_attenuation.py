@@ -19,7 +19,6 @@ SETTINGS = load_settings(
 )
 
 
-
 def scanned(core_mm=(30.0, 22.0), **told):
     """A simulated tumour of 1.3 in tissue of 0.6 dB/cm/MHz, with what its record tells of them."""
     system = System(n_lines=128, depth_mm=45.0)
@@ -77,7 +76,9 @@ def test_what_cannot_be_estimated_is_assumed_and_told(tumour):
     flat = np.zeros(tumour.plane.samples.shape, bool)
     flat[1000:1040, 20:60] = True
     protocol = protocol_of(SETTINGS.maps)
-    with pytest.warns(UserWarning, match=r"region of .* mm depth, expected at least 4 mm .*; the assumed value is used"):
+    with pytest.warns(
+        UserWarning, match=r"region of .* mm depth, expected at least 4 mm .*; the assumed value is used"
+    ):
         assert estimated(tumour, flat, flat, protocol) is None
     loud = replace(tumour, reference=replace(tumour.reference, attenuation_db_cm_mhz=4.9))
     whole = np.ones_like(flat)

@@ -543,9 +543,11 @@ def test_tables_as_text_by_hand():
 
 def test_one_parameter_more_or_less_is_another_study():
     settings = load_settings("smoke")
-    assert patients.same_study(settings.replace(level=0.9, processes=3, search_trials=9).flat(), settings)
+    assert patients.differing(settings.replace(level=0.9, processes=3, search_trials=9).flat(), settings) == []
     for change in ({"dropout": 0.6}, {"cohort_seed": 4}, {"device": "cpu"}, {"overlap": 0.9}):
-        assert not patients.same_study(settings.replace(**change).flat(), settings)
+        assert patients.differing(settings.replace(**change).flat(), settings) == list(change)
+    before = {name: value for name, value in settings.flat().items() if name != "noise_db"}
+    assert patients.differing(before, settings) == ["noise_db"]  # a run of the time before it was there
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):

@@ -156,7 +156,9 @@ def test_a_checked_plane_knows_its_attenuation_in_one_half_and_assumes_it_in_the
     """Against the slopes of whole planes mapped with 0.9 dB/cm/MHz, and with the layers that are assumed."""
     plane, reference = acquired.plane, acquired.reference
     checked = check_plane(acquired, CHOICES).set_index(["attenuation", "region"])
-    assert set(checked.index) == {(a, r) for a in ("known", "estimate", "assumed") for r in ("core", "margin", "background")}
+    assert set(checked.index) == {
+        (a, r) for a in ("known", "estimate", "assumed") for r in ("core", "margin", "background")
+    }
     layers = np.where(distance_mm(plane.depth_mm, plane.lateral_mm) < RADIUS_MM + 3.0, 1.4, 0.4)
     for name, given in (("known", 0.9), ("assumed", layers)):
         whole = parametric_maps(plane, reference, overlap=0.5, attenuation_db_cm_mhz=given)

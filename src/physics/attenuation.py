@@ -6,7 +6,7 @@ Depth is in mm, frequency in MHz, attenuation in dB/cm/MHz.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import t
 
 from helpers.data.phantom import ReferencePhantom
@@ -30,14 +30,18 @@ class AttenuationEstimate:
 
 
 def estimate_attenuation(
-    plane: RFPlane, reference: ReferencePhantom, grid: Grid, level: float = 0.95
+    plane: RFPlane,
+    reference: ReferencePhantom,
+    grid: Grid,
+    level: float = 0.95,
+    core: Bool[np.ndarray, "n_samples n_lines"] | None = None,
 ) -> AttenuationEstimate:
     """Attenuation of the region of a grid, see ``spectral_difference``, with the error of its echoes.
 
     The error is that of leaving out one strip of columns after the other (the jackknife), with Student's t for their
     number, and that of the phantom's own echoes. Raises ``InputError`` for a region less deep than two windows.
     """
-    value, weights, residual = spectral_difference(plane, reference, grid)
+    value, weights, residual = spectral_difference(plane, reference, grid, core)
     deep_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, weights.shape)
     strips = strip_sums(weights * residual, grid) / (1 - strip_sums(weights * deep_cm, grid))
     own = region_errors(reference, grid, line_fit(grid.band_mhz)[1:2], weights, sample=False)[0]

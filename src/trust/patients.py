@@ -236,10 +236,12 @@ def mean_sd_range(values: pd.Series) -> str:
     return f"{values.mean():.2f} ± {values.std():.2f} ({values.min():.2f}–{values.max():.2f})"
 
 
-def same_study(told: Mapping[str, Any], settings: Settings) -> bool:
-    """Tell whether all flat parameters that touch a model's predictions are those of these settings."""
+def differing(told: Mapping[str, Any], settings: Settings) -> list[str]:
+    """Return the parameters that touch a model's predictions and had another value in a run, or were not there."""
     own = {name for name, title in SECTION_OF.items() if title not in ("search", "judgement", "computing")} | {"device"}
-    return all(told[name] == value for name, value in settings.flat().items() if name in own)
+    return [
+        name for name, value in settings.flat().items() if name in own and (name not in told or told[name] != value)
+    ]
 
 
 # Tables of chapter 14, as text.
