@@ -53,6 +53,7 @@ from helpers.settings import load_settings
 from pages import echoes, figures
 from pages.maps import not_mapped
 from pages.patients import parameter_table
+from physics import focusing
 
 figures.use_book_style()
 settings = load_settings(
@@ -166,6 +167,35 @@ Markdown(parameter_table().to_markdown(index=False))
 # less ([](18_your_rf) measures it on any file). Away from the focus the simulated speckle grows wider with the beam, which a simulation of the sound field does not show: our windows there
 # hold fewer independent lines than they would.
 #
+# ### The beam over depth
+#
+# This is what a sound field does, for an aperture that we assume (nobody has published the paper's): the beam there and back,
+# with side lobes, and rough above the focus. On receipt a scanner refocuses at every depth, so that below it the beam widens
+# less than ours.
+
+# %%
+system = System(depth_mm=10 * depth_cm, focus_mm=known.plane.focus_mm)
+deep_mm = np.arange(6.0, system.depth_mm, 0.5)
+mid_mhz = np.array([np.mean(system.band_mhz)])
+beam = focusing.two_way(system, deep_mm, mid_mhz)[:, 0]  # (n_z, n_across)
+beam_db = 10 * np.log10(beam / beam.max(axis=1, keepdims=True))
+off_focus = (deep_mm - system.focus_mm) / system.focal_zone_mm
+width_mm = system.beam_mm * np.sqrt(1 + off_focus**2)  # FWHM, amplitude
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-beam", "caption": "Simulated sound field of an assumed aperture at the middle of the band: intensity there and back over depth, re its maximum at each depth, with its -6 dB contour (white), and the width of the Gaussian beam that the simulated echoes have (red)."}, "image": {"alt": "Image of intensity over lateral position and depth: a beam that is narrowest at the focus, with side lobes, and two lines of the Gaussian width that follow it"}}
+fig, ax = plt.subplots(figsize=(7, 3.6))
+across_mm = np.concatenate([-focusing.ACROSS_MM[:0:-1], focusing.ACROSS_MM])
+both_db = np.concatenate([beam_db[:, :0:-1], beam_db], axis=1)
+shown = ax.pcolormesh(
+    deep_mm, across_mm, both_db.T, vmin=-40, vmax=0, cmap="viridis"
+)
+ax.contour(deep_mm, across_mm, both_db.T, [-6], colors="w", linewidths=1)
+for side in (-0.5, 0.5):
+    ax.plot(deep_mm, side * width_mm, "C3", linewidth=1)
+fig.colorbar(shown, ax=ax, label="intensity / dB")
+_ = ax.set(xlabel="depth / mm", ylabel="lateral / mm", ylim=(-3, 3))
+
+# %% [markdown] tags=["about-simulation"]
 # ## Speckle of few scatterers
 #
 # White noise stands for very many scatterers in a resolution cell, the area of beam width times pulse length. Real and

@@ -175,7 +175,7 @@ for edge_mm in (1.0, 1.5, 2.0, 3.0, 4.0):
         rows.append({"window / mm": edge_mm, "name": name} | row)
 sizes = pd.DataFrame(rows)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-size", "caption": "Simulated uniform tissue: standard deviation and bias of single windows against the edge of the window."}, "image": {"alt": "Three panels, for mid-band fit, diameter and concentration: the standard deviation falls steeply from windows of 1 to 2 mm and slowly beyond, the bias stays near zero"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-size", "caption": "Simulated uniform tissue: standard deviation and bias of single windows against the edge of the window."}, "image": {"alt": "Three panels, for mid-band fit, diameter and concentration: the standard deviation falls steeply from windows of 1 to 2 mm and slowly beyond, and the smaller bias with it"}}
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 for ax, (name, of_map) in zip(
     axes, sizes.groupby("name", sort=False), strict=True

@@ -54,28 +54,25 @@ def one_way(
     return np.abs(waves.sum(axis=-1)) ** 2
 
 
-def speckle_db(
+def two_way(
     system: System,
     depth_mm: Float[np.ndarray, " n_z"],
     frequency_mhz: Float[np.ndarray, " n_frequencies"],
-    medium_m_s: float,
-    aperture: Aperture,
-    beamformer_m_s: float = BEAMFORMER_M_S,
-) -> Float[np.ndarray, "n_z n_frequencies"]:
-    """Level of speckle of a uniform medium over depth and frequency, (n_z, n_frequencies), dB: the two-way intensity.
+    medium_m_s: float = BEAMFORMER_M_S,
+    aperture: Aperture = Aperture(),
+) -> Float[np.ndarray, "n_z n_frequencies n_across"]:
+    """Intensity of the beam on the way there and back, across it at every depth, (n_z, n_frequencies, n_across).
 
     ``depth_mm`` is the scanner's, half the travel time at the beamformer's speed; the echoes come from the depth that
     is as far away at the medium's. On receipt the scanner focuses at the depth that it believes in.
     """
-    level = np.empty((len(depth_mm), len(frequency_mhz)))
     sent_from = aperture.elements_mm(system.focus_mm, aperture.transmit_f_number)
-    for row, believed_mm in enumerate(depth_mm):
-        true_mm = believed_mm * medium_m_s / beamformer_m_s
+    beams = []
+    for believed_mm in depth_mm:
+        where = believed_mm * medium_m_s / BEAMFORMER_M_S, frequency_mhz, medium_m_s, BEAMFORMER_M_S
         heard_by = aperture.elements_mm(believed_mm, aperture.receive_f_number)
-        where = true_mm, frequency_mhz, medium_m_s, beamformer_m_s
-        two_way = one_way(sent_from, system.focus_mm, *where) * one_way(heard_by, believed_mm, *where)
-        level[row] = 10 * np.log10(np.trapezoid(two_way, ACROSS_MM, axis=-1))
-    return level
+        beams.append(one_way(sent_from, system.focus_mm, *where) * one_way(heard_by, believed_mm, *where))
+    return np.array(beams)
 
 
 def mismatch_db(
@@ -86,8 +83,9 @@ def mismatch_db(
     aperture: Aperture = Aperture(),
 ) -> Float[np.ndarray, "n_z n_frequencies"]:
     """By how much a medium's speckle stands above that of one with the beamformer's speed, (n_z, n_frequencies), dB."""
-    same = system, depth_mm, frequency_mhz
-    return speckle_db(*same, medium_m_s, aperture) - speckle_db(*same, BEAMFORMER_M_S, aperture)
+    beams = (two_way(system, depth_mm, frequency_mhz, speed, aperture) for speed in (medium_m_s, BEAMFORMER_M_S))
+    here_db, there_db = (10 * np.log10(np.trapezoid(beam, ACROSS_MM, axis=-1)) for beam in beams)
+    return here_db - there_db
 
 
 def mismatched_phantom(
