@@ -51,7 +51,7 @@ from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from helpers.settings import load_settings
 from pages import figures, judgement
-from trust import baseline, design, experiment, patients
+from trust import baseline, design, patients
 
 figures.use_book_style()
 settings = load_settings(profile, level=level)
@@ -187,6 +187,8 @@ Markdown(
 
 # %%
 if rerun_cohorts:
+    from trust import experiment  # loads torch
+
     size = rerun_cohorts, rerun_new
     bench = design.bench_of(settings, artifacts, *size, profile)
     source = bench.folder / "experiment.json"

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from helpers.learning.attention import ResidualAttentionNetwork, initialise
 from helpers.learning.images import Scaling
 from helpers.maps.parametric import FOUR
 from helpers.settings import STRIDE, VECTOR, Networks, Settings
 
-Block = type[BasicBlock] | type[Bottleneck]
-BLOCKS: dict[str, Block] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 BACKBONES = ("resnet", "ran")
 
 
@@ -26,7 +24,9 @@ class ResNet(nn.Module):
 
     def __init__(self, in_channels: int, block: str, layers: Sequence[int], width: int) -> None:
         super().__init__()
-        unit = BLOCKS[block]
+        from torchvision.models import resnet  # a second to import, which whoever builds no ResNet can do without
+
+        unit = {"basic": resnet.BasicBlock, "bottleneck": resnet.Bottleneck}[block]
         self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -37,7 +37,7 @@ class ResNet(nn.Module):
         self.layer4 = self.stage(unit, width * 8, layers[3], stride=2)
         initialise(self)
 
-    def stage(self, unit: Block, planes: int, n_units: int, stride: int) -> nn.Sequential:
+    def stage(self, unit: Any, planes: int, n_units: int, stride: int) -> nn.Sequential:
         """Return one stage of residual units; the first changes size and channels."""
         out, project = planes * unit.expansion, None
         if stride > 1 or self.channels != out:
