@@ -157,7 +157,8 @@ for ax, (name, label) in zip(axes, fields.items(), strict=True):
 # a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between patients.
 
 # %% tags=["hide-input"]
-Markdown(parameter_table().to_markdown(index=False))
+spread = settings.study.attenuation_spread
+Markdown(parameter_table(spread).to_markdown(index=False))
 
 # %% [markdown] tags=["about-simulation"]
 # The simulated scanner is simpler than a real one. Its beam widens away from the focus, but it is equally strong at

@@ -52,6 +52,7 @@ from IPython.display import Markdown
 
 from helpers import stages
 from helpers.data import form_factor, regions
+from helpers.data.study import ATTENUATION_DB_CM_MHZ
 from helpers.maps import normalisation, parametric, windows
 from helpers.maps.grid import window_grid
 from helpers.maps.planes import map_plane, protocol_of
@@ -364,6 +365,25 @@ Markdown(
     + f"Fits without a real diameter: {unphysical:.3f} % of windows. "
     * bool(len(fitted))
     + not_mapped(present)
+)
+
+# %% tags=["hide-input"]
+used = summary.drop_duplicates(["patient", "plane"]).set_index("patient")
+places = {
+    "attenuation": ("in core and margin", "core"),
+    "background_attenuation": ("outside", "background"),
+}
+told = []
+for column, (where, kind) in places.items():
+    low, middle, high = used[column].quantile([0.05, 0.5, 0.95])
+    told.append(f"{where} {middle:.2f} ({low:.2f} to {high:.2f})")
+    if settings.study.simulated:
+        factor = stages.cohort(settings, artifacts)["attenuation_factor"]
+        off = used[column] - ATTENUATION_DB_CM_MHZ[kind] * factor[used.index]
+        told[-1] += f", wrong by {np.sqrt((off**2).mean()):.2f} (rms)"
+Markdown(
+    "Attenuation that the maps were corrected for, median (5th to 95th percentile) of the "
+    f"planes, dB/cm/MHz: {'; '.join(told)}."
 )
 
 # %% [markdown] tags=["about-simulation", "if-recorded"]

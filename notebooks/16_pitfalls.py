@@ -652,8 +652,11 @@ Markdown(
 # computed from the sound field of the aperture. Nobody has published that of the paper's probe; ours is an assumption.
 
 # %%
-size = {"n_lines": coarse.scan.n_lines, "depth_mm": 10 * coarse.scan.depth_cm}
-system = System(**size, noise_db=-100.0)
+extent = {
+    "n_lines": coarse.scan.n_lines,
+    "depth_mm": 10 * coarse.scan.depth_cm,
+}
+system = System(**extent, noise_db=-100.0)
 tissue = echoes.uniform_tissue(149.0, 12.0, 1.0, system.depth_mm)
 rng, n_frames = np.random.default_rng(seed), 6
 sample = simulate_plane(tissue, system, rng)
@@ -687,14 +690,14 @@ _ = fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
 
 # %% tags=["hide-input"]
 within = (grid.depth_mm >= 8) & (grid.depth_mm <= 40)
-fitted = five_fits(grid.band_mhz)
+form_factor = five_fits(grid.band_mhz)
 offset = five_offsets(equal, grid.band_mhz)
 rows = {}
 for name, error in left.items():
     mbf, ss = off[name][:2, within]
-    m, i = ((of_equal + error) @ fitted.T + offset)[within, 3:].T
+    m, i = ((of_equal + error) @ form_factor.T + offset)[within, 3:].T
     esd_um, eac_db = scatterers(m, i, 1540.0)
-    true = (of_equal @ fitted.T + offset)[within, 3:].T
+    true = (of_equal @ form_factor.T + offset)[within, 3:].T
     true_um, true_db = scatterers(*true, 1540.0)
     rows[name] = {
         "MBF / dB": f"{mbf.min():+.1f} to {mbf.max():+.1f}",
@@ -702,13 +705,13 @@ for name, error in left.items():
         "ESD / µm": f"{np.sqrt(np.nanmean((esd_um - true_um) ** 2)):.1f}",
         "EAC / dB": f"{np.sqrt(np.nanmean((eac_db - true_db) ** 2)):.1f}",
     }
-right, wrong = (
+right, other = (
     f"f/{a.transmit_f_number:g} on transmission and f/{a.receive_f_number:g} on receipt"
     for a in known.values()
 )
 Markdown(
     "Errors from 8 to 40 mm of depth, simulated: lowest to highest of MBF and SS, "
-    f"root mean square of ESD and EAC. The aperture has {right}; the wrong one {wrong}.\n\n"
+    f"root mean square of ESD and EAC. The aperture has {right}; the wrong one {other}.\n\n"
     + pd.DataFrame.from_dict(rows, orient="index").to_markdown()
 )
 
@@ -887,7 +890,8 @@ ax.invert_yaxis()
 #
 # - Split by patient, before anything else; choose everything inside the training patients.
 # - Ask of every result what the outline, the holes and the majority class reach alone.
-# - A phantom corrects for the scanner it was measured on, not for noise and not for a wrong attenuation.
+# - A phantom corrects for the scanner it was measured on, for its beam only where sound is as fast as the scanner believes, not
+#   for noise and not for a wrong attenuation.
 # - The cheapest check of a whole pipeline is to shuffle the responses and run it again.
 #
 # **References** {cite}`ambroise2002,delong1988,yao1990,collins2024`.

@@ -107,10 +107,10 @@ def by_split(patients: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(PARTS).fillna(0).astype(int).rename_axis(columns=None)
 
 
-def parameter_table() -> pd.DataFrame:
+def parameter_table(attenuation_spread: float = ATTENUATION_SPREAD) -> pd.DataFrame:
     """What simulated tissue is drawn from: value (mean ± SD, or a range), source, and how it was had from there."""
     means = {name: (trait.mean, trait.sd) for name, trait in TRAITS.items()} | BACKGROUND
-    means |= {region: (value, value * ATTENUATION_SPREAD) for region, value in ATTENUATION_DB_CM_MHZ.items()}
+    means |= {region: (value, value * attenuation_spread) for region, value in ATTENUATION_DB_CM_MHZ.items()}
     values: dict[object, str | float] = {name: f"{mean:g} ± {sd:g}" for name, (mean, sd) in means.items()}
     for prefix, spread in (("plane", PLANE_SD), ("field", FIELD_SD)):
         values |= {f"{prefix}_{name}": f"± {sd:g}" for name, sd in spread.items()}
