@@ -182,6 +182,7 @@ def execute(chapter: Path, values: Mapping[str, Any], output: Path) -> float:
                 kernel_name="python3",
                 cwd=project_path("."),
                 progress_bar=False,
+                request_save_on_cell_execute=False,  # twice a cell the whole notebook would be written, a second or two
                 config=Config(KernelManager=sockets | {"connection_file": str(folder / "k.json")}),
                 extra_arguments=["--log-level=CRITICAL", FIRST],  # of the kernel, not of the cells
             )

@@ -625,7 +625,8 @@ wrong = {
     name: pitfalls.core_medians(replace(acquired, reference=phantom), assumed)
     for name, phantom in phantoms.items()
 }
-estimate = coarse.replace(attenuation="estimate").maps
+heard = {"minimum_snr_db": settings.maps.minimum_snr_db}
+estimate = coarse.replace(attenuation="estimate", **heard).maps
 for name, phantom in list(phantoms.items())[:2]:
     scanned = replace(acquired, reference=phantom)
     found = pitfalls.core_medians(scanned, estimate)

@@ -26,9 +26,9 @@ def check_plane(acquired: Acquisition, choices: Maps) -> pd.DataFrame:
     core, margin = acquired.regions(choices.margin_mm)
     grid = window_grid(plane, reference, None, protocol_of(choices))
     given = {"known": tissue.attenuation_on(plane)}
-    for name in ("estimate", "assumed"):
-        used = attenuation_of(acquired, core, margin, choices.model_copy(update={"attenuation": name}))
-        given[name] = on_pixels(core | margin, used)
+    for way in ("estimate", "assumed"):
+        chosen = choices.model_copy(update={"attenuation": way})
+        given[way] = on_pixels(core | margin, attenuation_of(acquired, core, margin, chosen))
     masks = {"core": core, "margin": margin, "background": ~(core | margin)}
     rows = []
     for name, attenuation in given.items():

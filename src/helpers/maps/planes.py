@@ -103,8 +103,7 @@ def on_pixels(
     tumour: Bool[np.ndarray, "n_samples n_lines"], attenuation_db_cm_mhz: tuple[float, float]
 ) -> Float[np.ndarray, "n_samples n_lines"]:
     """One value inside a mask, one outside, in its shape."""
-    inside, outside = attenuation_db_cm_mhz
-    return np.where(tumour, np.float32(inside), np.float32(outside))
+    return np.where(tumour, *map(np.float32, attenuation_db_cm_mhz))
 
 
 def summary_of(
@@ -112,8 +111,7 @@ def summary_of(
 ) -> list[dict[str, str | int | float]]:
     """Medians of core and margin of one plane and of their truth, a row each."""
     regions = {"core": mapped.core, "margin": mapped.margin}
-    inside, outside = mapped.attenuation_db_cm_mhz
-    used = {"attenuation": inside, "background_attenuation": outside}
+    used = dict(zip(("attenuation", "background_attenuation"), mapped.attenuation_db_cm_mhz, strict=True))
     return [
         {"patient": patient, "plane": index, **used, **row} for row in summarise(mapped.maps, regions, acquired.tissue)
     ]
