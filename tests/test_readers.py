@@ -10,6 +10,7 @@ from skimage.io import imsave
 
 from ground.errors import InputError
 from helpers.data.rf import RFPlane, write_rf
+from helpers.maps.grid import different_fields
 from recorded.outlines import read_geojson, read_mask
 from recorded.readers import read_planes
 
@@ -73,6 +74,19 @@ def test_the_same_planes_from_every_format(tmp_path, name):
         assert np.array_equal(plane.samples, FRAMES[:, :, index])
         assert plane.sampling_rate_hz == pytest.approx(RATE_HZ, rel=1e-12)
         assert plane.line_pitch_mm == pytest.approx(PITCH_MM)
+
+
+def test_the_transmit_frequency_that_a_file_tells_is_held_against_the_phantoms(tmp_path):
+    """As that of an ``.rf`` file is, and also between the two."""
+    np.savez(tmp_path / "sent.npz", rf=FRAMES, transmit_frequency_hz=6.6e6, **SETTINGS)
+    scipy.io.savemat(tmp_path / "low.mat", {"rf": FRAMES, "transmit_frequency_hz": 5e6, **SETTINGS})
+    write_rf(tmp_path / "sent.rf", [RFPlane(FRAMES[:, :, 0], RATE_HZ, PITCH_MM)], transmit_frequency_hz=6.6e6)
+    npz, low, rf = (read_planes(tmp_path / name, **SETTINGS)[0] for name in ("sent.npz", "low.mat", "sent.rf"))
+    assert (npz.header, low.header, rf.header["txf"]) == ({"txf": 6_600_000}, {"txf": 5_000_000}, 6_600_000)
+    assert different_fields(npz, rf) == []
+    assert different_fields(npz, low) == ["txf 5000000 and 6600000"]
+    as_npz(tmp_path / "silent.npz")
+    assert read_planes(tmp_path / "silent.npz")[0].header == {}
 
 
 @pytest.mark.parametrize("name", WRITERS)

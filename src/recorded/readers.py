@@ -57,8 +57,9 @@ def planes_of(
         if not 0 <= number < n_frames:
             raise InputError(f"{path}: frame {number}, expected 0 to {n_frames - 1}")
     of_all = known["sampling_rate_hz"], known["line_pitch_mm"], known["sound_speed_m_s"]
+    sent = {"txf": round(known["transmit_frequency_hz"])} if "transmit_frequency_hz" in known else {}
     return [
-        RFPlane(recording.frames[:, :, number], *of_all, f"{path}, frame {number}", known.get("focus_mm"))
+        RFPlane(recording.frames[:, :, number], *of_all, f"{path}, frame {number}", known.get("focus_mm"), sent)
         for number in (range(n_frames) if frames is None else frames)
     ]
 
