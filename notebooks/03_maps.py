@@ -359,9 +359,11 @@ fitted = summary.dropna(subset="unphysical")
 present = [name for name in parametric.FIELDS if summary[name].notna().any()]
 n_unphysical = (fitted["unphysical"] * fitted["windows"]).sum()
 unphysical = 100 * n_unphysical / max(fitted["windows"].sum(), 1)
+empty = 100 * summary["empty"].mean()
 Markdown(
     f"{summary['windows'].sum():,} windows on {len(summary) // 2} planes of "
     f"{summary['patient'].nunique()} {settings.study.whose.lower()} patients. "
+    f"Left empty, for want of an echo or for noise: {empty:.1f} % of a region's windows on average. "
     + f"Fits without a real diameter: {unphysical:.3f} % of windows. "
     * bool(len(fitted))
     + not_mapped(present)

@@ -273,8 +273,11 @@ means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
 holds = means["truth"].between(means["low"], means["high"])
 means["holds the truth"] = np.where(holds, "yes", "no")
 named = {"standard_error": "standard error"}
+seen = speckle.speckle(rf, reference, box)
+flag = "developed" if seen.developed else "**not fully developed**"
 Markdown(
     means.round(2).rename(index=parametric.LABELS, columns=named).to_markdown()
+    + f"\n\nSpeckle in this core: Nakagami m {seen.nakagami_m:.2f}, the phantom's {seen.phantom_m:.2f}: {flag}."
 )
 
 # %% [markdown]

@@ -22,9 +22,9 @@ def summarise(
 ) -> list[dict[str, str | int | float]]:
     """One row per region, a mask (n_z, n_x) on the maps' grid: medians of the five maps and of their truth.
 
-    ``windows`` is the number of those with an echo; others count nowhere. ``unphysical`` is the share without a real
-    diameter, NaN where none is known; in the medians they count as smaller than any diameter, and as more concentrated
-    than any. Without tissue the truth is NaN.
+    ``windows`` is the number of those with an echo, ``empty`` the share of the others, which count nowhere.
+    ``unphysical`` is the share without a real diameter, NaN where none is known; in the medians they count as smaller
+    than any diameter, and as more concentrated than any. Without tissue the truth is NaN.
     """
     heard, fitted = np.isfinite(maps.mbf), "esd_um" in maps.present
     truth = true_maps(tissue, maps.depth_mm, maps.lateral_mm, maps.band_mhz) if tissue is not None else None
@@ -32,6 +32,7 @@ def summarise(
     for region, whole in regions.items():
         mask = whole & heard
         row: dict[str, str | int | float] = {"region": region, "windows": int(mask.sum())}
+        row["empty"] = float(1 - mask.sum() / max(whole.sum(), 1))
         row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean()) if fitted and mask.any() else np.nan
         for name in FIELDS:
             missing = np.inf if name == "eac_db" else -np.inf
