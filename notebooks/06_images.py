@@ -242,10 +242,11 @@ for ax, (region, title) in zip(axes, titles.items(), strict=True):
 # %% [markdown]
 # ## What must not carry the label
 #
-# Where ESD and EAC are mapped, some windows give no physical value of them ([](03_maps)). Averaging closes gaps; a pixel with
-# nothing valid under it is a hole. Which windows fail depends on the tissue itself, so **the holes alone
+# Where ESD and EAC are mapped, some windows give no physical value of them ([](03_maps)); deep windows that sink into noise
+# are empty in all maps. Averaging closes gaps; a pixel with nothing valid under it is a hole. Which windows fail depends on
+# the tissue itself, and which are empty on depth and attenuation, so **the holes alone
 # can tell something of the response**, and filled with zero they would be a drawing of it. **Decision**:
-# a hole takes the median of its own plane's region. The table asks how well a training patient's failed windows,
+# a hole takes the median of its own plane's region. The table asks how well a training patient's failed and empty windows,
 # holes, size and outline alone, without any value, separate the classes:
 
 # %%
@@ -259,9 +260,10 @@ per_plane = pd.DataFrame(
     }
 )
 per_patient = per_plane.groupby(images.patient).mean()
+windows = stages.maps(settings, artifacts).summary.groupby("patient")
+per_patient["fraction of empty windows"] = windows["empty"].mean()
 if "ESD" in channels:
-    failed = stages.maps(settings, artifacts).summary.groupby("patient")
-    per_patient["fraction of failed windows"] = failed["unphysical"].mean()
+    per_patient["fraction of failed windows"] = windows["unphysical"].mean()
 learning = patients.loc[per_patient.index, "split"] == "train"
 per_patient = per_patient[learning]
 
