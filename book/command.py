@@ -18,6 +18,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ from ground.commands import INSIDE, CommandLine, of_system, run_command
 from ground.errors import InputError
 from ground.profiles import read_parameters
 from helpers import stages
-from helpers.settings import Settings
+from helpers.settings import SIMULATED, Settings
 from recorded import export
 
 BUILD = Path("_build")
@@ -227,7 +228,12 @@ def tell_failure(error: Any, source: Path, output: Path) -> int:
 
 
 def piece(options: argparse.Namespace) -> int:
-    """Do one of the jobs, and leave a record of it."""
+    """Do one of the jobs, and leave a record of it.
+
+    Simulated planes saturate and sink into noise by the hundred; the maps count them, and nobody is told one by one.
+    """
+    os.environ["PYTHONWARNINGS"] = f"ignore:{SIMULATED}"  # of the processes that it starts
+    warnings.filterwarnings("ignore", f"{SIMULATED} ")
     handed = *jobs.read(options.parameters), options.piece, *options.more(options)
     jobs.record(lambda: options.job(*handed), f"{options.command} {options.piece}", options.output)
     return 0
