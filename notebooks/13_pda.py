@@ -42,6 +42,7 @@ pda_patch_px: int = 8  # edge of the occluding patch, pixels
 pda_stride_px: int = 4  # step between patches, pixels
 pda_batch_size: int = 128  # images per forward pass
 pda_draws: int = 10  # samples put into a patch in place of zeros
+pda_random: int = 5  # networks with random weights that are asked the same
 pda_checked: int = 12  # test patients whose maps are compared between networks
 level: float = 0.95  # confidence level of all intervals
 
@@ -78,6 +79,7 @@ from pages import figures, judgement
 from pages.judgement import mean_in_words
 from pages.patients import SOURCES
 from pages.pda import (
+    beyond_random,
     central_plane,
     central_predictor,
     core_and_margin,
@@ -89,6 +91,7 @@ from pages.pda import (
     nearest_to_truth,
     rank_in_words,
 )
+from pages.pda import survey as survey_of
 
 figures.use_book_style()
 
@@ -251,7 +254,7 @@ plt.show()
 # ask the same of our maps, add up the differences over core and margin. The margin may be the larger region,
 # so its share has to be compared with the **even share**, that of a network to which every pixel of tissue matters
 # equally. This is not its share of the area: a patch in the thin margin reaches beyond the tumour, and blanks less
-# tissue than one in the core. `pda.even_map` makes the map of such a network.
+# tissue than one in the core. `contributions.even_map` makes the map of such a network.
 #
 # Two patients are two anecdotes, so we take all patients of that set. Patches keep their size; in larger images they
 # stand further apart, about 16 along each edge, which samples the same map in a time that can be waited for.
@@ -259,34 +262,40 @@ plt.show()
 # %%
 survey_stride = max(pda_stride_px, settings.images.image_px // 16)
 survey_size = pda_patch_px, survey_stride
-maps, even, masks = {}, {}, {}
-for patient in tqdm(rows.index, desc="patients"):
+same = images, rows.index, *survey_size, pda_batch_size
+maps, survey = survey_of(model, *same)
+masks = {}
+for patient in rows.index:
     planes = central_plane(images, patient, model.scaling, model.region)
-    core, margin = masks[patient] = core_and_margin(images, planes.image)
-    maps[patient] = explain_central(
-        model, planes, *survey_size, pda_batch_size
-    )
-    even[patient] = contributions.even_map(core | margin, *survey_size)
-survey = {
-    patient: contributions.contribution(
-        maps[patient], *masks[patient], even[patient], images.fields
-    )
-    for patient in maps
-}
-survey = pd.concat(survey, names=["patient"])
-survey["excess"] = survey.margin - survey.margin_even
+    masks[patient] = core_and_margin(images, planes.image)
 excess = {
     name: bootstrap_mean(values, level)
     for name, values in survey.excess.groupby("parameter", sort=False)
 }
 
 
+# %% [markdown]
+# A network that has learned nothing has such a map, too: what its layers do to a ring and to a disc is no finding about tissue. So
+# the same is asked of networks with random weights, and only what lies beyond them is said of ours: where one more random
+# network would lie with a probability of {{ level_percent }} %, by the spread of those that were asked.
+
+# %%
+random = {}
+for seed in range(101, 101 + pda_random):  # none of these was trained
+    drawn_anew = settings.replace(seed=seed)
+    net = untrained_model(drawn_anew, MODELS[slug], model.scaling, device)
+    _, of_net = survey_of(net, *same)
+    random[seed] = of_net.excess.groupby("parameter", sort=False).mean()
+own = survey.excess.groupby("parameter", sort=False).mean()
+null = beyond_random(own, pd.DataFrame(random).T, level)
+
 # %% tags=["hide-input"]
 in_words = partial(mean_in_words, level=level)
-above = [name for name, (_, low, _) in excess.items() if low > 0]
-below = [name for name, (_, _, high) in excess.items() if high < 0]
+said = {
+    verdict: ", ".join(null.index[null.verdict == verdict]) or "no map"
+    for verdict in ("more", "less")
+}
 known = [name for name, (_, low, _) in excess.items() if np.isfinite(low)]
-open_ = [name for name in known if name not in above + below]
 unknown = [name for name in channels if name not in known]
 named = {
     "core": "core's share",
@@ -296,20 +305,28 @@ named = {
 }
 shares = survey.groupby("parameter", sort=False)[list(named)].agg(in_words)
 of_margin = in_words(survey.margin_even.groupby("patient").first())
+by_random = pd.DataFrame(
+    {
+        "the same, random weights": [
+            f"{row.random:+.3f} ({row.low:+.3f} to {row.high:+.3f})"
+            for row in null.itertuples()
+        ]
+    },
+    index=null.index,
+)
 Markdown(
     f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} % "
     "intervals, patients drawn anew. The margin's even share: "
     f"{of_margin}.\n\n"
-    + shares.rename(columns=named).to_markdown()
-    + "\n\nA pixel of the margin moves the prediction more than one of the core "
-    f"in {', '.join(above) or 'no map'}, less in {', '.join(below) or 'no map'}; "
-    f"the interval holds zero in {', '.join(open_) or 'no map'}."
+    + shares.join(by_random).rename(columns=named).to_markdown()
+    + f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
+    f"more in {said['more']}, less in {said['less']}; what the other maps show, random weights show."
     + f" No interval, for want of patients or margins: {', '.join(unknown)}."
     * bool(unknown)
     + " The paper names MBF and EAC for more."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core."}, "image": {"alt": "Columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core. Grey: where a network with random weights lies with a probability of {{ level_percent }} %."}, "image": {"alt": "Columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
 for column, parameter in enumerate(channels):
@@ -319,6 +336,10 @@ for column, parameter in enumerate(channels):
     ax.plot(column + jitter, values, "o", **look)
     ends, look = [[mean - low], [high - mean]], {"fmt": "_", "color": "k"}
     ax.errorbar(column + 0.3, mean, ends, ms=10, capsize=3, **look)
+    span = null.loc[parameter, "high"] - null.loc[parameter, "low"]
+    ax.bar(
+        column, span, 0.8, null.loc[parameter, "low"], color="0.85", zorder=0
+    )
 ax.axhline(0, color="0.5", ls=":")
 ax.set(xticks=range(len(channels)), xticklabels=channels)
 _ = ax.set(ylabel="margin's share less even")
@@ -789,8 +810,8 @@ Markdown(
 # ## Take-aways
 #
 # - The method is occlusion sensitivity with zeros; a zero is a message of its own to the network.
-# - Compare shares of importance with what a network would have to which all pixels are equal, over all patients and
-#   with intervals.
+# - Compare shares of importance with what a network would have to which all pixels are equal, and with networks of random
+#   weights, over all patients and with intervals; what random weights show, too, is no finding.
 # - Compare maps inside the tumour only: its outline agrees with itself.
 # - Before believing a map, look at that of random weights and at that of another trained network.
 #

@@ -15,6 +15,7 @@ from helpers.maps.parametric import FIELDS, FOUR, ParametricMaps
 from helpers.maps.planes import MappedPlane
 from helpers.settings import load_settings
 from pages.pda import (
+    beyond_random,
     central_plane,
     central_predictor,
     core_and_margin,
@@ -26,6 +27,7 @@ from pages.pda import (
     named_patient,
     nearest_to_truth,
     rank_in_words,
+    survey,
 )
 
 
@@ -511,6 +513,50 @@ def test_the_model_that_is_given_is_the_one_that_is_explained(cohort):
         expected = np.abs(pda.patch_differences(predict, plane, 16, 16))
         np.testing.assert_allclose(maps[-1][:, 8::16, 8::16], expected, atol=1e-6)
     assert np.abs(maps[0] - maps[1]).max() > 1e-4
+
+
+def random_network(seed, scaling):
+    model = SmallPatientModel(seed, 32)
+    model.scaling, model.region = scaling, "core_margin"
+    return model
+
+
+def test_a_survey_is_what_is_said_of_each_central_plane(cohort):
+    images, scaling = cohort
+    model = random_network(3, scaling)
+    maps, table = survey(model, images, ["C", "A"], 8, 8, 64)
+    central = central_plane(images, "A", scaling, "core_margin")
+    np.testing.assert_array_equal(maps["A"], explain_central(model, central, 8, 8, 64))
+    core, margin = core_and_margin(images, central.image)
+    even = contributions.even_map(core | margin, 8, 8)
+    expected = contributions.contribution(maps["A"], core, margin, even)
+    pd.testing.assert_frame_equal(table.loc["A"][expected.columns], expected)
+    np.testing.assert_allclose(table.excess, table.margin - table.margin_even)
+    assert list(dict.fromkeys(table.index.get_level_values("patient"))) == ["C", "A"]
+
+
+def test_one_more_random_network_lies_beyond_the_others_as_often_as_promised():
+    """Against Student's prediction interval by simulation: 5 networks, 20,000 times."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(2.0, 0.3, (6, 20_000))
+    table = beyond_random(pd.Series(values[0]), pd.DataFrame(values[1:]), level=0.95)
+    assert (table.verdict != "").mean() == pytest.approx(0.05, abs=0.006)
+    assert set(table.verdict) == {"", "more", "less"}
+    shifted = beyond_random(pd.Series(values[0] + 5), pd.DataFrame(values[1:]))
+    assert (shifted.verdict == "more").mean() > 0.99
+    assert set(beyond_random(pd.Series([1.0]), pd.DataFrame([[1.0]])).verdict) == {""}  # of one nothing can be said
+
+
+def test_networks_of_random_weights_get_no_sentence(cohort):
+    """Whatever their maps look like: each against the others."""
+    images, scaling = cohort
+    networks = [random_network(seed, scaling) for seed in range(8)]
+    tables = [survey(network, images, ["A", "B", "C"], 16, 16, 64)[1] for network in networks]
+    means = pd.DataFrame([table.excess.groupby("parameter", sort=False).mean() for table in tables]).reset_index(
+        drop=True
+    )
+    said = [(beyond_random(means.loc[k], means.drop(k), 0.99).verdict != "").sum() for k in range(8)]
+    assert sum(said) <= 1  # of 32, at one in a hundred
 
 
 def test_margin_is_the_region_without_the_core(cohort):

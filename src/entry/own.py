@@ -20,6 +20,7 @@ class Own(Section):
     model: Literal["resnet_core", "resnet_core_margin", "ran_core", "ran_core_margin"] = "ran_core_margin"
     n_splits: Annotated[int, Field(ge=2, le=100_000)] = 2
     pda_draws: Annotated[int, Field(ge=1, le=1000)] = 1
+    pda_random: Annotated[int, Field(ge=2, le=1000)] = 2
     pda_checked: Count = 1
     results_file: Annotated[str, Field(min_length=1)] = "results/experiment.json"
     rerun_cohorts: Annotated[int, Field(ge=0, le=100)] = 0
