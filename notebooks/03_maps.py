@@ -238,9 +238,9 @@ W_of_all = normalisation.normalised(
 to_border_mm = regions.distance_outside_mm(~core, rf.depth_mm, rf.lateral_mm)
 centres = windows.centre_pixels(rf, grid.depth_mm, grid.lateral_mm)
 inside = to_border_mm[np.ix_(*centres)] > 0.75 * window_mm
-right = np.moveaxis(W_of_all, 1, 2)[inside].mean(
-    axis=0
-)  # of the core, (n_bins,)
+inside &= np.isfinite(W_of_all[:, 0])  # that stand out of the noise
+of_core = np.moveaxis(W_of_all, 1, 2)[inside]
+right = of_core.mean(axis=0)  # (n_bins,)
 depth_cm = (grid.depth_mm[:, None] / 10 * inside).sum() / inside.sum()
 A_s = normalisation.path_attenuation(rf, true_attenuation, grid)[inside].mean()
 phantom_path = normalisation.phantom_path(rf, reference, grid)

@@ -248,7 +248,7 @@ interior = within_mm > 0.75 * settings.maps.window_mm
 coarse = replace(protocol_of(settings.maps), overlap=0.75)
 box = window_grid(rf, reference, interior, coarse)
 _, bsc_db = parametric.normalised_spectra(rf, reference, box, attenuation)
-f, inside = box.band_mhz, box.inside
+f, inside = box.band_mhz, box.inside & np.isfinite(bsc_db[:, 0])
 true_esd_um, true_eac_db, _ = tissue.at(box.depth_mm, box.lateral_mm)
 spectra_db = np.moveaxis(bsc_db, 1, 2)[inside]  # (windows, n_bins)
 scatterers = true_esd_um[inside][:, None], true_eac_db[inside][:, None]
