@@ -309,6 +309,8 @@ by_random = pd.DataFrame(
     {
         "the same, random weights": [
             f"{row.random:+.3f} ({row.low:+.3f} to {row.high:+.3f})"
+            if np.isfinite(row.random)
+            else "cannot be estimated"
             for row in null.itertuples()
         ]
     },
@@ -319,8 +321,11 @@ Markdown(
     "intervals, patients drawn anew. The margin's even share: "
     f"{of_margin}.\n\n"
     + shares.join(by_random).rename(columns=named).to_markdown()
-    + f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
-    f"more in {said['more']}, less in {said['less']}; what the other maps show, random weights show."
+    + (
+        f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
+        f"more in {said['more']}, less in {said['less']}; what the other maps show, random weights show."
+    )
+    * bool(known)
     + f" No interval, for want of patients or margins: {', '.join(unknown)}."
     * bool(unknown)
     + " The paper names MBF and EAC for more."

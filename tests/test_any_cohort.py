@@ -28,7 +28,15 @@ LIKE_NUMBERS = ["001", "NA", "1e5", "None", "nan", "True", "0x1", "1_0", "-1", "
 BOTH = [True, False]
 QUICK = {"image_px": 32, "epochs": 2, "patience": 2, "head_epochs": 3, "head_patience": 2, "resnet_width": 4}
 QUICK |= {"ran_width": 4, "search_trials": 2, "search_backbone_trials": 1, "search_epochs": 1, "processes": 1}
-QUICK |= {"n_seeds": 2, "n_splits": 5, "pda_stride_px": 8, "pda_draws": 2, "pda_checked": 2, "device": "cpu"}
+QUICK |= {
+    "n_seeds": 2,
+    "n_splits": 5,
+    "pda_stride_px": 8,
+    "pda_draws": 2,
+    "pda_random": 2,
+    "pda_checked": 2,
+    "device": "cpu",
+}
 
 
 def mapped_plane(rng, core_mm, margin_mm, step_mm, backscatter, holes):
@@ -100,7 +108,7 @@ def run_chapter(name, hostile, monkeypatch):
     monkeypatch.setattr(IPython.display, "Markdown", shown.append)
     monkeypatch.setattr(plt, "show", lambda: None)
     rows = [(name, index, 0.1, 9) for name in patients.index for index in range(len(planes[name]))]
-    summary = pd.DataFrame(rows, columns=["patient", "plane", "unphysical", "windows"])
+    summary = pd.DataFrame(rows, columns=["patient", "plane", "unphysical", "windows"]).assign(empty=0.0)
     stage = {"cohort": patients, "images": images, "models": results}
     stage["maps"] = SimpleNamespace(planes=planes.get, summary=summary)
     for door, made in stage.items():
