@@ -111,7 +111,7 @@ def test_chapter_has_title_and_two_exercises_with_solutions(chapter):
 LIGHT = (  # fewer patients and steps than the profile's: what a chapter finds is not looked at here
     "n_patients=18 n_test=6 n_validation=4 overlap=0.5 repeats=3 n_scans=8 pda_random=2 pda_checked=2 pda_draws=1 "
     "pda_stride_px=8 n_checked=2 n_seeds=2 n_splits=20 search_trials=2 search_backbone_trials=1 search_epochs=1 "
-    "epochs=1 head_epochs=3 n_lines=64"
+    "epochs=1 head_epochs=3 n_lines=48"
 )
 
 
