@@ -239,9 +239,7 @@ for way, of_way in by_way.items():
     balanced = (of_way.test_sensitivity + of_way.test_specificity) / 2
     columns["accuracy", way] = of_way.test_accuracy.map("{:.0%}".format)
     columns["balanced accuracy", way] = balanced.map("{:.0%}".format)
-    columns["validation loss", way] = of_way.validation_loss.map(
-        "{:.3f}".format
-    )
+    columns["loss", way] = of_way.validation_loss.map("{:.3f}".format)
 wanted = sorted({measure for measure, _ in columns})
 both = pd.DataFrame(
     {
@@ -256,8 +254,8 @@ both.loc["knowing nothing"] = [
 ]
 shown = both.replace("nan%", "–").replace("nan", "–")
 Markdown(
-    f"{whose} patients, accuracies of the test, weight $C$ = {weight:g}.\n\n"
-    + shown.to_markdown(disable_numparse=True)
+    f"{whose} patients, accuracies of the test and loss of the validation patients, weight "
+    f"$C$ = {weight:g}.\n\n" + shown.to_markdown(disable_numparse=True)
 )
 
 # %% [markdown] tags=["if-simulated"]

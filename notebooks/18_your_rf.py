@@ -317,8 +317,14 @@ except InputError as error:
 
 # %% tags=["hide-input"]
 known = means.dropna().rename(index=parametric.LABELS).round(2)
+too_steep = backscatter is not None and means["value"].isna().any()
 Markdown(
     known.rename(columns={"standard_error": "standard error"}).to_markdown()
+    + (
+        "\n\nESD and EAC of the region: none. Its mean spectrum rises too steeply for any "
+        "diameter, as it does where more attenuation is put back than there was."
+    )
+    * bool(too_steep)
 )
 
 # %% tags=["hide-input"]
