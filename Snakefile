@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 sys.path[:0] = ["src", "book"]
 
-from chapters import CHAPTERS, code_digest, used_modules
+from chapters import CHAPTERS, code_digest, recordings_in, used_modules
 
 from helpers import stages
 from ground.artifacts import file_digest
@@ -121,7 +121,7 @@ rule chapter:
         stages=needed_stages,
         data=data_of,
         cohort=COHORT,
-        rf=lambda wildcards: [v for k, v in own_parameters(wildcards).items() if k.endswith("_rf") and v],
+        rf=lambda wildcards: recordings_in(own_parameters(wildcards)),
     output:
         update(f"{RUN}/chapters/{{chapter}}.ipynb"),
     params:

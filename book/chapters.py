@@ -20,6 +20,7 @@ from ground.keys import closure, content_key, imported_by, source_path
 from ground.profiles import Writer, read_parameters
 from ground.provenance import circumstances
 from helpers.settings import TYPES, Settings, published, read_settings
+from recorded.cohort import one_or_more
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
 FIRST = "--IPKernelApp.exec_lines=import matplotlib"  # complains of a reader's matplotlibrc before any cell can
@@ -103,7 +104,12 @@ def write_parameters(path: Path, values: Mapping[str, Any]) -> None:
 def own_files(run: Path) -> list[Path]:
     """Return the recordings that chapters of a run were given by ``..._rf``."""
     given = [read_parameters(path) for path in sorted((run / "parameters").glob("*.yml"))]
-    return [project_path(v) for values in given for k, v in values.items() if k.endswith("_rf") and v]
+    return [project_path(path) for values in given for path in recordings_in(values)]
+
+
+def recordings_in(values: Mapping[str, Any]) -> list[str]:
+    """Return the recordings that parameters name; one may name several, separated by semicolons."""
+    return [path for name, value in values.items() if name.endswith("_rf") and value for path in one_or_more(value)]
 
 
 def used_modules(source: Path) -> list[Path]:

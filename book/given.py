@@ -11,6 +11,7 @@ from ground.artifacts import project_path
 from ground.errors import InputError
 from ground.judged import CALL
 from helpers.settings import Settings
+from recorded.cohort import one_or_more
 
 PAIR = ("sample_rf", "reference_rf")
 SIZES = {"n_test": "test", "n_validation": "validation"}
@@ -97,26 +98,28 @@ def check_folder(cohort: str) -> None:
 def check_files(changes: Mapping[str, Any]) -> None:
     """Raise ``InputError`` for a file that is not there, and for a recording that is damaged or alone."""
     for name, value in changes.items():
-        if name.endswith(("_rf", "_file")) and value and not project_path(value).is_file():
-            raise InputError(f"SET: {name} = {value!r}: there is no such file")
+        for one in one_or_more(value) if value and name.endswith(("_rf", "_file")) else ():
+            if not project_path(one).is_file():
+                raise InputError(f"SET: {name} = {one!r}: there is no such file")
     given = [name for name in PAIR if changes.get(name)]
     if len(given) == 1:
         missing = PAIR[given[0] == PAIR[0]]
         raise InputError(f"SET: {given[0]} is given and {missing} is missing, expected both or none")
     if given:
-        check_recordings(project_path(changes[PAIR[0]]), project_path(changes[PAIR[1]]), changes.get("frame", 0))
+        phantom = [project_path(path) for path in one_or_more(changes[PAIR[1]])]
+        check_recordings(project_path(changes[PAIR[0]]), phantom, changes.get("frame", 0))
 
 
-def check_recordings(sample: Path, reference: Path, frame: int) -> None:
+def check_recordings(sample: Path, phantom: list[Path], frame: int) -> None:
     """Raise ``InputError`` for an ``.rf`` file that is none, and for a frame that the sample does not have."""
     from helpers.data.rf import read_header
     from recorded.readers import FORMATS
 
-    for path in (sample, reference):
+    for path in (sample, *phantom):
         if path.suffix.lower() not in FORMATS:
             raise InputError(f"SET: {path}: format {path.suffix!r}, expected one of {list(FORMATS)}")
     try:
-        headers = [read_header(path) for path in (sample, reference) if path.suffix.lower() == ".rf"]
+        headers = [read_header(path) for path in (sample, *phantom) if path.suffix.lower() == ".rf"]
     except InputError as error:
         raise InputError(f"SET: {error}") from None
     if sample.suffix.lower() == ".rf" and frame >= headers[0]["frames"]:

@@ -33,7 +33,7 @@
 
 # %% tags=["parameters"]
 sample_rf: str = ""  # a recording in any format; empty: a simulated plane
-reference_rf: str = ""  # recording of the phantom, best of several frames
+reference_rf: str = ""  # of the phantom; several, separated by semicolons
 outline_file: str = ""  # outline or mask of a region; empty: the whole plane
 backscatter_file: str = ""  # the phantom's backscatter; empty: not known
 frame: int = 0  # frame of the sample, counted from 0
@@ -73,7 +73,7 @@ from physics import laboratory
 from physics.attenuation import estimate_attenuation
 from physics.speckle import speckle
 from physics.uncertainty import region_means, uncertainty
-from recorded.cohort import frame_of
+from recorded.cohort import frame_of, one_or_more, read_phantom
 from recorded.files import read_backscatter, read_outline
 from recorded.readers import read_planes
 
@@ -97,8 +97,8 @@ Markdown(f"The files are **{whose}**.")
 sample_frames = read_planes(
     project_path(sample_rf), line_pitch_mm=line_pitch_mm
 )
-phantom_frames = read_planes(
-    project_path(reference_rf),
+phantom_frames = read_phantom(
+    [project_path(path) for path in one_or_more(reference_rf)],
     line_pitch_mm=line_pitch_mm,
     sound_speed_m_s=reference_sound_speed_m_s,
 )

@@ -88,6 +88,26 @@ def test_pitch_speed_focus_and_attenuation_reach_the_plane_and_the_phantom_they_
     assert plane.samples[0, 0] != phantom.samples[0, 0]
 
 
+def test_frames_of_several_files_of_one_phantom_are_all_used(folder, row):
+    acquired = read(folder, row | {"reference_file": "phantom.rf; other.rf"})
+    frames = [np.fromfile(folder / name, "<i2", offset=76).reshape(3, 60, 2000) for name in ("phantom.rf", "other.rf")]
+    assert len(acquired.reference.planes) == 6
+    for plane, samples in zip(acquired.reference.planes, np.concatenate(frames), strict=True):
+        np.testing.assert_array_equal(plane.samples, samples.T)
+    line = read_listing(folder)
+    assert [path.name for path in files_of(line, folder)][2:4] == ["phantom.rf", "other.rf"]
+
+
+def test_files_of_two_phantoms_are_refused(folder, row):
+    write_rf(folder / "narrow.rf", [RFPlane(np.ones((2000, 40), np.int16), 40e6, 1.0)])
+    with pytest.raises(InputError, match=r"narrow\.rf: samples and lines \(2000, 40\), expected \(2000, 60\) as in"):
+        read(folder, row | {"reference_file": "phantom.rf;narrow.rf"})
+    with pytest.raises(InputError, match=r"missing\.rf: there is no such file"):
+        read(folder, row | {"reference_file": "phantom.rf;missing.rf"})
+    with pytest.raises(InputError, match="leads out of the folder"):
+        read(folder, row | {"reference_file": "phantom.rf;../out.rf"})
+
+
 @pytest.mark.parametrize(("tumour", "background", "told"), [(1.1, 0.7, (1.1, 0.7)), ("", 0.7, (None, 0.7))])
 def test_attenuation_that_a_line_tells_reaches_its_plane(folder, row, tumour, background, told):
     measured = {"tumour_attenuation_db_cm_mhz": tumour, "background_attenuation_db_cm_mhz": background}

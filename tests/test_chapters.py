@@ -171,6 +171,16 @@ def test_parameter_of_one_chapter_alone_may_be_set(project):
     assert "sample_rf" not in yaml.safe_load((run / "settings.yml").read_text())
 
 
+def test_every_recording_that_a_run_was_given_is_a_file_that_it_follows(project):
+    """One phantom may have several, and a single one a semicolon in its name."""
+    for name in ("mine.rf", "one.rf", "two.rf", "odd;name.rf"):
+        record(name)
+    several = chapters.resolve("smoke", "sample_rf=mine.rf reference_rf='one.rf; two.rf'")
+    assert [path.name for path in chapters.own_files(several)] == ["mine.rf", "one.rf", "two.rf"]
+    odd = chapters.resolve("smoke", "sample_rf=mine.rf reference_rf='odd;name.rf'")
+    assert [path.name for path in chapters.own_files(odd)] == ["mine.rf", "odd;name.rf"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -209,6 +219,8 @@ def test_wrong_change_is_one_line_and_writes_nothing(project, capsys, monkeypatc
     [
         ("sample_rf=mine.rf", "sample_rf is given and reference_rf is missing"),
         ("reference_rf=mine.rf", "reference_rf is given and sample_rf is missing"),
+        ("sample_rf=mine.rf reference_rf='mine.rf;none.rf'", "reference_rf = 'none.rf': there is no such file"),
+        ("sample_rf=mine.rf reference_rf='mine.rf;pyproject.toml'", "pyproject.toml: format '.toml', expected one of"),
         ("sample_rf=mine.rf reference_rf=mine.rf frame=2", "frame = 2: .*mine.rf has 2, expected 0 to 1"),
         ("sample_rf=mine.rf reference_rf=pyproject.toml", "pyproject.toml: format '.toml', expected one of"),
     ],

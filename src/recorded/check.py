@@ -121,12 +121,16 @@ def check_frame(folder: Path, row: pd.Series, column: str, _band_mhz: tuple[floa
 
 def check_phantom(folder: Path, row: pd.Series, column: str, _band_mhz: tuple[float, float]) -> None:
     """Raise ``InputError`` for a phantom that was scanned otherwise than the plane, unless that is waived by name."""
-    plane, phantom = scan_of(folder / row["rf_file"]), scan_of(folder / row[column])
+    plane, phantoms = scan_of(folder / row["rf_file"]), [scan_of(folder / name) for name in named(row[column])]
     waived = named(row["waived"]) if pd.notna(row.get("waived")) else []
     unknown = sorted(set(waived) - {*WAIVABLE})
     if unknown:
         raise InputError(f"waived {unknown}, expected some of {[*WAIVABLE]}")
-    check_fields(plane, phantom, waived)
+    for phantom in phantoms:
+        check_fields(plane, phantom, waived)
+        size, first = (f"{scan.n_samples} samples of {scan.n_lines} lines" for scan in (phantom, phantoms[0]))
+        if size != first:
+            raise InputError(f"{size} in one and {first} in another, expected files of one phantom, scanned alike")
     check_focus(row)
     sizes = {"w": (phantom.n_lines, plane.n_lines), "h": (phantom.n_samples, plane.n_samples)}
     for name, (theirs, ours) in sizes.items():

@@ -6,15 +6,16 @@
 import difflib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ground.artifacts import file_digest
+from ground.artifacts import file_digest, project_path
 from ground.errors import InputError
 from helpers.data.acquisition import Acquisition
 from helpers.data.phantom import ReferencePhantom
@@ -28,6 +29,12 @@ RECORDED_COLUMNS = tuple(name for name, field in PLANES.items() if field.column)
 FILE_COLUMNS = ("rf_file", "outline_file", "other_outline_files", "reference_file", "reference_backscatter_file")
 TABLES = {"patients": ("patients.csv", "patients.tsv", "participants.tsv"), "planes": ("planes.csv", "planes.tsv")}
 BIDS = {"participant_id": "patient", "age": "age_years"}  # its own names; "n/a" is empty, "sub-" no part of an id
+LIKE: dict[str, Callable[[RFPlane], Any]] = {  # files of one phantom are alike in
+    "samples and lines": lambda plane: plane.samples.shape,
+    "sampling_rate_hz": lambda plane: plane.sampling_rate_hz,
+    "line_pitch_mm": lambda plane: plane.line_pitch_mm,
+    "header": lambda plane: dict(plane.header),
+}
 LONGEST_NAME = 255  # bytes, of most file systems
 RESPONDING = 3  # lowest modified response of a responder
 
@@ -171,13 +178,11 @@ def bare(name: str) -> str:
 
 def shared_recordings(listing: pd.DataFrame, folder: Path) -> list[int]:
     """Lines that name a recording of another patient, a frame that another line has, or a phantom."""
-    names, phantoms = (
-        listing[column].map(lambda name: os.path.realpath(folder / name), na_action="ignore")
-        for column in ("rf_file", "reference_file")
-    )
+    names = listing["rf_file"].map(lambda name: os.path.realpath(folder / name), na_action="ignore")
+    phantoms = {os.path.realpath(folder / name) for cell in listing["reference_file"].dropna() for name in named(cell)}
     first = listing["patient"].groupby(names).transform("first")
     again = pd.DataFrame({"file": names, "frame": listing["frame"]}).duplicated()
-    phantom = names.isin(phantoms.dropna())
+    phantom = names.isin(phantoms)
     return list(listing.index[names.notna() & ((first != listing["patient"]) | again | phantom)])
 
 
@@ -204,6 +209,11 @@ def read_patients(folder: str | Path) -> pd.DataFrame:
 def named(names: str) -> list[str]:
     """The files that a cell names, separated by semicolons."""
     return [part.strip() for part in str(names).split(";") if part.strip()]
+
+
+def one_or_more(given: str) -> list[str]:
+    """The files that a parameter names, separated by semicolons, which the name of a single file may hold."""
+    return [given] if project_path(given).is_file() else named(given)
 
 
 def inside(folder: Path, name: str, expected: str = "a file inside the cohort's folder") -> Path:
@@ -257,7 +267,7 @@ def phantom_of(row: pd.Series, folder: Path) -> ReferencePhantom:
     """The reference phantom of one plane of the listing."""
     table = row["reference_backscatter_file"]
     return recorded_phantom(
-        str(inside(folder, row["reference_file"])),
+        tuple(str(inside(folder, name)) for name in named(row["reference_file"])),
         row["reference_line_pitch_mm"],
         row["reference_sound_speed_m_s"],
         row["reference_attenuation_db_cm_mhz"],
@@ -279,9 +289,21 @@ def frame_of(planes: list[RFPlane], frame: int, source: str) -> RFPlane:
     return planes[frame]
 
 
+def read_phantom(paths: Sequence[str | Path], **told: float | None) -> list[RFPlane]:
+    """All frames of a phantom's files. Raises ``InputError`` for files that differ in size, sampling or pitch."""
+    by_file = {path: read_planes(path, None, **told) for path in paths}
+    planes = [plane for frames in by_file.values() for plane in frames]
+    for path, frames in by_file.items():
+        for name, of in LIKE.items():
+            if of(frames[0]) != of(planes[0]):
+                first = planes[0].source
+                raise InputError(f"{path}: {name} {of(frames[0])}, expected {of(planes[0])} as in {first}: one phantom")
+    return planes
+
+
 @lru_cache(maxsize=8)
 def recorded_phantom(
-    path: str,
+    paths: tuple[str, ...],
     line_pitch_mm: float,
     sound_speed_m_s: float,
     attenuation_db_cm_mhz: float,
@@ -289,7 +311,8 @@ def recorded_phantom(
     focus_mm: float | None = None,
     attenuation_exponent: float = 1.0,
 ) -> ReferencePhantom:
-    """All frames of a phantom file; its backscatter from a table of ``frequency_mhz`` and ``bsc_per_cm_sr``."""
-    planes = read_planes(path, None, line_pitch_mm=line_pitch_mm, sound_speed_m_s=sound_speed_m_s, focus_mm=focus_mm)
+    """All frames of a phantom's files; its backscatter from a table of ``frequency_mhz`` and ``bsc_per_cm_sr``."""
+    told = {"line_pitch_mm": line_pitch_mm, "sound_speed_m_s": sound_speed_m_s, "focus_mm": focus_mm}
+    planes = read_phantom(paths, **told)
     table: Backscatter | None = read_backscatter(Path(backscatter_path)) if backscatter_path else None
     return ReferencePhantom(planes, attenuation_db_cm_mhz, table, attenuation_exponent)

@@ -81,7 +81,7 @@ PLANES = {
     "frame": whole(0, 1_000_000),
     "line_pitch_mm": number("mm", 0.01, 5),
     "outline_file": FILE,
-    "reference_file": FILE,
+    "reference_file": Field("files", "one or more files inside the cohort's folder, separated by semicolons"),
     "reference_line_pitch_mm": number("mm", 0.01, 5),
     "reference_sound_speed_m_s": number("m/s", 1300, 1800),
     "reference_attenuation_db_cm_mhz": number("dB/cm/MHz", 0, 5),
