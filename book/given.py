@@ -98,7 +98,7 @@ def check_folder(cohort: str) -> None:
 def check_files(changes: Mapping[str, Any]) -> None:
     """Raise ``InputError`` for a file that is not there, and for a recording that is damaged or alone."""
     for name, value in changes.items():
-        for one in one_or_more(value) if value and name.endswith(("_rf", "_file")) else ():
+        for one in (one_or_more(value) or [value]) if value and name.endswith(("_rf", "_file")) else ():
             if not project_path(one).is_file():
                 raise InputError(f"SET: {name} = {one!r}: there is no such file")
     given = [name for name in PAIR if changes.get(name)]

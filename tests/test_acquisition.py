@@ -102,6 +102,8 @@ def test_files_of_two_phantoms_are_refused(folder, row):
     write_rf(folder / "narrow.rf", [RFPlane(np.ones((2000, 40), np.int16), 40e6, 1.0)])
     with pytest.raises(InputError, match=r"narrow\.rf: samples and lines \(2000, 40\), expected \(2000, 60\) as in"):
         read(folder, row | {"reference_file": "phantom.rf;narrow.rf"})
+    with pytest.raises(InputError, match=r"reference_file = ' ; ', expected one or more files"):
+        read(folder, row | {"reference_file": " ; "})
     with pytest.raises(InputError, match=r"missing\.rf: there is no such file"):
         read(folder, row | {"reference_file": "phantom.rf;missing.rf"})
     with pytest.raises(InputError, match="leads out of the folder"):

@@ -80,6 +80,11 @@ def test_what_cannot_be_estimated_is_assumed_and_told(tumour):
         UserWarning, match=r"region of .* mm depth, expected at least 4 mm .*; the assumed value is used"
     ):
         assert estimated(tumour, flat, flat, protocol) is None
+    slanted = np.zeros_like(flat)  # deep enough, but with one window in each column
+    for line in range(128):
+        slanted[10 * line + 300 : 10 * line + 305, line] = True
+    with pytest.warns(UserWarning, match="region of 0.0 mm depth, .*; the assumed value is used"):
+        assert estimated(tumour, slanted, flat, replace(protocol, overlap=0.0)) is None
     loud = replace(tumour, reference=replace(tumour.reference, attenuation_db_cm_mhz=4.9))
     whole = np.ones_like(flat)
     with pytest.warns(UserWarning, match=r"attenuation of .* dB/cm/MHz, expected 0 to 5; the assumed value is used"):

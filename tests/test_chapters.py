@@ -219,6 +219,7 @@ def test_wrong_change_is_one_line_and_writes_nothing(project, capsys, monkeypatc
     [
         ("sample_rf=mine.rf", "sample_rf is given and reference_rf is missing"),
         ("reference_rf=mine.rf", "reference_rf is given and sample_rf is missing"),
+        ("sample_rf=mine.rf reference_rf=';'", "reference_rf = ';': there is no such file"),
         ("sample_rf=mine.rf reference_rf='mine.rf;none.rf'", "reference_rf = 'none.rf': there is no such file"),
         ("sample_rf=mine.rf reference_rf='mine.rf;pyproject.toml'", "pyproject.toml: format '.toml', expected one of"),
         ("sample_rf=mine.rf reference_rf=mine.rf frame=2", "frame = 2: .*mine.rf has 2, expected 0 to 1"),

@@ -290,7 +290,9 @@ def frame_of(planes: list[RFPlane], frame: int, source: str) -> RFPlane:
 
 
 def read_phantom(paths: Sequence[str | Path], **told: float | None) -> list[RFPlane]:
-    """All frames of a phantom's files. Raises ``InputError`` for files that differ in size, sampling or pitch."""
+    """All frames of a phantom's files. Raises ``InputError`` for none, and for such as differ in size or settings."""
+    if not paths:
+        raise InputError("phantom: no recording is named, expected one or more")
     by_file = {path: read_planes(path, None, **told) for path in paths}
     planes = [plane for frames in by_file.values() for plane in frames]
     for path, frames in by_file.items():

@@ -190,6 +190,7 @@ def parsed(text: pd.Series, field: Field) -> pd.Series:
         return bare.str.lower().map({**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)})
     if field.kind == "word":
         return bare.str.lower().where(bare.str.lower().isin(field.words), None)
+    bare = bare.str.strip("; \t") if field.kind == "files" else bare
     return bare.where(bare != "", None) if field.filled else bare
 
 

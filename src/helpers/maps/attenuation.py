@@ -40,16 +40,16 @@ def spectral_difference(
     slope = normalised(plane, reference, grid, first_guess, slope_of)[:, 0]
     inside, slope = grid.inside & np.isfinite(slope), np.nan_to_num(slope)
     depth_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, inside.shape)
-    deep_mm = 10 * np.ptp(depth_cm[inside]) if inside.any() else 0.0
+    within = np.zeros_like(inside)
+    if core is not None:
+        within = core[np.ix_(*centre_pixels(plane, grid.depth_mm, grid.lateral_mm))]
+    centred_cm = centred(depth_cm, inside & within) + centred(depth_cm, inside & ~within)
+    deep_mm = 10 * np.ptp(depth_cm[inside]) if centred_cm.any() else 0.0  # no column may have two windows of a kind
     if deep_mm < 2 * grid.window_mm:
         raise InputError(
             f"{plane.source}: region of {deep_mm:.1f} mm depth, expected at least {2 * grid.window_mm:g} mm (two "
             "windows) to estimate its attenuation"
         )
-    within = np.zeros_like(inside)
-    if core is not None:
-        within = core[np.ix_(*centre_pixels(plane, grid.depth_mm, grid.lateral_mm))]
-    centred_cm = centred(depth_cm, inside & within) + centred(depth_cm, inside & ~within)
     weights = centred_cm / (centred_cm**2).sum()  # of least squares
     tilt = float((weights * slope).sum())  # dB/MHz/cm
     return first_guess - tilt / tilt_per_alpha(grid), weights, slope - tilt * depth_cm
