@@ -65,6 +65,7 @@ class Study(Section):
     n_validation: Annotated[int, Field(ge=0, le=100_000)]
     cohort_seed: Seed
     effect: Literal["base", "half", "none", "reversed"]
+    signal: Literal["mean", "texture", "arrangement", "interaction"]
     attenuation_spread: Annotated[float, Field(ge=0, le=0.5)]
 
     @property

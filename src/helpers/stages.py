@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import pandas as pd
 
 from ground.artifacts import file_digest, is_sound, keep, project_path, recall_digests, store_digests
-from ground.errors import InputError
 from ground.keys import content_key
 from ground.parallel import in_processes
 from helpers.data import study
@@ -23,6 +22,7 @@ from helpers.maps.parametric import FOUR, OF_BACKSCATTER
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
 from helpers.settings import Settings
 from recorded import cohort as recorded
+from recorded import parts
 
 if TYPE_CHECKING:
     from helpers.learning.images import ImageSet
@@ -45,7 +45,7 @@ def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
     if not chosen.simulated:
         patients = recorded.read_patients(project_path(chosen.cohort))
         patients = patients if "split" in patients else patients.assign(split=split(patients, settings))
-        return with_training(patients, project_path(chosen.cohort) / "patients.csv")
+        return parts.with_training(patients, project_path(chosen.cohort) / "patients.csv")
     path = project_path(artifacts) / f"cohort-{content_key(chosen, code=['helpers.data.study'], alone=HERE)}.csv"
     keep(path, partial(draw_cohort, settings))
     return pd.read_csv(path, index_col="patient")
@@ -54,7 +54,8 @@ def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
 def draw_cohort(settings: Settings, path: Path) -> None:
     """Draw the simulated patients and their split into a table."""
     chosen = settings.study
-    patients = study.draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread)
+    drawn = chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread, chosen.signal
+    patients = study.draw_patients(*drawn)
     patients.assign(split=split(patients, settings)).to_csv(path)
 
 
@@ -67,42 +68,8 @@ def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
     """The study's stratified split; of a recorded cohort every part has the cohort's own share of non-responders."""
     chosen = settings.study
     share = study.TEST_NON_RESPONDERS if chosen.simulated else None
-    sizes = split_sizes(settings, len(patients))
+    sizes = (chosen.n_test, chosen.n_validation) if chosen.simulated else parts.split_sizes(chosen, len(patients))
     return study.split_patients(patients["responder"].astype(bool), *sizes, chosen.cohort_seed, share)
-
-
-def split_sizes(settings: Settings, n_patients: int) -> tuple[int, int]:
-    """How many of a cohort's patients are for test and for validation.
-
-    As many as the settings ask for, if that leaves a third of a recorded cohort for training; else the settings'
-    shares of their own number of patients, if these leave as much, else the paper's shares.
-    """
-    chosen = settings.study
-    given = (chosen.n_test, chosen.n_validation)
-    if chosen.simulated or leaves_a_third(given, n_patients):
-        return given
-    whole = chosen.n_patients
-    if not leaves_a_third(given, whole):
-        whole, given = study.N_PATIENTS, (study.N_TEST, study.N_VALIDATION)
-    n_test, n_validation = (max(1, round(n_patients * part / whole)) for part in given)
-    return n_test, n_validation
-
-
-def leaves_a_third(parts: tuple[int, int], n_patients: int) -> bool:
-    """Tell whether a third of the patients or more are left for training."""
-    return 3 * (n_patients - sum(parts)) >= n_patients
-
-
-def with_training(patients: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The patients, if training has enough of both classes; else an ``InputError`` names the table and the counts."""
-    training = patients.loc[patients["split"] == "train", "responder"].astype(bool)
-    n_lost, n_kept = int((~training).sum()), int(training.sum())
-    if min(n_lost, n_kept) < study.FEWEST:
-        raise InputError(
-            f"{path}: {n_kept} responders and {n_lost} non-responders for training, out of {len(patients)} patients; "
-            f"expected {study.FEWEST} or more of each"
-        )
-    return patients
 
 
 def acquire(settings: Settings, artifacts: str | Path, patient: str, index: int) -> Acquisition:

@@ -10,6 +10,7 @@ from helpers.data.study import (
     ATTENUATION_DB_CM_MHZ,
     ATTENUATION_SPREAD,
     BACKGROUND,
+    CORRELATION_MM,
     GRADE,
     HISTOLOGY,
     PARTS,
@@ -17,7 +18,7 @@ from helpers.data.study import (
     TRAITS,
     TREATMENT,
 )
-from helpers.data.tissue import CORRELATION_MM, EDGE_MM, FIELD_SD, MARGIN_MM, PLANE_SD, SPICULES
+from helpers.data.tissue import EDGE_MM, FIELD_SD, MARGIN_MM, PLANE_SD, SPICULES
 
 # parameter of tissue: what it is, where its values are from, and how they were had from there
 SOURCES = pd.read_csv(str(files(__package__) / "sources.csv"), index_col="name")

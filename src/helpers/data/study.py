@@ -19,6 +19,11 @@ N_PATIENTS, N_TEST, N_VALIDATION = 181, 50, 31  # the paper's
 PARTS = ("train", "validation", "test")
 FEWEST = 2  # of a class among the training patients
 EFFECTS = {"base": 1.0, "half": 0.5, "none": 0.0, "reversed": -1.0}
+SIGNALS = ("mean", "texture", "arrangement", "interaction")  # what of the tissue follows resistance
+ONE_LOADING = 0.75  # of a signal that is one property: about what all traits of the base effect have together
+CORRELATION_MM = 3.0  # length of the smooth variation inside a region
+COARSE_SD, COARSE_LIMIT = 0.35, 2.0  # of the logarithm of the core's own length; how many SD it reaches at most
+ARRANGED_SD, ARRANGED_LIMIT = 0.6, 0.9  # of the correlation of the core's EAC with nearness to its border
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ ECHO_COLUMNS = (
     "attenuation_factor",
     *TRAITS,
     *BACKGROUND,
+    "core_correlation_mm",
+    "core_arrangement",
 )
 
 
@@ -98,24 +105,35 @@ MODELS = {
 
 
 def draw_patients(
-    n_patients: int = 181, seed: int = 3, effect: str = "base", attenuation_spread: float = ATTENUATION_SPREAD
+    n_patients: int = 181,
+    seed: int = 3,
+    effect: str = "base",
+    attenuation_spread: float = ATTENUATION_SPREAD,
+    signal: str = "mean",
 ) -> pd.DataFrame:
     """Draw patients, one row each, indexed by ``patient``; see ``data/README.md`` for the columns.
 
-    ``effect`` scales how strongly tissue follows resistance: base, half, none or reversed. Attenuation differs between
-    patients by ``attenuation_spread`` (SD, relative), whatever their response.
-    Raises ``ValueError`` for an unknown effect or fewer than 8 patients.
+    ``effect`` scales how strongly tissue and resistance go together: base, half, none or reversed; ``signal`` is one of
+    ``SIGNALS``, what of the tissue it is that does. Under all but ``"mean"`` the same seed draws the same tumours.
+    Attenuation differs between patients by ``attenuation_spread`` (SD, relative), whatever their response.
+    Raises ``ValueError`` for an unknown effect or signal, or fewer than 8 patients.
     """
-    if effect not in EFFECTS:
-        raise ValueError(f"effect = {effect!r}, expected one of {sorted(EFFECTS)}")
+    for name, value, known in (("effect", effect, sorted(EFFECTS)), ("signal", signal, SIGNALS)):
+        if value not in known:
+            raise ValueError(f"{name} = {value!r}, expected one of {list(known)}")
     if n_patients < 8:
         raise ValueError(f"n_patients = {n_patients}, expected at least 8")
     rng = np.random.default_rng(seed)
-    resistance = rng.standard_normal(n_patients)
+    resistance, strength = rng.standard_normal(n_patients), EFFECTS[effect]
+    tissue = draw_tissue(resistance, strength if signal == "mean" else 0.0, attenuation_spread, rng)
+    tissue = tissue.join(draw_pattern(n_patients, seed, signal))
+    if signal != "mean":
+        loading = strength * ONE_LOADING
+        resistance = loading * followed(tissue, signal) + np.sqrt(1 - loading**2) * resistance
     patients = pd.DataFrame({"resistance": resistance}, index=patient_ids(n_patients))
     patients["mr_score"] = mr_scores(resistance)
     patients["responder"] = patients["mr_score"] >= 3
-    patients = patients.join(draw_tissue(resistance, EFFECTS[effect], attenuation_spread, rng))
+    patients = patients.join(tissue)
     patients = patients.join(draw_clinic(patients, rng)).join(draw_geometry(patients, rng))
     patients = patients.join(draw_survival(patients["responder"], rng))
     return patients.assign(spiculated=draw_spiculated(n_patients, seed))
@@ -150,6 +168,35 @@ def draw_tissue(
     factor = rng.normal(1, attenuation_spread, len(resistance))
     tissue["attenuation_factor"] = np.clip(factor, *ATTENUATION_FACTOR)
     return pd.DataFrame(tissue, index=patient_ids(len(resistance)))
+
+
+def draw_pattern(n_patients: int, seed: int, signal: str) -> pd.DataFrame:
+    """How the core's EAC varies at the same mean and SD, from a random stream of its own; all alike under ``"mean"``.
+
+    ``core_correlation_mm``: over what length, as Gaussian fields have it. ``core_arrangement``: its correlation with
+    nearness to the border, positive where it rises towards the rim, negative where it rises towards the centre.
+    """
+    rng = np.random.default_rng([seed, 3])
+    coarse, arranged = np.zeros((2, n_patients)) if signal == "mean" else rng.standard_normal((2, n_patients))
+    length_mm = CORRELATION_MM * np.exp(COARSE_SD * np.clip(coarse, -COARSE_LIMIT, COARSE_LIMIT))
+    arrangement = np.clip(ARRANGED_SD * arranged, -ARRANGED_LIMIT, ARRANGED_LIMIT)
+    return pd.DataFrame(
+        {"core_correlation_mm": length_mm, "core_arrangement": arrangement}, index=patient_ids(n_patients)
+    )
+
+
+def followed(tissue: pd.DataFrame, signal: str) -> np.ndarray:
+    """What resistance follows (n_patients,), of mean 0 and SD 1, where it is one property of the core.
+
+    ``"texture"``: how coarse its EAC varies; ``"arrangement"``: whether it rises to the rim; ``"interaction"``: whether
+    ESD and EAC deviate to the same side, either of which alone says nothing.
+    """
+    if signal == "texture":
+        return np.log(tissue["core_correlation_mm"] / CORRELATION_MM).to_numpy() / COARSE_SD
+    if signal == "arrangement":
+        return tissue["core_arrangement"].to_numpy() / ARRANGED_SD
+    away = [tissue[name] - TRAITS[name].mean for name in ("core_esd_um", "core_eac_db")]
+    return np.sign(away[0] * away[1]).to_numpy()
 
 
 def draw_clinic(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -8,13 +8,12 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from helpers.data.regions import core_from_polygon
 from helpers.data.rf import RFPlane
-from helpers.data.study import ATTENUATION_DB_CM_MHZ
+from helpers.data.study import ATTENUATION_DB_CM_MHZ, CORRELATION_MM
 
 GRID_MM = 0.25
 WIDTH_MM = 60.0
 MARGIN_MM = 5.0  # the shell of tissue around the core that has properties of its own
 EDGE_MM = 0.3  # softness of the borders between core, margin and background
-CORRELATION_MM = 3.0  # length of the smooth variation inside a region
 PLANE_SD = {"esd_um": 4.0, "eac_db": 1.0}  # from plane to plane of one tumour
 SPICULES = {"number": (7, 12), "length_mm": (2.0, 7.0), "base_mm": (1.5, 3.0)}  # of a spiculated outline in a plane
 FIELD_SD = {"esd_um": 8.0, "eac_db": 2.0}  # inside a plane; the core's EAC has the patient's own
@@ -74,11 +73,15 @@ def patient_plane(patient: pd.Series, index: int, depth_mm: float) -> tuple[Tiss
     outline_mm = draw_outline(patient, index, rng)
     z, x = np.arange(0, depth_mm + GRID_MM, GRID_MM), np.arange(0, WIDTH_MM + GRID_MM, GRID_MM)
     core = core_from_polygon(outline_mm, z, x)
-    shares = region_shares(GRID_MM * (distance_transform_edt(~core) - distance_transform_edt(core)))
+    distance_mm = GRID_MM * (distance_transform_edt(~core) - distance_transform_edt(core))
+    shares = region_shares(distance_mm)
     sd = {"core": patient["heterogeneity_db"], "margin": FIELD_SD["eac_db"], "background": FIELD_SD["eac_db"]}
     esd_um = blend(patient, "esd_um", shares, rng) + FIELD_SD["esd_um"] * smooth_field(core.shape, rng)
     eac_db = blend(patient, "eac_db", shares, rng)
-    eac_db += smooth_field(core.shape, rng) * sum(shares[name] * sd[name] for name in shares)
+    white = rng.standard_normal(core.shape)
+    field = smooth(white)
+    of_core = arranged(smooth(white, patient["core_correlation_mm"]), distance_mm, patient["core_arrangement"])
+    eac_db += field * sum(shares[name] * sd[name] for name in shares) + shares["core"] * sd["core"] * (of_core - field)
     attenuation = sum(shares[name] * ATTENUATION_DB_CM_MHZ[name] for name in shares) * patient["attenuation_factor"]
     return Tissue(np.maximum(esd_um, 60.0), eac_db, attenuation, z, x), outline_mm
 
@@ -142,5 +145,21 @@ def blend(patient: pd.Series, name: str, shares: dict[str, np.ndarray], rng: np.
 
 def smooth_field(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Smooth random field of mean 0 and SD 1."""
-    field = gaussian_filter(rng.standard_normal(shape), CORRELATION_MM / GRID_MM / np.sqrt(2), mode="wrap")
+    return smooth(rng.standard_normal(shape))
+
+
+def smooth(white: np.ndarray, correlation_mm: float = CORRELATION_MM) -> np.ndarray:
+    """White noise (n_z, n_x) made smooth over a length, of mean 0 and SD 1."""
+    field = gaussian_filter(white, correlation_mm / GRID_MM / np.sqrt(2), mode="wrap")
     return (field - field.mean()) / field.std()
+
+
+def arranged(field: np.ndarray, distance_mm: np.ndarray, correlation: float) -> np.ndarray:
+    """A field that correlates with nearness to the core's border; inside the core its mean and SD stay as they are.
+
+    ``distance_mm`` is signed, negative inside the core.
+    """
+    inside = distance_mm < 0
+    spread = max(distance_mm[inside].std(), 1e-9) if inside.any() else 1.0
+    nearness = (np.minimum(distance_mm, 0) - distance_mm[inside].mean()) / spread if inside.any() else 0 * field
+    return correlation * nearness + np.sqrt(1 - correlation**2) * field
