@@ -140,10 +140,43 @@ def test_difference_against_the_published_example_of_pROC():
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_models_that_order_alike_have_no_p_value():
-    difference, low, high, p_value = auc.auc_difference(POSITIVE, FIRST, 2 * FIRST)
-    assert (difference, low, high) == (0, 0, 0)
-    assert np.isnan(p_value)
+def test_models_that_order_alike_against_the_binomial_of_ten_pairs():
+    """p is 1, as R's roc.test has it; that 50 patients are ordered alike does not make the difference 0 for others."""
+    half_won = binomtest(5, 10).proportion_ci(0.95)
+    found = auc.auc_difference(POSITIVE, FIRST, 2 * FIRST)
+    assert found == pytest.approx((0, 2 * half_won.low - 1, 2 * half_won.high - 1, 1), abs=1e-12)
+
+
+def test_opposite_separation_against_the_binomial_of_ten_pairs():
+    """Ten pairs that share no patient, all won by one model and lost by the other."""
+    won_all, score = binomtest(10, 10), POSITIVE + np.linspace(0, 0.5, 50)
+    found = auc.auc_difference(POSITIVE, score, -score)
+    assert found == pytest.approx((1, 2 * won_all.proportion_ci(0.95).low - 1, 1, won_all.pvalue), abs=1e-12)
+
+
+STUDIES = [((0.8, 0.7), 10, 40), ((0.95, 0.5), 5, 20), ((0.97, 0.3), 3, 10), ((0.999, 0.001), 2, 5)]
+
+
+@pytest.mark.parametrize(("aucs", "n_positive", "n_negative"), STUDIES)
+def test_interval_of_a_difference_agrees_with_its_own_p_value(aucs, n_positive, n_negative):
+    """By definition: p < 0.05 exactly where the interval of 95 % leaves 0 out; and no difference lies beyond -1..1."""
+    positive, negative = chance.normal_studies(aucs, n_positive, n_negative, 300, 0.5)
+    truth = np.repeat([True, False], [n_positive, n_negative])
+    for study in range(300):
+        scores = np.concatenate([positive[:, study], negative[:, study]], axis=1)
+        difference, low, high, p_value = auc.auc_difference(truth, *scores)
+        assert -1 <= low <= difference <= high <= 1
+        assert (p_value < 0.05) == (low > 0 or high < 0)
+
+
+@pytest.mark.parametrize(("study", "least"), [*zip(STUDIES[:3], (0.92, 0.88, 0.84), strict=True)])
+def test_interval_of_a_difference_in_simulated_studies(study, least):
+    """A simulation: nearly 95 of 100 with the paper's ten non-responders, fewer with five and three (too few)."""
+    (one, other), n_positive, n_negative = study
+    positive, negative = chance.normal_studies((one, other), n_positive, n_negative, 1000, 0.5)
+    difference, variance = auc.delong(auc.wins(positive[0], negative[0]) - auc.wins(positive[1], negative[1]))
+    low, high = (2 * end - 1 for end in auc.interval_of((1 + difference) / 2, variance / 4, n_positive, scale="plain"))
+    assert np.mean((low <= one - other) & (one - other <= high)) >= least
 
 
 def test_aucs_of_many_models_against_scikit_learn():

@@ -94,15 +94,14 @@ def with_interval(three: Any, form: str = ".2f", to: str = " to ", missing: str 
 
 
 def compared(pairs: pd.DataFrame, title: Mapping[str, str]) -> pd.DataFrame:
-    """Return ``compare_models(...)`` as text; a pair without p-value either orders all alike, or is not computed."""
+    """Return ``compare_models(...)`` as text; a pair without p-value is not computed."""
     three = pairs[["auc_difference", "low", "high"]].itertuples(index=False)
     only = pairs[["only_model_right", "only_against_right"]].astype(str)
-    unordered = pairs.low.map(lambda low: NOT_COMPUTED if np.isnan(low) else "same order")
     columns = {
         "model": pairs.model.map(title),
         "against": pairs.against.map(title),
         "AUC difference": [with_interval(one, "+.2f", missing=NOT_COMPUTED) for one in three],
-        "DeLong p": pairs.delong_p.map("{:.3f}".format).where(pairs.delong_p.notna(), unordered),
+        "DeLong p": pairs.delong_p.map("{:.3f}".format).where(pairs.delong_p.notna(), NOT_COMPUTED),
         "only this / only the other right": only.agg(" / ".join, axis=1),
         "McNemar p": pairs.mcnemar_p.map("{:.3f}".format),
     }

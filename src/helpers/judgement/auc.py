@@ -122,12 +122,21 @@ def auc_interval(
 def auc_difference(
     positive: ArrayLike, first_score: ArrayLike, second_score: ArrayLike, level: float = 0.95
 ) -> tuple[float, float, float, float]:
-    """Return (difference, low, high, p_value) of two models' AUCs on the same patients (DeLong et al. 1988).
+    """Return (difference, low, high, p_value) of two models' AUCs on the same n patients (DeLong et al. 1988).
 
-    The p-value is NaN where both models order every pair of patients alike.
+    Interval and p-value are those of R's ``roc.test``, normal on the difference itself, so that p < 1 - ``level``
+    exactly where the interval leaves 0 out; clipped to -1..1, beyond which no difference lies. Fisher's z would stay
+    inside by itself, but its test weakens as the difference grows: atanh(d) (1 - d^2) falls. Where the patients do not
+    tell how the difference varies (both models order them alike, or one separates what the other ties), both are of
+    ``pairs_interval``, in which a pair's (1 + difference) / 2 is the share won. NaN with one patient in a class.
+    Raises ``ValueError`` as ``auc_interval``.
     """
     won = wins(*two_classes(positive, first_score)) - wins(*two_classes(positive, second_score))
-    difference, variance = delong(won)
-    error, z = np.sqrt(variance), norm.ppf((1 + level) / 2)
-    p_value = 2 * norm.sf(abs(difference) / error) if error > 0 else np.nan
-    return float(difference), float(difference - z * error), float(difference + z * error), float(p_value)
+    (difference, variance), n_pairs = delong(won), min(won.shape)
+    if n_pairs < 2:
+        return float(difference), *UNKNOWN
+    low, high = interval_of((1 + difference) / 2, variance / 4, n_pairs, level, "plain")
+    clear = n_pairs * abs(difference)  # by pairs: the level at which ``pairs_interval`` ends at 0
+    by_pairs = min(1.0, 2 * beta.cdf(0.5, (n_pairs + clear) / 2, (n_pairs - clear) / 2 + 1))
+    p_value = 2 * norm.sf(abs(difference) / np.sqrt(variance)) if variance / 4 > 1e-15 else by_pairs
+    return float(difference), float(2 * low - 1), float(2 * high - 1), float(p_value)
