@@ -43,6 +43,7 @@ def test_brier_against_scikit_learn():
     assert score == pytest.approx(brier_score_loss(POSITIVE, FIRST), abs=1e-12)
     assert low < score < high
     assert calibration.brier(POSITIVE, np.full(50, 0.5))[0] == pytest.approx(0.25)
+    assert calibration.brier([1, 0, 0, 0], [0.0, 0.0, 0.0, 0.0]) == (0.25, 0.0, pytest.approx(0.74, abs=1e-3))
 
 
 def test_reliability_by_hand():

@@ -71,6 +71,12 @@ def test_difference_of_restricted_means_by_its_parts():
     assert found == pytest.approx((difference, difference - step, difference + step), abs=1e-9)
 
 
+def test_difference_of_restricted_means_stays_within_the_horizon():
+    """Two patients of each group: 1.96 standard errors alone reach farther than the two years looked at."""
+    found = restricted_mean_difference([0.1, 2, 2, 2], [1, 0, 0, 0], [1, 1, 0, 0], 2.0)
+    assert found == pytest.approx((-0.95, -2, -0.95 + 1.96 * 0.95 * 2**-0.5), abs=1e-3)
+
+
 def test_restricted_mean_beyond_follow_up_is_unknown():
     """Two of three patients relapse, the third leaves at 3 years: nobody knows the curve at 5."""
     assert np.isnan(restricted_mean([1, 2, 3], [1, 1, 0], 5.0)).all()

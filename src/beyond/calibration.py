@@ -44,11 +44,11 @@ def reliability(positive: ArrayLike, probability: ArrayLike, n_bins: int = 5, le
 def brier(positive: ArrayLike, probability: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Return (score, low, high): mean squared error of the probabilities (Brier 1950), 0 perfect, 0.25 for "50 %".
 
-    The interval is that of a mean over patients, normal.
+    The interval is that of a mean over patients, normal and clipped to 0-1, beyond which no score lies.
     """
     two_classes(positive, probability)
     score, low, high = normal_mean((np.asarray(probability, float) - np.asarray(positive, bool)) ** 2, level)
-    return float(score), float(low), float(high)
+    return float(score), max(float(low), 0.0), min(float(high), 1.0)
 
 
 def logistic_fit(

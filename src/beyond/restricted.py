@@ -32,7 +32,10 @@ def restricted_mean(duration_years: ArrayLike, event: ArrayLike, horizon_years: 
 def restricted_mean_difference(
     duration_years: ArrayLike, event: ArrayLike, group: ArrayLike, horizon_years: float, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """Return (difference, low, high): years free of recurrence that the True group has less (-) or more (+)."""
+    """Return (difference, low, high): years free of recurrence that the True group has less (-) or more (+).
+
+    Normal, with the variances of ``restricted_mean``, and clipped to the horizon, beyond which no difference lies.
+    """
     duration, event, group = checked(duration_years, event, group)
     if group.all() or not group.any():
         return np.nan, *UNDEFINED
@@ -40,4 +43,4 @@ def restricted_mean_difference(
         restricted_mean(duration[member], event[member], horizon_years) for member in (group, ~group)
     )
     step = norm.ppf((1 + level) / 2) * np.hypot(error, other_error)
-    return one - other, one - other - step, one - other + step
+    return one - other, max(one - other - step, -horizon_years), min(one - other + step, horizon_years)
