@@ -3,7 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from lifelines.datasets import load_leukemia, load_rossi
+from lifelines.datasets import load_leukemia, load_lung, load_rossi
+from scipy.stats import chi2
 
 from beyond.restricted import restricted_mean, restricted_mean_difference
 from helpers.judgement import survival
@@ -30,15 +31,113 @@ def test_leukemia_with_many_ties_against_R():
     assert (found.n_patients, found.n_events) == ((21, 21), (9, 21))
 
 
+# lung$g <- lung$sex == 2; survdiff(Surv(time, status) ~ g, lung); summary(coxph(Surv(time, status) ~ g, lung)):
+# coef -0.5310, exp(coef) 0.5880, lower .95 0.4237, upper .95 0.816, Score (logrank) test = 10.33, p = 0.001312
+def test_lung_against_R():
+    lung = load_lung()
+    found = survival.compare(lung.time, lung.status, lung.sex == 2)
+    assert found.p_value == pytest.approx(0.001312, abs=1.5e-6)
+    assert found.hazard_ratio == pytest.approx(0.5880, abs=5e-5)
+    assert found.hazard_ratio_interval == pytest.approx((0.4237, 0.8160), abs=5e-5)
+    assert (sum(found.n_patients), sum(found.n_events)) == (228, 165)
+
+
 def test_proportionality_against_R():
-    # f <- coxph(Surv(t, status) ~ Rx, leukemia); s <- residuals(f, "schoenfeld"); the test of Grambsch and Therneau:
-    # g <- 1 - S(as.numeric(names(s))) with S the survfit; g <- g - mean(g)
-    # pchisq(sum(g * s)^2 * vcov(f) * length(s) / sum(g^2), 1, lower.tail = FALSE)
-    leukemia, rossi = load_leukemia(), load_rossi()
-    found = survival.compare(leukemia.t, leukemia.status, leukemia.Rx)
-    assert found.proportional_p == pytest.approx(0.947643487646463, abs=1e-6)
-    found = survival.compare(rossi.week, rossi.arrest, rossi.fin)
-    assert found.proportional_p == pytest.approx(0.91494474961584, abs=1e-6)
+    # cox.zph(coxph(Surv(time, status) ~ sex, lung)), survival 3: sex 2.86 1 0.091, as printed in many courses
+    lung = load_lung()
+    found = survival.compare(lung.time, lung.status, lung.sex == 2)
+    assert found.proportional_p == pytest.approx(0.091, abs=5e-4)
+    assert chi2.isf(found.proportional_p, 1) == pytest.approx(2.86, abs=5e-3)
+
+
+def test_proportionality_against_the_arithmetic_of_Rs_own_test():
+    """tests/zph.R of survival: six patients with tied deaths at 6, whose terms Therneau writes out for Efron's ties.
+
+    The ratio is r, and g here that of transform "km": 1 - Kaplan-Meier before 1, 6 and 9.
+    """
+    duration, event, group = [9, 1, 1, 6, 6, 8], [1, 1, 0, 1, 1, 0], [0, 1, 1, 1, 0, 0]
+    r = 2 * np.sqrt(23 / 3) * np.cos(np.arccos(45 / 23 * np.sqrt(3 / 23)) / 3)
+    u = np.array([1 / (r + 1), 3 / (r + 3), -r / (r + 5), 0])
+    i = np.array([r / (r + 1) ** 2, 3 * r / (r + 3) ** 2, 5 * r / (r + 5) ** 2, 0])
+    g = np.array([0, 1 / 6, 1 / 6, 7 / 12])
+    score, information = [u.sum(), g @ u], [[i.sum(), g @ i], [g @ i, g**2 @ i]]
+    found = survival.compare(duration, event, group)
+    assert found.hazard_ratio == pytest.approx(r, abs=1e-8)
+    expected = chi2.sf(score @ np.linalg.solve(information, score), 1)
+    assert found.proportional_p == pytest.approx(expected, abs=1e-8)
+
+
+def log_likelihood(parameters, duration, event, columns, g):
+    """Cox's partial likelihood with Efron's ties and coefficients b + theta g(t), death by death in a plain loop."""
+    b, theta = np.split(np.asarray(parameters, float), 2)
+    total = 0.0
+    for time in np.unique(duration[event]):
+        line = columns @ (b + theta * g[time])
+        risk, dying = np.exp(line) * (duration >= time), (duration == time) & event
+        total += line[dying].sum()
+        for done in range(dying.sum()):
+            total -= np.log(risk.sum() - done / dying.sum() * risk[dying].sum())
+    return total
+
+
+def derivatives(parameters, step, *data):
+    """First and second derivatives of the partial likelihood by differences."""
+    n = len(parameters)
+    at = {
+        (i, j, a, b): log_likelihood(parameters + step * (a * np.eye(n)[i] + b * np.eye(n)[j]), *data)
+        for i in range(n)
+        for j in range(n)
+        for a in (-1, 1)
+        for b in (-1, 1)
+    }
+    first = [(at[i, i, 1, 1] - at[i, i, -1, -1]) / (4 * step) for i in range(n)]
+    second = [
+        [(at[i, j, 1, 1] - at[i, j, 1, -1] - at[i, j, -1, 1] + at[i, j, -1, -1]) / (4 * step**2) for j in range(n)]
+        for i in range(n)
+    ]
+    return np.array(first), np.array(second)
+
+
+def score_tests(duration, event, columns):
+    """The score test of each covariate's theta at the fitted b, as cox.zph defines it."""
+    duration, event, columns = np.asarray(duration, float), np.asarray(event, bool), np.asarray(columns, float)
+    k, times = columns.shape[1], np.unique(duration[event])
+    curve = survival.kaplan_meier(duration, event).survival
+    g = {time: 1 - curve[curve.index < time].iloc[-1] for time in times}
+    data, point = (duration, event, columns, g), np.zeros(2 * k)
+    for _ in range(8):  # Newton's method for b at theta = 0
+        first, second = derivatives(point, 1e-3, *data)
+        point[:k] -= np.linalg.solve(second[:k, :k], first[:k])
+    first, second = derivatives(point, 1e-3, *data)
+    chosen = [[*range(k), k + one] for one in range(k)]
+    return [first[k + i] ** 2 * np.linalg.inv(-second[np.ix_(rows, rows)])[-1, -1] for i, rows in enumerate(chosen)]
+
+
+def test_the_reference_by_differences_against_R():
+    """The reference is itself held by R: two covariates, of which one is no group.
+
+    cox.zph(coxph(Surv(time, status) ~ age + sex, lung)), survival 3: age 0.209, sex 2.608.
+    """
+    lung = load_lung()
+    age = (lung.age - lung.age.mean()) / lung.age.std()
+    found = score_tests(lung.time, lung.status, np.column_stack([age, lung.sex]))
+    assert found == pytest.approx([0.209, 2.608], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("load", "names"), [(load_leukemia, ("t", "status", "Rx")), (load_rossi, ("week", "arrest", "fin"))]
+)
+def test_proportionality_against_differences_of_the_partial_likelihood(load, names):
+    frame = load()
+    duration, event, group = (frame[name] for name in names)
+    [expected] = score_tests(duration, event, np.asarray(group)[:, None])
+    assert survival.compare(duration, event, group).proportional_p == pytest.approx(chi2.sf(expected, 1), abs=1e-5)
+
+
+def test_proportionality_is_unknown_where_deaths_happen_at_one_time():
+    found = survival.compare([1, 1, 2, 2], [1, 1, 0, 0], [1, 0, 1, 0])
+    assert np.isfinite(found.hazard_ratio)
+    assert np.isnan(found.proportional_p)
 
 
 def test_curves_that_cross_are_not_proportional():
