@@ -140,6 +140,23 @@ def test_proportionality_is_unknown_where_deaths_happen_at_one_time():
     assert np.isnan(found.proportional_p)
 
 
+def test_times_that_differ_by_rounding_are_tied_as_in_R():
+    """R's timefix: 0.1 + 0.2 and 0.3 are one time, wherever they stand; so all results are those of clean times."""
+    leukemia, generator = load_leukemia(), np.random.default_rng(0)
+    clean = leukemia.t.to_numpy() / 10
+    noisy = clean + generator.uniform(0, 4e-9, len(clean))
+    assert len(set(noisy)) > 2 * len(set(clean)) - 10
+    one, other = (survival.compare(times, leukemia.status, leukemia.Rx) for times in (clean, noisy))
+    for name in ("p_value", "hazard_ratio", "hazard_ratio_interval", "proportional_p"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9)
+    one, other = (survival.kaplan_meier(times, leukemia.status) for times in (clean, noisy))
+    np.testing.assert_allclose(one, other, rtol=1e-12)
+    one, other = (restricted_mean(times, leukemia.status, 1.8) for times in (clean, noisy))
+    assert one == pytest.approx(other, rel=1e-7)
+    assert survival.kaplan_meier([0.1 + 0.2, 0.3, 0.5], [1, 1, 0]).index.tolist() == [0, 0.3, 0.5]
+    assert survival.tied(np.array([1.0, 1.0 + 1e-7])).tolist() == [1.0, 1.0 + 1e-7]
+
+
 def test_curves_that_cross_are_not_proportional():
     early, late = np.linspace(0.1, 1, 60), np.linspace(4, 5, 60)
     duration = np.concatenate([early[:50], late[:10], np.linspace(1.5, 3.5, 60)])

@@ -15,6 +15,7 @@ Times = Float[np.ndarray, " n"]
 Flags = Bool[np.ndarray, " n"]
 UNDEFINED = (float("nan"), float("nan"))
 CONVERGED = {"precision": 1e-18, "r_precision": 1e-18}  # lifelines' own limits stop 1e-6 short of R's hazard ratio
+TIE = 1.5e-8  # durations nearer than this are one, as R's ``timefix`` has it: the root of the machine's precision
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Comparison:
 
 
 def checked(duration_years: ArrayLike, event: ArrayLike, *groups: ArrayLike) -> tuple[Shaped[np.ndarray, " n"], ...]:
-    """Return the lists as arrays (n,): durations in years as float, others as bool.
+    """Return the lists as arrays (n,): durations in years as float, those that ``tied`` joins made one; others as bool.
 
     Raises ``ValueError`` for lists of different lengths or none, NaN or negative durations, flags but True and False.
     """
@@ -43,7 +44,17 @@ def checked(duration_years: ArrayLike, event: ArrayLike, *groups: ArrayLike) -> 
         raise ValueError("durations must be finite and not negative")
     if not all(np.isin(flag, (0, 1)).all() for flag in flags):
         raise ValueError("event and group hold True or False")
-    return duration, *(flag.astype(bool) for flag in flags)
+    return tied(duration), *(flag.astype(bool) for flag in flags)
+
+
+def tied(duration: Times) -> Times:
+    """Return durations (n,) in which those that differ by rounding alone, as 0.1 + 0.2 and 0.3, are the lowest of them.
+
+    The rule of R's ``aeqSurv``: neighbours are one if they differ by at most ``TIE``, or ``TIE`` of the mean time.
+    """
+    times = np.unique(duration)
+    distinct = times[np.append(True, np.diff(times) > TIE * max(1.0, times.mean()))]
+    return distinct[np.searchsorted(distinct, duration, side="right") - 1]
 
 
 def compare(duration_years: ArrayLike, event: ArrayLike, group: ArrayLike, level: float = 0.95) -> Comparison:
