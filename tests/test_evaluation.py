@@ -30,6 +30,15 @@ def test_wilson_interval_against_scipy(successes, total):
     assert 0 <= found[1] <= found[2] <= 1
 
 
+# prop.test(x, n, correct = FALSE)$conf.int: method 3 of table I of Newcombe 1998, four decimals
+@pytest.mark.parametrize(
+    ("successes", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_interval_against_newcombe(successes, total, low, high):
+    assert evaluation.proportion_interval(successes, total)[1:] == pytest.approx((low, high), abs=5e-5)
+
+
 @pytest.mark.parametrize(("successes", "total"), [(0, 0), (11, 10), (-1, 10)])
 def test_an_impossible_proportion_is_named(successes, total):
     with pytest.raises(ValueError, match=f"{successes} of {total}"):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import asah
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -32,6 +33,12 @@ def test_curve_by_hand():
 def test_area_is_the_share_of_won_pairs():
     x, y, _ = roc.roc_curve(POSITIVE, FIRST)
     assert np.trapezoid(y, x) == pytest.approx(auc_interval(POSITIVE, FIRST)[0], abs=1e-12)
+
+
+def test_operating_point_against_the_published_example_of_pROC():
+    # data(aSAH); coords(roc(outcome, s100b), "best"): threshold 0.205, specificity 0.8055556, sensitivity 0.6341463
+    false_rate, true_rate = roc.operating_point(asah.POOR, asah.S100B, 0.205)
+    assert (1 - false_rate, true_rate) == pytest.approx((0.8055556, 0.6341463), abs=5e-8)
 
 
 def test_operating_point_lies_on_the_curve():
