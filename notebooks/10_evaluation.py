@@ -440,7 +440,7 @@ Markdown(
 # - McNemar's test looks at the calls. Patients whom both models call right, or both wrong, say nothing. Among the
 #   others, equally good models are each right in half of the cases: a coin, and an exact p-value. Two models that call
 #   different numbers of patients differ in their thresholds before they differ in anything else; so each calls those whom it ranks
-#   highest, as many as training lets one expect.
+#   highest, as many as training lets one expect. The interval belongs to DeLong's p; McNemar's may say otherwise.
 
 # %%
 n_called = max(1, round(lost_share * len(wide))) if len(wide) else 0

@@ -164,10 +164,10 @@ Markdown(
 # tell a small certain difference from a large uncertain one.
 #
 # The ratio supposes that it stays the same over the years. Two answers to that: **test it** (does the groups'
-# difference in hazard drift with time? Grambsch and Therneau 1994), and **do without it**. The *restricted mean* is the
-# area under a Kaplan-Meier curve up to a horizon: how many of the first years were free of recurrence, on average. The
-# difference of two such areas is in years. It supposes no constant ratio, only, as all these curves do, that patients who
-# leave are like those who stay.
+# difference in hazard drift with time? A score test, after Grambsch and Therneau 1994), and **do without it**. The
+# *restricted mean* is the area under a Kaplan-Meier curve up to a horizon: how many of the first years were free of
+# recurrence, on average. The difference of two such areas is in years. It supposes no constant ratio, only, as all these
+# curves do, that patients who leave are like those who stay.
 
 # %%
 of_response = patients.groupby("responder")
@@ -270,6 +270,9 @@ Markdown(
     f"in brackets {level:.0%} intervals; years: free of recurrence, "
     "non-responders less responders; printed: from the paper.\n\n"
     + summary.to_markdown(disable_numparse=True)
+    + "\n\nThe log-rank p, the interval of the hazard ratio (Wald) and that of "
+    "the years are three tests: near the level one may speak where another "
+    "does not."
     if len(summary)
     else judgement.sentence(judgement.lacking(follow_up.responder))
 )
@@ -343,7 +346,7 @@ plt.show()
 # | patients of the predicted curves | test patients only |
 # | which survival test weights | the plain log-rank test, two-sided |
 # | size of the effect | a hazard ratio and a difference in restricted mean are added, with intervals |
-# | whether hazards are proportional | tested, with time on the scale of the Kaplan-Meier curve |
+# | whether hazards are proportional | a score test, with time on the scale of the Kaplan-Meier curve |
 # | correction for five comparisons | none in the table; read the p-values with that in mind |
 #
 # ## Exercises
