@@ -286,6 +286,7 @@ if not compared:
 Markdown(
     f"{whose} patients:\n\n{table.to_markdown(disable_numparse=True)}"
     f"\n\nDifference of the two AUCs on the same patients: {compared}."
+    + judgement.beneath(positive, "the validation set")
 )
 
 # %% [markdown]

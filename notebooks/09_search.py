@@ -97,6 +97,7 @@ papers = ["the paper's choice" if n == 0 else "" for n in shown["trial"]]
 shown.insert(0, "", papers)
 shown = shown.rename(columns=lambda name: name.replace("_", " "))
 text = shown.to_markdown(index=False, floatfmt=".2g")
+text += judgement.beneath(positive, "the validation set")
 Markdown(why_not or f"{whose} validation patients:\n\n{text}")
 
 # %%

@@ -99,6 +99,7 @@ readable = {
 Markdown(
     f"{whose} test patients.\n\n"
     + counts.rename(index=title, columns=readable).to_markdown()
+    + judgement.beneath(lost)
 )
 
 # %% [markdown]
@@ -186,6 +187,7 @@ Markdown(
     f"{wins.size} pairs: AUC {auc:.3f}, standard error {variance**0.5:.3f}."
     f"\n\n| {level:.0%} interval | from | to |\n|---|---|---|\n"
     + "\n".join(lines)
+    + judgement.beneath(lost)
 )
 
 # %% [markdown]
@@ -255,7 +257,7 @@ both.loc["knowing nothing"] = [
 shown = both.replace("nan%", "–").replace("nan", "–")
 Markdown(
     f"{whose} patients, accuracies of the test and loss of the validation patients, weight "
-    f"$C$ = {weight:g}.\n\n" + shown.to_markdown(disable_numparse=True)
+    f"$C$ = {weight:g}.\n\n" + shown.to_markdown(disable_numparse=True) + note
 )
 
 # %% [markdown] tags=["if-simulated"]
@@ -451,7 +453,7 @@ pairs = comparison.compare_models(lost, rank, level, threshold=lowest)
 # %% tags=["hide-input"]
 shown = judgement.compared(pairs, title)
 shown = shown.to_markdown(index=False, disable_numparse=True)
-note = f"\n\n{judgement.sentence(why_not)}"
+note = f"\n\n{judgement.sentence(why_not)}" + judgement.beneath(lost)
 Markdown(f"{whose} test patients.\n\n{shown}{note}")
 
 # %%

@@ -98,6 +98,7 @@ Markdown(
     judgement.sentence(why_not)
     or f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; "
     f"difference {abs(area - auc):.1e}."
+    + judgement.beneath(lost)
 )
 
 # %% [markdown]
@@ -274,6 +275,7 @@ Markdown(
     + pd.DataFrame(summary).to_markdown(index=False)
     + f"\n\n{n_groups} groups of about {len(rows) / n_groups:.0f} patients are "
     f"what {len(rows)} allow."
+    + judgement.beneath(lost)
 )
 
 # %% [markdown]
@@ -340,6 +342,7 @@ Markdown(
     judgement.sentence(why_not)
     or f"{MODELS[slug].title} is worth more than both simple rules {span}; its "
     f"whole interval lies above zero at {len(sure)} of {len(thresholds)}."
+    + judgement.beneath(lost)
 )
 
 # %% [markdown]

@@ -99,6 +99,7 @@ Markdown(
     f"Product by hand and `kaplan_meier` differ by at most "
     f"{abs(by_hand - table.survival).max():.1e}. Of {len(lost)} "
     f"non-responders, {lost.recurrence.sum()} have a recurrence on record."
+    + judgement.beneath(~patients.responder, "the cohort")
 )
 
 # %% tags=["hide-input", "if-simulated"]
@@ -196,6 +197,7 @@ Markdown(
     f"{means[True][0]:.2f} and non-responders {means[False][0]:.2f} free of "
     f"recurrence: a difference of {difference:.2f} years ({low:.2f} to "
     f"{high:.2f}). The hazard ratio {ratio}."
+    + judgement.beneath(group, "the cohort")
 )
 
 # %% [markdown]

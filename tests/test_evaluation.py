@@ -146,6 +146,20 @@ def test_table2_tells_what_a_set_without_a_class_can_tell():
     assert (nobody.filter(like="Test") == "not computed").all(axis=None)
     assert judgement.lacking_sets(kept) == "\n\nNot computed: 0 patients in the test set."
     assert judgement.lacking_sets(predictions) == ""
+    few = predictions[
+        predictions.responder | (predictions.split == "test") | predictions.patient.str[-1].isin(["1", "2"])
+    ]
+    assert judgement.lacking_sets(few) == "\n\nToo few: 2 non-responders in the validation set."
+
+
+@pytest.mark.parametrize(
+    ("n", "told"), [(0, ""), (1, "too few: 1 non-responder"), (4, "too few: 4 non-responders"), (5, "")]
+)
+def test_too_few_non_responders_in_words(n, told):
+    """The book's own rule: a figure of fewer than five non-responders says so; of none, ``lacking`` says it."""
+    assert judgement.too_few(n) == told
+    positive = np.arange(9) < n
+    assert judgement.beneath(positive, "the cohort") == (f"\n\n{told.capitalize()} in the cohort." if told else "")
 
 
 def test_what_is_lacking_in_words():

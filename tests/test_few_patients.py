@@ -102,6 +102,11 @@ def test_what_cannot_be_computed_is_told(chapter, case, profile, monkeypatch):
         assert re.search(r"Not computed: 0 (non-)?responders in the test set\.", text)
     if case == "no test patient":
         assert "Not computed: 0 patients in the test set." in text
+    if case in ("one non-responder in the test set", "one patient of each class"):
+        beneath = (
+            "too few: 1 non-responder" if chapter == "12_survival" else "Too few: 1 non-responder in the test set."
+        )
+        assert beneath in text
 
 
 @pytest.mark.parametrize("recurrence", [False, True])

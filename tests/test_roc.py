@@ -98,6 +98,8 @@ def test_drawing_tells_auc_and_interval():
     figure, ax = plt.subplots()
     judgement.draw_roc(ax, POSITIVE, FIRST, "C0", "test", with_band=True)
     assert [line.get_label() for line in ax.get_lines()][0] == "test: AUC 0.82 (0.64–0.93)"
+    judgement.draw_roc(ax, [1, 1, 0, 0, 0], [0.9, 0.4, 0.5, 0.1, 0.2], "C0", "test")
+    assert ax.get_lines()[-2].get_label().endswith("\ntoo few: 2 non-responders")
     plt.close(figure)
 
 
@@ -175,6 +177,12 @@ def test_nothing_to_draw_is_named():
         judgement.interactive({})
     told = judgement.interactive({"a": ([1, 1], [0.1, 0.2])})
     assert told == "<p>Not computed: 0 responders in the test set.</p>"
+
+
+def test_a_curve_of_too_few_is_told_beneath_it():
+    page = judgement.interactive({"a": ([1, 0, 0], [0.9, 0.2, 0.1])})
+    assert page.endswith("<p>Too few: 1 non-responder in the test set.</p>")
+    assert "Too few" not in judgement.interactive(CURVES)
 
 
 def test_a_curve_that_cannot_be_drawn_is_told_in_its_panel():

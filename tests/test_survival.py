@@ -320,6 +320,7 @@ def test_what_is_not_compared_is_told(event, group, told):
     assert not_compared(result) == told
     row = survival_row(result, restricted_mean_difference([1, 2, 3, 4], event, group, 3.0), 3.0)
     counts, figures = list(row.values())[:2], list(row.values())[2:]
-    assert counts == ["{}, {}".format(*two) for two in (result.n_patients, result.n_events)]
+    few = "" if not any(group) else f" (too few: {sum(group)} non-responders)"
+    assert counts == ["{}, {}".format(*result.n_patients) + few, "{}, {}".format(*result.n_events)]
     assert figures[0] == (told or f"{result.p_value:.3f}")
     assert set(figures[1:]) == {"not computed"} if told else "not computed" not in figures

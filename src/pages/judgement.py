@@ -34,6 +34,12 @@ HEADINGS = {
 
 
 NOT_COMPUTED = "not computed"
+FEWEST = 5  # non-responders: of fewer, an AUC, a sensitivity or an interval is shown as too few
+
+
+def counted(n: int, name: str) -> str:
+    """Return a number of patients as text, such as 1 responder, 3 responders."""
+    return f"{n} {name}{'s' * (n != 1)}"
 
 
 def lacking(positive: ArrayLike, where: str = "the test set", least: int = 1) -> str:
@@ -42,8 +48,22 @@ def lacking(positive: ArrayLike, where: str = "the test set", least: int = 1) ->
     counts = {"non-responder": int(positive.sum()), "responder": int((~positive).sum())}
     if positive.size == 0:
         return f"{NOT_COMPUTED}: 0 patients in {where}"
-    few = [f"{n} {name}{'s' * (n != 1)}" for name, n in counts.items() if n < least]
+    few = [counted(n, name) for name, n in counts.items() if n < least]
     return f"{NOT_COMPUTED}: {' and '.join(few)} in {where}" if few else ""
+
+
+def too_few(n_positive: int) -> str:
+    """Return "too few: 3 non-responders" for 1 to ``FEWEST`` - 1, else nothing; of none nothing is computed at all.
+
+    The value stays where it is: DeLong's interval of three non-responders holds the true AUC less often than it says.
+    """
+    return f"too few: {counted(n_positive, 'non-responder')}" if 0 < n_positive < FEWEST else ""
+
+
+def beneath(positive: ArrayLike, where: str = "the test set") -> str:
+    """Return a paragraph beneath figures of classes (n,), True for a non-responder: ``too_few``, or nothing."""
+    few = too_few(int(np.sum(positive)))
+    return f"\n\n{sentence(few + ' in ' + where)}" if few else ""
 
 
 def sentence(why_not: str) -> str:
@@ -52,10 +72,16 @@ def sentence(why_not: str) -> str:
 
 
 def lacking_sets(predictions: pd.DataFrame) -> str:
-    """Return what validation and test set lack for Table 2, a paragraph; empty where they lack nothing."""
-    lost = {name: ~predictions.responder[predictions.split == name].astype(bool) for name in ("validation", "test")}
-    found = [lacking(positive, f"the {name} set") for name, positive in lost.items()]
-    return "".join(f"\n\n{sentence(why)}" for why in found if why)
+    """Return what validation and test set lack for Table 2, or have too few of; empty where they lack nothing.
+
+    ``predictions`` has a row a model and patient: model, patient, split, responder.
+    """
+    patients, told = predictions.drop_duplicates("patient"), ""
+    for where in ("validation", "test"):
+        positive = ~patients.responder[patients.split == where].astype(bool)
+        why = lacking(positive, f"the {where} set")
+        told += f"\n\n{sentence(why)}" if why else beneath(positive, f"the {where} set")
+    return told
 
 
 def write_instead(ax: Axes, why: str) -> None:
@@ -130,9 +156,9 @@ def not_compared(result: Comparison) -> str:
 
 def survival_row(result: Comparison, years: tuple[float, float, float], horizon_years: float) -> dict[str, str]:
     """Return one row of the survival table as text; ``years`` is the difference in restricted means."""
-    why = not_compared(result)
+    why, few = not_compared(result), too_few(result.n_patients[1])
     row = {
-        "patients (R, NR)": "{}, {}".format(*result.n_patients),
+        "patients (R, NR)": "{}, {}".format(*result.n_patients) + f" ({few})" * bool(few),
         "recurrences (R, NR)": "{}, {}".format(*result.n_events),
         "log-rank p": why or p_text(result.p_value),
         "hazard ratio": with_interval((result.hazard_ratio, *result.hazard_ratio_interval), to="–"),
@@ -155,13 +181,14 @@ def draw_roc(
     threshold: float = 0.5,
     with_band: bool = False,
 ) -> None:
-    """Draw one ROC curve with its operating point; the label carries AUC and interval, or why there is no curve."""
+    """Draw one ROC curve with its operating point; the label tells AUC and interval, of too few too, or why none."""
     if why := lacking(positive, f"the {name} set"):
         ax.plot([], [], color=colour, label=fill(why, 34))
         return
     x, y, _ = roc_curve(positive, score)
     auc, low, high = auc_interval(positive, score, level)
-    ax.plot(x, y, color=colour, label=f"{name}: AUC {auc:.2f} ({low:.2f}–{high:.2f})")
+    few = too_few(int(np.sum(positive)))
+    ax.plot(x, y, color=colour, label=f"{name}: AUC {auc:.2f} ({low:.2f}–{high:.2f})" + f"\n{few}" * bool(few))
     ax.plot(*operating_point(positive, score, threshold), "o", color=colour, ms=8, clip_on=False)
     if with_band:
         grid, lower, upper = band(positive, score, level)
@@ -186,7 +213,7 @@ def interactive(
     """
     if not curves:
         raise ValueError("curves is empty: expected at least one model with (positive, probability)")
-    if why := lacking(next(iter(curves.values()))[0]):
+    if why := lacking(positive := next(iter(curves.values()))[0]):
         return f"<p>{sentence(why)}</p>"
     data = {
         "curves": [curve_data(title, *two, level) for title, two in curves.items()],
@@ -201,7 +228,8 @@ def interactive(
     page = TEMPLATE.read_text(encoding="utf-8")
     for word, text in parts.items():
         page = page.replace(f"%{word}%", text)
-    return page
+    few = beneath(positive).strip()
+    return page + f"<p>{few}</p>" * bool(few)
 
 
 def curve_data(title: str, positive: ArrayLike, score: ArrayLike, level: float) -> dict[str, Any]:
