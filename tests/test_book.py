@@ -109,9 +109,9 @@ def test_chapter_has_title_and_two_exercises_with_solutions(chapter):
 # --- what chapters do: all of them once, as the build runs them, under the smoke profile
 
 LIGHT = (  # fewer patients and steps than the profile's: what a chapter finds is not looked at here
-    "n_patients=18 n_test=6 n_validation=4 overlap=0.5 repeats=3 n_scans=8 pda_random=2 pda_checked=2 pda_draws=1 "
+    "n_patients=16 n_test=5 n_validation=4 overlap=0.5 repeats=2 n_scans=8 pda_random=2 pda_checked=1 pda_draws=1 "
     "pda_stride_px=8 n_checked=2 n_seeds=2 n_splits=20 search_trials=2 search_backbone_trials=1 search_epochs=1 "
-    "epochs=1 head_epochs=3 n_lines=48"
+    "epochs=1 head_epochs=2 n_lines=48 processes=1"
 )
 
 
@@ -141,7 +141,7 @@ def test_chapter_runs_and_every_picture_is_a_figure(chapter, run):
 def test_one_changed_parameter_is_used(run):
     """Of the profile's 24 patients there are as many as were asked for."""
     shown = str([cell.get("outputs") for cell in nbformat.read(run / "chapters/01_study.ipynb", as_version=4).cells])
-    assert "18 simulated patients" in shown
+    assert "16 simulated patients" in shown
     assert "24 simulated patients" not in shown
 
 
