@@ -290,6 +290,7 @@ for way, name in ways.items():
         title[slug]: (~of_model.responder, of_model.probability)
         for slug, of_model in judged.groupby("model")
     }
+    told = {"signal": "mean"} | told  # of a time before there was another
     drawn = stages.cohort(build(told), artifacts).query("split == 'test'")
     score = oracle_score(drawn, tuple(TRAITS), told["effect"])
     scores["oracle, core + margin"] = ~drawn.responder.astype(bool), score

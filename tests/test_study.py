@@ -62,6 +62,55 @@ def test_without_an_effect_tissue_says_nothing():
         assert roc_auc_score(~many["responder"], many[name]) == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.fixture(scope="module", params=study.SIGNALS[1:])
+def other(request):
+    """Many patients under one of the other truths."""
+    return request.param, study.draw_patients(20_000, seed=9, signal=request.param)
+
+
+def test_other_truths_leave_every_trait_alone_without_a_word_on_response(other):
+    """The five traits of the base effect, size and place: none of them alone tells responders from the others."""
+    signal, drawn = other
+    for name in (*study.TRAITS, "width_mm", "height_mm", "attenuation_factor", "n_planes"):
+        assert roc_auc_score(~drawn["responder"], drawn[name]) == pytest.approx(0.5, abs=0.02), name
+    assert drawn["responder"].mean() == pytest.approx(138 / 181, abs=0.001)
+
+
+def test_other_truths_are_about_as_strong_as_all_traits_together(many, other):
+    """Correlation of resistance with the one property, and with the oracle's score of the base effect."""
+    signal, drawn = other
+    found = np.corrcoef(study.followed(drawn, signal), drawn["resistance"])[0, 1]
+    base = np.corrcoef(oracle.oracle_score(many, tuple(study.TRAITS)), many["resistance"])[0, 1]
+    assert found == pytest.approx(study.ONE_LOADING, abs=0.05)  # a little less where the property has a limit
+    assert base == pytest.approx(study.ONE_LOADING, abs=0.03)
+    score = oracle.oracle_score(drawn, oracle.CORE_TRAITS, signal=signal)
+    assert roc_auc_score(~drawn["responder"], score) > 0.8
+
+
+def test_an_interaction_is_in_both_signs_and_in_neither_alone():
+    """By hand: four quadrants of core ESD and EAC; responders are fewer where both deviate to the same side."""
+    drawn = study.draw_patients(20_000, seed=9, signal="interaction")
+    above = [drawn[name] > study.TRAITS[name].mean for name in ("core_esd_um", "core_eac_db")]
+    share = drawn["responder"].groupby([above[0], above[1]]).mean()
+    assert share[True, True] == pytest.approx(share[False, False], abs=0.03)
+    assert share[True, False] == pytest.approx(share[False, True], abs=0.03)
+    assert share[True, False] - share[True, True] > 0.3
+
+
+def test_other_truths_share_their_tumours_and_the_first_has_the_patterns_of_all_alike(patients):
+    drawn = [study.draw_patients(50, seed=9, signal=signal) for signal in study.SIGNALS[1:]]
+    for table in drawn[1:]:
+        pd.testing.assert_frame_equal(table[list(study.ECHO_COLUMNS)], drawn[0][list(study.ECHO_COLUMNS)])
+    assert (patients["core_correlation_mm"] == study.CORRELATION_MM).all()
+    assert (patients["core_arrangement"] == 0).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("signal", "means"), ("effect", "double")])
+def test_an_unknown_truth_is_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"{name} = '{value}', expected one of \["):
+        study.draw_patients(**{name: value})
+
+
 def test_the_reversed_effect_turns_every_sign(many):
     turned = study.draw_patients(20_000, seed=6, effect="reversed")
     for name in study.TRAITS:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
+from scipy.ndimage import distance_transform_edt
 
 from helpers.data import study, tissue
 from helpers.data.regions import core_from_polygon, distance_outside_mm, margin_of
@@ -62,6 +63,44 @@ def test_outer_planes_cut_less_of_the_tumour(patients):
         drawn, outline = patient_plane(patient, index, 50.0)
         areas.append(core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm).sum())
     assert areas[0] < areas[2] > areas[4]
+
+
+def cores_with(patients, **pattern):
+    """EAC inside the core of one plane of each patient, less her own mean, and each pixel's depth below the border."""
+    for _, patient in patients.assign(**pattern).iterrows():
+        drawn, outline = patient_plane(patient, 2, 50.0)
+        core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
+        depth_mm = tissue.GRID_MM * distance_transform_edt(core)
+        yield drawn.eac_db[core] - patient["core_eac_db"], depth_mm[core], patient
+
+
+def test_an_arranged_core_rises_to_its_rim_or_centre_at_the_same_mean_and_sd(patients):
+    """Correlation of EAC with depth below the border, by numpy; mean and SD against those of cores as they come."""
+    found = {}
+    for arrangement in (-0.8, 0.0, 0.8):
+        cores = list(cores_with(patients, core_arrangement=arrangement))
+        inward = np.mean([np.corrcoef(eac, depth)[0, 1] for eac, depth, _ in cores])
+        spread = np.median([eac.std() / patient["heterogeneity_db"] for eac, _, patient in cores])
+        found[arrangement] = inward, np.mean([eac.mean() for eac, _, _ in cores]), spread
+    inward, mean, spread = np.transpose(list(found.values()))
+    np.testing.assert_allclose(inward, [0.75, 0, -0.75], atol=0.12)
+    np.testing.assert_allclose(mean, mean[1], atol=0.35)
+    np.testing.assert_allclose(spread, 1, atol=0.15)
+
+
+def test_a_coarse_core_varies_over_a_longer_length(patients):
+    """Mean step of EAC between neighbours, relative to its SD, against that of a Gaussian field: 1 / length."""
+    steps = []
+    for length_mm in (1.5, 3.0, 6.0):
+        of_patient = []
+        for _, patient in patients.head(12).assign(core_correlation_mm=length_mm).iterrows():
+            drawn, outline = patient_plane(patient, 2, 50.0)
+            core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
+            both = core[:, 1:] & core[:, :-1]
+            of_patient.append(np.abs(np.diff(drawn.eac_db, axis=1))[both].mean() / drawn.eac_db[core].std())
+        steps.append(np.mean(of_patient))
+    assert steps[0] / steps[1] == pytest.approx(2, rel=0.2)
+    assert steps[1] > 1.2 * steps[2]  # a core holds few such lengths
 
 
 def test_shares_sum_to_one_and_name_the_region_they_lie_in():

@@ -3,17 +3,21 @@
 import numpy as np
 import pandas as pd
 
-from helpers.data.study import EFFECTS, PAIRED, TRAITS
+from helpers.data.study import EFFECTS, PAIRED, TRAITS, followed
 
 CORE_TRAITS = ("core_esd_um", "core_eac_db", "heterogeneity_db")
 
 
-def oracle_score(patients: pd.DataFrame, traits: tuple[str, ...], effect: str = "base") -> pd.Series:
+def oracle_score(
+    patients: pd.DataFrame, traits: tuple[str, ...], effect: str = "base", signal: str = "mean"
+) -> pd.Series:
     """Expected resistance given the true tissue: the best any model could do with these traits.
 
     Linear, because resistance and traits are jointly Gaussian: score = c' S^-1 z with c the loadings and S
-    the correlations of the traits.
+    the correlations of the traits. Under another ``signal`` than ``"mean"`` it is what resistance follows.
     """
+    if signal != "mean":
+        return pd.Series(EFFECTS[effect] * followed(patients, signal), index=patients.index)
     loading = EFFECTS[effect] * np.array([TRAITS[name].loading for name in traits])
     residual = np.sqrt(1 - loading**2)
     correlation = np.eye(len(traits))
