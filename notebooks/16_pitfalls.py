@@ -51,6 +51,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from beyond import handmade
 from helpers import stages
 from helpers.data import study
 from helpers.data.form_factor import scatterers
@@ -85,8 +86,8 @@ images = stages.images(settings, artifacts)
 # **simulated**: no patient of the recorded cohort can be scanned again, and nobody knows the truth of hers.
 
 # %%
-mid_band_mhz = baseline.centre_mhz(settings.maps)
-planes = baseline.plane_features(images, mid_band_mhz=mid_band_mhz)
+mid_band_mhz = handmade.centre_mhz(settings.maps)
+planes = handmade.plane_features(images, mid_band_mhz=mid_band_mhz)
 planes = pitfalls.without_gaps(planes)  # with means that see no response
 features = planes.groupby(images.patient).mean()  # one row per patient
 why_not = pitfalls.too_few(len(features))
@@ -753,10 +754,10 @@ for name, way in ways.items() if settings.study.simulated else ():
     )
 
 # %% tags=["if-simulated"]
-model = baseline.fit_regression(features, patients)
+model = handmade.fit_regression(features, patients)
 score = {}
 for name, (pictures, _) in seen.items():
-    table = baseline.map_features(pictures, mid_band_mhz=mid_band_mhz)
+    table = handmade.map_features(pictures, mid_band_mhz=mid_band_mhz)
     score[name] = model.predict_proba(table[features.columns])[:, 1]
 score = pd.DataFrame(score, index=patients.index[test].sort_values())
 
