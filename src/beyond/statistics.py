@@ -1,0 +1,220 @@
+"""The statistics network: a third reading of the paper's 256 numbers, mean and spread of maps over core and margin.
+
+Inputs are standardised inside the mask, masks are channels of their own, and pooling counts the pixels of a region and
+no others. The network first learns, without any response, to read hand-made features off the study's own training
+planes. Copies of it then learn the response on all training patients but a fold; what they say of the fold tells how
+much to trust them beside a ridge regression on the vectors that no response has touched.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, fields
+from itertools import chain, islice
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn import functional as F
+
+from beyond import handmade
+from helpers.learning.fitting import reproducible, resolve_device
+from helpers.learning.images import ImageSet, fill_holes
+from helpers.settings import VECTOR, Settings
+
+WIDTHS = 16, 32, 48  # channels of the layers
+BATCH, RATE, DECAY, DROPOUT = 32, 3e-3, 1e-2, 0.5
+READING, CALLING = 600, 200  # steps of training without and with the response
+FOLDS = 3
+FURTHEST = 5.0  # SD; inputs and features beyond count as that
+SHIFT = 8  # largest shift in training, pixels
+RIDGE = 1e-2  # C of the regression on patients' vectors
+
+
+class StatisticsNetwork(nn.Module):
+    """Images (B, C, n, n) and masks (B, R, n, n) of regions to vectors (B, 256): 256 / 2R maps, their mean and SD."""
+
+    def __init__(self, n_channels: int, n_regions: int) -> None:
+        super().__init__()
+        widths = n_channels + n_regions, *WIDTHS
+        layers: list[nn.Module] = []
+        for inside, outside, stride in zip(widths, widths[1:], (2, 1, 2), strict=False):
+            layers += [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
+        self.trunk = nn.Sequential(*layers, nn.Conv2d(WIDTHS[-1], VECTOR // (2 * n_regions), 3, padding=1))
+        self.caller = nn.Sequential(nn.BatchNorm1d(VECTOR, affine=False), nn.Dropout(DROPOUT), nn.Linear(VECTOR, 1))
+
+    def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        maps = self.trunk(torch.cat([images, masks], 1))
+        weights = F.adaptive_avg_pool2d(masks, maps.shape[-1]).flatten(2)  # (B, R, pixels)
+        weights = weights / weights.sum(2, keepdim=True).clamp_min(1e-3)
+        maps = maps.flatten(2)
+        mean, square = (torch.einsum("bcp,brp->brc", values, weights) for values in (maps, maps**2))
+        return torch.cat([mean, (square - mean**2).clamp_min(1e-4).sqrt()], 1).flatten(1)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Mean and SD of each channel among the training planes' pixels of a region, in physical units."""
+
+    mean: Float[np.ndarray, " C"]
+    sd: Float[np.ndarray, " C"]
+    region: str  # "core" or "core_margin"
+
+    def inputs(self, images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return standardised images (N, C, n, n), 0 outside the region and in no hole, and masks (N, R, n, n)."""
+        inside, regions = images.mask(self.region), [images.core]
+        if self.region != "core":
+            regions.append(images.region & ~images.core)
+        shape = (-1, 1, 1)
+        planes = zip(images.maps, inside, strict=True)
+        filled = np.stack([fill_holes(maps, mask, self.mean.reshape(shape)) for maps, mask in planes])
+        scaled = np.clip((filled - self.mean.reshape(shape)) / self.sd.reshape(shape), -FURTHEST, FURTHEST)
+        return torch.from_numpy((scaled * inside[:, None]).astype(np.float32)), torch.from_numpy(
+            np.stack(regions, 1).astype(np.float32)
+        )
+
+
+def standard_of(images: ImageSet, region: str) -> Standard:
+    """Return mean and SD of each channel among the pixels of a region that have a value."""
+    values = np.ma.masked_invalid(np.where(images.mask(region)[:, None], images.maps, np.nan))
+    mean, sd = (np.ma.filled(found, 0.0) for found in (values.mean((0, 2, 3)), values.std((0, 2, 3))))
+    return Standard(mean, np.maximum(sd, 1e-6), region)
+
+
+@dataclass(frozen=True)
+class StatisticsModel:
+    """A network that reads, a ridge regression on its vectors, copies that call, and how both are weighed."""
+
+    reader: StatisticsNetwork
+    callers: list[StatisticsNetwork]
+    standard: Standard
+    ridge: Pipeline
+    weighed: LogisticRegression
+
+    def probability(self, images: ImageSet) -> pd.Series:
+        """Return the probability of a NON-responder by patient; as in the regression, both classes weigh the same."""
+        vectors = self.vectors(images)
+        called = np.mean([calls_of(one, self.standard, images) for one in self.callers], axis=0)
+        both = np.column_stack([self.ridge.decision_function(vectors), called])
+        return pd.Series(self.weighed.predict_proba(both)[:, 1], vectors.index)
+
+    def vectors(self, images: ImageSet) -> pd.DataFrame:
+        """Return each patient's vector, the mean over her planes, (n_patients, 256)."""
+        return vectors_of(self.reader, self.standard, images)
+
+
+@torch.no_grad()
+def vectors_of(network: StatisticsNetwork, standard: Standard, images: ImageSet, batch: int = 256) -> pd.DataFrame:
+    """Return each patient's vector, the mean over her planes, (n_patients, 256), patients in order of their names."""
+    network.eval()
+    device = next(network.parameters()).device
+    parts = zip(*(tensor.split(batch) for tensor in standard.inputs(images)), strict=True)
+    vectors = torch.cat([network(*(tensor.to(device) for tensor in part)) for part in parts])
+    return pd.DataFrame(vectors.cpu().numpy()).groupby(images.patient.astype(str)).mean()
+
+
+@torch.no_grad()
+def calls_of(network: StatisticsNetwork, standard: Standard, images: ImageSet) -> pd.Series:
+    """Return what a network calls each patient: the logit of a NON-responder."""
+    vectors = vectors_of(network, standard, images)
+    called = network.caller(torch.from_numpy(vectors.to_numpy()).to(next(network.parameters()).device))
+    return pd.Series(called[:, 0].cpu().numpy(), vectors.index)
+
+
+def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Settings) -> StatisticsModel:
+    """Train on the planes of the training patients; no other patient is looked at, nothing stops training early."""
+    training = images.select((patients.loc[images.patient, "split"] == "train").to_numpy())
+    standard, device = standard_of(training, region), resolve_device(settings.computing.device)
+    seed = settings.training.seed
+    with reproducible(device):
+        torch.manual_seed(seed)
+        planes = Planes.of(training, patients, standard, device)
+        reader = StatisticsNetwork(len(images.fields), planes.masks.shape[1]).to(device)
+        learn(reader.to(memory_format=torch.channels_last), planes, READING, with_response=False)
+        vectors = vectors_of(reader, standard, training)
+        lost = ~patients.loc[vectors.index, "responder"].to_numpy(bool)
+        n_folds = int(min(FOLDS, lost.sum(), (~lost).sum()))
+        folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(vectors, lost))
+        callers, called = call_folds(reader, planes, training, standard, [vectors.index[own] for _, own in folds])
+    ridge = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
+    read = cross_val_predict(ridge, vectors, lost, cv=folds, method="decision_function")
+    both = np.column_stack([read, called[vectors.index]])
+    weighed = LogisticRegression(class_weight="balanced").fit(both, lost)
+    return StatisticsModel(reader, callers, standard, ridge.fit(vectors, lost), weighed)
+
+
+def call_folds(
+    reader: StatisticsNetwork, planes: "Planes", images: ImageSet, standard: Standard, folds: list[pd.Index]
+) -> tuple[list[StatisticsNetwork], pd.Series]:
+    """Return a copy of the reader for each fold of patients, taught by all others, and what it calls that fold."""
+    callers, called = [], []
+    for names in folds:
+        own = np.isin(images.patient, names)
+        callers.append(deepcopy(reader))
+        learn(callers[-1], planes.select(~own), CALLING, with_response=True)
+        called.append(calls_of(callers[-1], standard, images.select(own)))
+    return callers, pd.concat(called)
+
+
+@dataclass(frozen=True)
+class Planes:
+    """What the network learns from, all tensors (N, ...) on its device."""
+
+    images: torch.Tensor
+    masks: torch.Tensor
+    features: torch.Tensor  # hand-made, standardised among the training planes; NaN where one has none
+    lost: torch.Tensor  # 1: of a non-responder
+
+    @classmethod
+    def of(cls, images: ImageSet, patients: pd.DataFrame, standard: Standard, device: torch.device) -> "Planes":
+        """Return the planes of an image set with their features and the response of their patients."""
+        features = handmade.plane_features(images, standard.region)
+        features = ((features - features.mean()) / features.std()).clip(-FURTHEST, FURTHEST)
+        lost = ~patients.loc[images.patient, "responder"].to_numpy(bool)
+        parts = *standard.inputs(images), features.to_numpy(np.float32), lost.astype(np.float32)
+        return cls(*(torch.as_tensor(part, device=device) for part in parts))
+
+    def select(self, rows: np.ndarray | torch.Tensor) -> "Planes":
+        """Return the planes picked by a mask or by indices."""
+        return Planes(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def moved(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and masks shifted alike at random, half of the time with left and right exchanged."""
+        shift = torch.randint(-SHIFT, SHIFT + 1, (2,)).tolist()
+        both = [values.roll(shift, (2, 3)) for values in (self.images, self.masks)]
+        if torch.rand(()) < 0.5:
+            both = [values.flip(3) for values in both]
+        return both[0], both[1]
+
+
+def learn(network: StatisticsNetwork, planes: Planes, n_steps: int, with_response: bool) -> None:
+    """Train in place to read the features, and to call the response as well if it is to."""
+    reading = nn.Linear(VECTOR, planes.features.shape[1]).to(planes.images.device)
+    optimizer = torch.optim.AdamW([*network.parameters(), *reading.parameters()], RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=n_steps)
+    balance = (1 - planes.lost).sum() / planes.lost.sum()
+    network.train()
+    for rows in batches(len(planes.lost), n_steps):
+        part = planes.select(rows)
+        vectors = network(*part.moved())
+        known = torch.isfinite(part.features)
+        loss = ((reading(vectors) - part.features.nan_to_num()) ** 2 * known).mean()
+        if with_response:
+            called = network.caller(vectors)[:, 0]
+            loss = loss + F.binary_cross_entropy_with_logits(called, part.lost, pos_weight=balance)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def batches(n_planes: int, n_steps: int) -> Iterator[torch.Tensor]:
+    """Yield the rows of each step: all planes in a random order, again and again."""
+    n_batches = max(1, n_planes // BATCH)
+    orders = (torch.randperm(n_planes).tensor_split(n_batches) for _ in range(-(-n_steps // n_batches)))
+    yield from islice(chain.from_iterable(orders), n_steps)

@@ -1,0 +1,117 @@
+"""The statistics network: its pooling against plain loops, what it may see, and that it finds what it should."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from tiny import SMOKE
+from torch.nn import functional as F
+
+from beyond import statistics
+from helpers.learning.images import ImageSet
+
+N_PX, PLANES = 32, 2
+
+
+def make_images(patients, signal, seed=0):
+    """Discs of core inside a margin; a non-responder's EAC is higher as a whole, or rises to the core's centre."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:N_PX, :N_PX] - N_PX / 2 + 0.5
+    radius, n = np.hypot(rows, columns), len(patients) * PLANES
+    core, region = np.repeat([radius < 9], n, axis=0), np.repeat([radius < 13], n, axis=0)
+    inward = np.where(radius < 9, 4.5 - radius, 0)
+    inward = np.where(radius < 9, inward - inward[radius < 9].mean(), 0)
+    pattern = {"mean": np.ones_like(radius), "arrangement": inward / inward.std()}[signal]
+    maps = rng.standard_normal((n, 4, N_PX, N_PX))
+    maps[:, 3] += np.where(np.repeat(patients["responder"], PLANES), -1.0, 1.0)[:, None, None] * pattern
+    maps = np.where(region[:, None], maps, np.nan).astype(np.float32)
+    names = np.repeat(patients.index.to_numpy().astype(str), PLANES)
+    extent_mm = np.tile([0.0, 30.0, 40.0, 10.0], (n, 1))
+    return ImageSet(maps, core, region, names, np.tile(np.arange(PLANES), len(patients)), extent_mm)
+
+
+@pytest.fixture(scope="module")
+def patients():
+    table = pd.DataFrame({"responder": np.arange(60) % 3 > 0}, index=[f"Q{i:02d}" for i in range(60)])
+    return table.assign(split=np.where(np.arange(60) < 36, "train", "new"))
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    monkeypatch.setattr(statistics, "READING", 40)
+    monkeypatch.setattr(statistics, "CALLING", 40)
+
+
+@pytest.mark.parametrize("n_regions", [1, 2])
+def test_pooling_against_plain_loops(n_regions):
+    """Mean and SD over the pixels of each region, weighed by how much of a map's pixel the region covers."""
+    torch.manual_seed(0)
+    network = statistics.StatisticsNetwork(4, n_regions).eval()
+    masks = (torch.rand(3, n_regions, N_PX, N_PX) > 0.6).float()
+    images = torch.randn(3, 4, N_PX, N_PX)
+    with torch.no_grad():
+        found = network(images, masks)
+        maps, cover = network.trunk(torch.cat([images, masks], 1)), F.avg_pool2d(masks, 4)
+    assert found.shape == (3, 256)
+    half = 256 // (2 * n_regions)
+    for plane in range(3):
+        means, spreads = [], []
+        for region in range(n_regions):
+            weight = (cover[plane, region] / cover[plane, region].sum()).double()
+            mean = (maps[plane] * weight).sum((1, 2))
+            means.append(mean)
+            spreads.append(((maps[plane] - mean[:, None, None]) ** 2 * weight).sum((1, 2)).sqrt())
+        expected = torch.cat([*means, *spreads])
+        assert means[0].shape == (half,)
+        torch.testing.assert_close(found[plane].double(), expected, atol=1e-2, rtol=1e-3)
+
+
+def test_what_lies_outside_the_region_is_never_seen(patients):
+    """Pixels outside are replaced, holes made: inputs there are 0, and a hole takes its plane's median."""
+    images = make_images(patients, "mean")
+    standard = statistics.standard_of(images, "core_margin")
+    inputs, masks = standard.inputs(images)
+    assert masks.shape == (len(images), 2, N_PX, N_PX)
+    assert (inputs[~torch.from_numpy(images.region)[:, None].expand_as(inputs)] == 0).all()
+    spoilt = replace(images, maps=np.where(images.region[:, None], images.maps, 1e6).astype(np.float32))
+    torch.testing.assert_close(standard.inputs(spoilt)[0], inputs)
+    inside = inputs[torch.from_numpy(images.region)[:, None].expand_as(inputs)]
+    assert float(inside.mean()) == pytest.approx(0, abs=0.02)
+    assert float(inside.std()) == pytest.approx(1, abs=0.02)
+    core = statistics.standard_of(images, "core").inputs(images)
+    assert core[1].shape[1] == 1
+    assert (core[0][:, 0][~torch.from_numpy(images.core)] == 0).all()
+
+
+@pytest.mark.parametrize("signal", ["mean", "arrangement"])
+def test_a_signal_is_found_in_patients_never_seen(patients, signal):
+    images = make_images(patients, signal)
+    model = statistics.fit(images, patients, "core_margin", SMOKE)
+    said = model.probability(images)[patients.index]
+    new = patients["split"] == "new"
+    assert roc_auc_score(~patients.loc[new, "responder"], said[new]) > 0.8
+    assert said.between(0, 1).all()
+    assert model.vectors(images).shape == (60, 256)
+
+
+def test_poisoned_patients_change_nothing_that_is_learned_and_the_same_seed_gives_the_same(patients):
+    """Pixels and responses of everybody but the training patients are replaced."""
+    images = make_images(patients, "mean")
+    new = patients["split"] == "new"
+    judged = np.isin(images.patient, patients.index[new])
+    spoilt = replace(images, maps=np.where(judged[:, None, None, None], -images.maps, images.maps))
+    flipped = patients.assign(responder=patients["responder"] ^ new)
+    before = statistics.fit(images, patients, "core", SMOKE).probability(images)
+    after = statistics.fit(spoilt, flipped, "core", SMOKE).probability(images)
+    pd.testing.assert_series_equal(before, after)
+
+
+def test_few_of_a_class_and_a_map_without_a_value_will_do(patients):
+    """Two non-responders to learn from, as a recorded cohort may have; ESD unknown everywhere."""
+    few = patients.assign(responder=~patients.index.isin(["Q00", "Q01", "Q50"]))
+    images = make_images(few, "mean")
+    images.maps[:, 2] = np.nan
+    assert statistics.fit(images, few, "core_margin", SMOKE).probability(images).notna().all()
