@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from ground.errors import InputError
 from helpers.learning.training import train_all
 from helpers.settings import load_settings
 from trust import runs as results
+from trust.design import folds_of
 
 ROOT = Path(__file__).parents[1]
 NOT_NEEDED = ("papermill", "jupytext", "nbformat", "nbclient", "IPython", "lifelines", "snakemake", "optuna", "captum",
@@ -65,6 +67,16 @@ def test_the_file_is_strict_json_also_where_an_auc_is_missing(saved, tmp_path):
     assert results.read(path).curves["validation_auc"].isna().all()
 
 
+def test_folds_spread_both_classes_evenly_and_are_the_same_again():
+    patients = pd.DataFrame({"responder": np.arange(47) % 4 > 0}, index=[f"Q{i}" for i in range(47)])
+    fold = folds_of(patients, 5, seed=3)
+    assert fold.index.equals(patients.index)
+    counts = pd.crosstab(fold, patients["responder"])
+    assert (counts.max() - counts.min() <= 1).all()
+    pd.testing.assert_series_equal(fold, folds_of(patients, 5, seed=3))
+    assert not fold.equals(folds_of(patients, 5, seed=4))
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -89,7 +101,7 @@ def test_one_line_stands_for_one_record(tmp_path):
     path = results.write_file(tmp_path / "some.json", {"finished": "now"}, runs=runs)
     lines = [json.loads(line.rstrip(",")) for line in path.read_text().splitlines() if line.startswith('{"model"')]
     assert lines == [{"model": "a", "auc": None}, {"model": "b", "auc": 0.5}]
-    assert results.read_file(path, "some", runs=["auc"]) == ({"finished": "now"}, {"runs": lines})
+    assert results.read_file(path, "some", runs=["auc"]) == ({"finished": "now"}, {"crossed": [], "runs": lines})
 
 
 @pytest.mark.parametrize(
@@ -100,6 +112,7 @@ def test_one_line_stands_for_one_record(tmp_path):
         (["--profile", "smoke", "--set", "level=95"], "SET: level = 95.0: expected 0.999 or less"),
         (["--profile", "smoke", "--seeds", "-4"], "seed = -4: expected 0 or more"),
         (["--profile", "smoke", "--output", "src"], "src: cannot be written"),
+        (["--profile", "smoke", "--folds", "2"], "folds = 2: expected 3 to 20, or none"),
         (["--profile", "elsewhere"], "profile 'elsewhere': neither a .yml file nor a name"),
     ],
 )
@@ -115,6 +128,7 @@ ALONE = """
 import sys
 sys.modules |= dict.fromkeys(sys.argv[1].split(","))  # None: whoever imports it is told that there is none
 from trust import runs as results
+from trust.design import folds_of
 results.main(sys.argv[2:])
 """
 
@@ -126,7 +140,8 @@ def test_the_package_alone_makes_the_results_of_two_seeds(tmp_path):
         processes=1, device="cpu", n_lines=32, n_reference_frames=1,
     )  # fmt: skip
     (tmp_path / "tiny.yml").write_text(yaml.safe_dump(settings.flat()))
-    arguments = f"--profile {tmp_path}/tiny.yml --artifacts {tmp_path}/artifacts --seeds 3 4 --output {tmp_path}/r.json"
+    where = f"--profile {tmp_path}/tiny.yml --artifacts {tmp_path}/artifacts --output {tmp_path}/r.json"
+    arguments = f"{where} --seeds 3 4 --folds 3"
     command = [sys.executable, "-c", ALONE, ",".join(NOT_NEEDED), *arguments.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
@@ -134,6 +149,8 @@ def test_the_package_alone_makes_the_results_of_two_seeds(tmp_path):
     assert len(found.runs) == 8
     assert set(found.predictions["seed"]) == {3, 4}
     assert len(found.predictions) == 8 * 12
+    assert (found.crossed.groupby("model")["patient"].nunique() == 12).all()
+    assert len(found.crossed) == 4 * 12
     assert set(found.provenance) >= {"finished", "commit", "device", "versions", "settings"}
 
 

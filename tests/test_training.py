@@ -103,12 +103,9 @@ def flipped(patients, split):
     return patients.assign(responder=patients["responder"] ^ (patients["split"] == split))
 
 
-def test_the_key_of_a_model_changes_with_all_it_depends_on_and_nothing_else(tmp_path, monkeypatch):
+def test_the_key_of_a_model_changes_with_all_it_depends_on_and_nothing_else():
     images, patients = study()
     slug = "ran_core"
-    starts = [tmp_path / "one.pt", tmp_path / "other.pt"]
-    for path in starts:
-        path.write_text(path.name)
     brighter = replace(images, maps=images.maps + np.float32(1e-3))
     told = [
         (images, patients, slug, SMOKE),
@@ -117,7 +114,6 @@ def test_the_key_of_a_model_changes_with_all_it_depends_on_and_nothing_else(tmp_
         *[(images, flipped(patients, split), slug, SMOKE) for split in ("train", "validation", "test")],
         (images, patients.assign(split=patients["split"].replace("test", "train")), slug, SMOKE),
         *[(images, patients, slug, SMOKE.replace(**one)) for one in CHANGES],
-        *[(images, patients, slug, SMOKE, start) for start in starts],
     ]
     found = [training.model_key(*one) for one in told]
     assert len(set(found)) == len(found)
@@ -174,30 +170,6 @@ def test_a_model_of_something_else_is_not_kept(trained, tmp_path, monkeypatch, w
     with pytest.raises(pytest.fail.Exception, match="made again"):
         train_model(images, patients, "ran_core_margin", settings, tmp_path)
     assert training.is_finished(folder)  # the old one stays until the new one is whole
-
-
-def test_a_model_may_begin_with_weights_of_a_file(trained, tmp_path, monkeypatch):
-    """All but the head's; a file of another network is refused."""
-    begun, fit_both = [], training.fit_both
-    monkeypatch.setattr(
-        training, "fit_both", lambda model, *rest: begun.append(copied(model)) or fit_both(model, *rest)
-    )
-    given = load_model(trained).feature_network.state_dict()
-    body = {name: value for name, value in given.items() if not name.startswith("head.")}
-    torch.save(body, tmp_path / "start.pt")
-    train_model(*study(), "ran_core_margin", SMOKE, tmp_path, tmp_path / "start.pt")
-    train_model(*study(), "ran_core_margin", SMOKE, tmp_path / "plain")
-    assert all(torch.equal(begun[0][name], value) for name, value in body.items())
-    assert not torch.equal(begun[1]["backbone.stem.0.weight"], body["backbone.stem.0.weight"])
-    assert all(torch.equal(begun[0][name], begun[1][name]) for name in given if name not in body)
-    del body["to_vector.0.weight"]
-    torch.save(body, tmp_path / "less.pt")
-    with pytest.raises(ValueError, match=r"less\.pt: weights of \['to_vector\.0\.weight'\] are missing"):
-        train_model(*study(), "ran_core_margin", SMOKE, tmp_path, tmp_path / "less.pt")
-
-
-def copied(model):
-    return {name: value.clone() for name, value in model.feature_network.state_dict().items()}
 
 
 def test_a_loaded_model_predicts_what_was_saved(trained):

@@ -14,21 +14,37 @@ from ground.artifacts import project_path
 from ground.errors import InputError
 from ground.provenance import circumstances
 from helpers import stages
-from helpers.data.study import MODELS
+from helpers.data.study import MODELS, SIGNALS
 from helpers.learning.images import PER_PLANE, ImageSet
 from helpers.settings import Settings
 
-COHORT_SEEDS = tuple(range(101, 111))  # fixed before any of these cohorts was drawn; the first ones are used
-FURTHER_SEED, NEW_SEED = 201, 202  # further patients to learn from; new patients, on whom all is judged
+COHORT_SEEDS = tuple(range(111, 121))  # fixed before any of these cohorts was drawn; the first ones are used
+NEW_SEEDS = (221, 222)  # two sets of new patients, on whom all is judged
+OTHER_SEED, OTHER_NEW_SEED = 231, 232  # under the other truths: patients to learn from, and new ones
+OTHER_TIMES = 1.05  # as many of the former as of the latter
+STATISTICS = ("statistics_core", "statistics_core_margin")
 REGRESSIONS = ("regression_core", "regression_core_margin")
+FORESTS = ("forest_core_margin",)
 ORACLES = ("oracle_core", "oracle_core_margin")
-LARGE_INPUT = ("resnet_core_margin", "ran_core_margin")
-SIZES = {0.5: 5, 2: 3, 4: 2, 8: 2}  # times the study's learning patients: repetitions
+COMPARED = ("resnet_core_margin", "ran_core_margin", STATISTICS[1], REGRESSIONS[1], *FORESTS)
+AT_ANY_SIZE = (COMPARED[0], *COMPARED[2:])  # under the other truths one network of the paper stands for both
+PERMUTED = COMPARED[2:]
+SIZES = {0.5: 3, 2: 2, 4: 1}  # times the study's learning patients: repetitions
+OTHER_SIZES = {1: 2, 2: 1, 4: 1}
 FEWEST = 16  # learning patients; fewer leave no two non-responders to train on
 FEWEST_NEW = 11  # new patients, three of them non-responders
-NO_SPLIT = {"n_test": 5, "n_validation": 4}  # of further and new patients, whose split nobody reads
-CHANGES = {"dropout": {"dropout": 0.7}}  # parts that train with other settings
-PARTS = ("signal", "no signal", "size", "seeds", "dropout", "pretrained")
+NO_SPLIT = {"n_test": 5, "n_validation": 4}  # of new and other patients, whose split nobody reads
+FOLDS = 5
+RECIPES: dict[str, dict[str, Any]] = {  # what is changed of the study's training, one thing at a time
+    "maps averaged": {"vector": "pool"},
+    "no shifts": {"max_shift": 0.0},
+    "more dropout": {"dropout": 0.7},
+    "no weight": {"class_weight": 1.0},
+}
+RECIPE_MODEL = COMPARED[0]
+OTHERS = tuple(signal for signal in SIGNALS if signal != "mean")
+PARTS = ("mean", "arrangement", "interaction", "no signal", "no arrangement", "size", "texture", "folds", *RECIPES)
+SPLITS = ("validation", "test", "new")  # whom a model does not train on
 PACKAGES = ("numpy", "torch", "scikit-learn", "scikit-image")
 
 
@@ -38,9 +54,9 @@ class Run:
 
     part: str
     model: str
-    cohort: int  # seed of the cohort; in part "size" the number of the draw
-    seed: int  # of the network
-    size: int  # learning patients: training and validation
+    cohort: int  # seed of the cohort; where patients are drawn from several, the number of the draw
+    seed: int  # of the network; in part "folds" the number of the fold, too
+    size: int  # learning patients
 
     @property
     def name(self) -> str:
@@ -48,13 +64,23 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """What makes it: "oracle", "regression", "network" or "pretrained"."""
+        """What makes it: "oracle", "regression", "forest", "statistics" or "network"."""
         kind = self.model.split("_")[0]
-        return kind if kind in ("oracle", "regression") else "pretrained" if self.part == "pretrained" else "network"
+        return kind if kind in ("oracle", "regression", "forest", "statistics") else "network"
 
     @property
     def region(self) -> str:
         return self.model.split("_", 1)[1]
+
+    @property
+    def signal(self) -> str:
+        """What of the tissue response follows."""
+        return {"no arrangement": "arrangement"}.get(self.part, self.part if self.part in OTHERS else "mean")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its learning patients are drawn from a pool."""
+        return self.signal != "mean" or self.part == "size"
 
 
 @dataclass(frozen=True)
@@ -64,7 +90,7 @@ class Bench:
     settings: Settings
     artifacts: Path
     seeds: tuple[int, ...]  # of the cohorts
-    n_new: int
+    n_new: int  # in each set of new patients
     profile: str  # name of the one the settings came from
     began: dict = field(default_factory=lambda: circumstances(PACKAGES))  # before a tracked file is written
 
@@ -76,14 +102,19 @@ class Bench:
     def n_learning(self) -> int:
         return self.settings.study.n_patients - self.settings.study.n_test
 
-    def cohort(self, seed: int) -> Settings:
-        """The settings of one cohort; the further and the new patients are cohorts of their own size."""
-        size = {"n_patients": self.n_new, **NO_SPLIT} if seed in (FURTHER_SEED, NEW_SEED) else {}
-        return self.settings.replace(cohort="simulated", cohort_seed=seed, **size)
+    @property
+    def n_other(self) -> int:
+        return round(OTHER_TIMES * self.n_new)
+
+    def cohort(self, seed: int, signal: str = "mean") -> Settings:
+        """The settings of one cohort; new and other patients are cohorts of their own size."""
+        sizes = dict.fromkeys((*NEW_SEEDS, OTHER_NEW_SEED), self.n_new) | {OTHER_SEED: self.n_other}
+        size = {"n_patients": sizes[seed], **NO_SPLIT} if seed in sizes else {}
+        return self.settings.replace(cohort="simulated", cohort_seed=seed, signal=signal, **size)
 
 
 def bench_of(
-    settings: Settings, artifacts: str | Path, n_cohorts: int, n_new: int, profile: str | Path = "laptop"
+    settings: Settings, artifacts: str | Path, n_cohorts: int, n_new: int, profile: str | Path = "experiment"
 ) -> Bench:
     """Return the bench of an experiment with this many cohorts. Raises ``InputError`` for too many or too few."""
     if not 1 <= n_cohorts <= len(COHORT_SEEDS):
@@ -95,60 +126,71 @@ def bench_of(
 
 def planned(part: str, bench: Bench) -> list[Run]:
     """Return the runs of one part of the experiment."""
-    if part in ("signal", "no signal", *CHANGES, "pretrained"):
-        models = LARGE_INPUT if part in (*CHANGES, "pretrained") else (*MODELS, *REGRESSIONS)
-        models += ORACLES if part == "signal" else ()
-        cohorts = enumerate(bench.seeds, 1)
-        return [Run(part, model, cohort, number, bench.n_learning) for number, cohort in cohorts for model in models]
-    if part == "seeds":
-        own = bench.settings.study.cohort_seed
-        return [Run(part, model, own, seed, bench.n_learning) for seed in range(1, 6) for model in MODELS]
+    numbered = list(enumerate(bench.seeds, 1))
+    if part in ("mean", "no signal"):
+        models = (*MODELS, *STATISTICS, *REGRESSIONS, *FORESTS, *ORACLES) if part == "mean" else COMPARED
+        return [Run(part, model, cohort, number, bench.n_learning) for number, cohort in numbered for model in models]
+    if part in RECIPES:
+        return [Run(part, RECIPE_MODEL, cohort, number, bench.n_learning) for number, cohort in numbered]
+    if part == "folds":
+        folds = range(1, FOLDS + 1)
+        return [Run(part, RECIPE_MODEL, cohort, fold, bench.n_learning) for cohort in bench.seeds for fold in folds]
     if part == "size":
-        return [
-            Run(part, model, draw, draw, size)
-            for size, count in sizes(bench).items()
-            for draw in range(1, count + 1)
-            for model in (*LARGE_INPUT, REGRESSIONS[1])
-        ]
+        n_pool = len(bench.seeds) * bench.settings.study.n_patients
+        return draws(part, COMPARED, SIZES, n_pool, bench)
+    if part in OTHERS:
+        return draws(part, (*AT_ANY_SIZE, ORACLES[0]), OTHER_SIZES, bench.n_other, bench)
+    if part == "no arrangement":
+        return draws(part, PERMUTED, {2: 2}, bench.n_other, bench)
     raise InputError(f"part {part!r}: expected one of {PARTS}")
 
 
-def sizes(bench: Bench) -> dict[int, int]:
-    """Return the numbers of learning patients that the pool allows, and how often each is drawn."""
-    n_pool = len(bench.seeds) * bench.settings.study.n_patients + bench.n_new
-    every = {int(times * bench.n_learning): count for times, count in SIZES.items()}
-    return {size: count for size, count in every.items() if FEWEST <= size <= n_pool}
+def draws(part: str, models: tuple[str, ...], times: dict, n_pool: int, bench: Bench) -> list[Run]:
+    """Return runs on patients drawn from a pool, for the numbers that it allows."""
+    every = {int(factor * bench.n_learning): count for factor, count in times.items()}
+    sizes = {size: count for size, count in every.items() if FEWEST <= size <= n_pool}
+    return [
+        Run(part, model, draw, draw, size)
+        for size, count in sizes.items()
+        for draw in range(1, count + 1)
+        for model in models
+    ]
 
 
-def cohorts_of(part: str, bench: Bench) -> tuple[int, ...]:
-    """Return the seeds of the cohorts that a part needs."""
-    own = (bench.settings.study.cohort_seed,) if part == "seeds" else bench.seeds
-    return NEW_SEED, *own, *((FURTHER_SEED,) if part in ("size", "pretrained") else ())
+def cohorts_of(part: str, bench: Bench) -> tuple[tuple[int, str], ...]:
+    """Return seed and signal of the cohorts that a part needs."""
+    signal = Run(part, "", 0, 0, 0).signal
+    seeds = (*bench.seeds, *NEW_SEEDS) if signal == "mean" else (OTHER_SEED, OTHER_NEW_SEED)
+    return tuple((seed, signal) for seed in seeds)
 
 
 # Patients: those a run learns from, its test patients, and the new ones.
 
 
-def people(seed: int, bench: Bench) -> pd.DataFrame:
+def people(seed: int, bench: Bench, signal: str = "mean") -> pd.DataFrame:
     """Return the patients of one cohort, named after it, so that cohorts can be joined."""
-    patients = stages.cohort(bench.cohort(seed), bench.artifacts).assign(cohort=seed)
-    if seed == NEW_SEED:
+    patients = stages.cohort(bench.cohort(seed, signal), bench.artifacts).assign(cohort=seed)
+    if seed in (*NEW_SEEDS, OTHER_NEW_SEED):
         patients["split"] = "new"
     return patients.rename(index=lambda name: f"{seed}-{name}")
 
 
 def patients_of(run: Run, bench: Bench) -> pd.DataFrame:
     """Return a run's patients with their ``split``: train, validation, test and new."""
-    new = people(NEW_SEED, bench)
-    if run.part == "size":
-        pool = pd.concat([people(seed, bench) for seed in (*bench.seeds, FURTHER_SEED)])
+    seeds = NEW_SEEDS if run.signal == "mean" else (OTHER_NEW_SEED,)
+    new = pd.concat([people(seed, bench, run.signal) for seed in seeds])
+    if run.drawn:
+        pool_seeds = bench.seeds if run.signal == "mean" else (OTHER_SEED,)
+        pool = pd.concat([people(seed, bench, run.signal) for seed in pool_seeds])
         share = bench.settings.study.n_validation / bench.n_learning
-        return pd.concat([draw_learning(pool, run.size, share, run.cohort), new])
-    own = people(run.cohort, bench)
-    if run.part == "no signal":
+        own = draw_learning(pool, run.size, share, run.cohort)
+    else:
+        own = people(run.cohort, bench)
+    if run.part.startswith("no "):
         own, new = permuted(own, run.cohort), permuted(new, run.cohort)
+    if run.part == "no signal":
         own["split"] = stages.split(own, bench.cohort(run.cohort))
-    return pd.concat([own, new])
+    return pd.concat([in_fold(own, run) if run.part == "folds" else own, new])
 
 
 def permuted(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -158,6 +200,20 @@ def permuted(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
     """
     rng = np.random.default_rng([seed, 7])
     return patients.assign(responder=rng.permutation(patients["responder"].to_numpy(bool)))
+
+
+def in_fold(patients: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """Return a cohort whose learning patients are split anew: the run's fold of them stops training, the rest train."""
+    fold = folds_of(patients[patients["split"] != "test"], FOLDS, run.cohort)
+    split = patients["split"].where(patients["split"] == "test", "train")
+    split[fold.index[fold == run.seed - 1]] = "validation"
+    return patients.assign(split=split)
+
+
+def folds_of(patients: pd.DataFrame, n_folds: int, seed: int) -> pd.Series:
+    """Return the fold of each patient, from 0, drawn at random with each class spread evenly."""
+    drawn = patients.sample(frac=1, random_state=seed)
+    return drawn.groupby("responder").cumcount().mod(max(n_folds, 1)).reindex(patients.index)
 
 
 def draw_learning(pool: pd.DataFrame, size: int, validation_share: float, draw: int) -> pd.DataFrame:
@@ -171,11 +227,11 @@ def draw_learning(pool: pd.DataFrame, size: int, validation_share: float, draw: 
     return pool.loc[list(split)].assign(split=pd.Series(split))
 
 
-def images_of(patients: pd.DataFrame, bench: Bench) -> ImageSet:
+def images_of(patients: pd.DataFrame, bench: Bench, signal: str = "mean") -> ImageSet:
     """Return the images of these patients, of several cohorts as one set."""
     parts = []
     for seed in patients["cohort"].unique():
-        images = stages.images(bench.cohort(int(seed)), bench.artifacts)
+        images = stages.images(bench.cohort(int(seed), signal), bench.artifacts)
         names = np.char.add(f"{seed}-", images.patient.astype(str))
         images = replace(images, patient=names)
         parts.append(images.select(np.isin(names, patients.index)))

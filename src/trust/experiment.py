@@ -19,26 +19,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from beyond import oracle
-from beyond.pretraining import fine_tune, learn_tissue
+from beyond import handmade, oracle, statistics
 from ground.artifacts import check_writable, is_sound, keep, project_path
 from ground.commands import CommandLine, run_command
 from ground.keys import content_key
 from ground.parallel import in_processes
 from helpers import stages
 from helpers.data import study
-from helpers.judgement.auc import auc_interval
+from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.fitting import resolve_device
 from helpers.learning.trained import read_table
 from helpers.learning.training import train_model
 from helpers.settings import Settings, load_settings
-from trust import baseline
 from trust.design import (
-    CHANGES,
-    FURTHER_SEED,
-    LARGE_INPUT,
-    NEW_SEED,
+    NEW_SEEDS,
+    OTHER_NEW_SEED,
+    OTHER_SEED,
+    OTHERS,
     PARTS,
+    RECIPES,
+    SPLITS,
     Bench,
     Run,
     bench_of,
@@ -52,10 +52,11 @@ from trust.runs import write_file
 
 IMAGES = (*stages.SIMULATED, "helpers.learning.images")
 CODE = {  # what makes a run of each kind; a module counts with all that it imports
-    "oracle": ("helpers.data.study",),
-    "regression": (*IMAGES, "trust.baseline"),
+    "oracle": ("beyond.oracle",),
+    "regression": (*IMAGES, "beyond.handmade"),
+    "forest": (*IMAGES, "beyond.handmade"),
+    "statistics": (*IMAGES, "beyond.statistics"),
     "network": (*IMAGES, "helpers.learning.training"),
-    "pretrained": (*IMAGES, "helpers.learning.training", "beyond.pretraining"),
 }
 ALONE = ("trust.experiment", "trust.design", *stages.HERE)  # they call all kinds, so they count by themselves
 
@@ -68,21 +69,16 @@ def file_of(run: Run, bench: Bench) -> Path:
     return bench.folder / f"{run.name}-{key_of(run, bench)}.json"
 
 
-def features_file(seed: int, bench: Bench) -> Path:
+def features_file(seed: int, bench: Bench, signal: str = "mean") -> Path:
     """Return where the hand-made features of one cohort are kept."""
-    return bench.folder / f"features-{seed}-{made_by('regression', bench.cohort(seed))}.csv"
-
-
-def start_file(model: str, bench: Bench) -> Path:
-    """Return where a feature network is kept that has learned the tissue of the further patients."""
-    return bench.folder / f"start-{model}-{made_by('pretrained', bench.cohort(FURTHER_SEED), model)}.pt"
+    made = made_by("regression", bench.cohort(seed, signal if signal == "mean" else OTHERS[0]))
+    return bench.folder / f"features-{seed}-{made}.csv"
 
 
 def key_of(run: Run, bench: Bench) -> str:
     """Return the key of a run: what it is, what of the settings it reads, whom it is judged on, and its code."""
-    pool = bench.seeds if run.part == "size" else ()
-    start = start_file(run.model, bench).name if run.kind == "pretrained" else ""
-    return made_by(run.kind, settings_of(run, bench), asdict(run), bench.n_new, pool, start)
+    pool = bench.seeds if run.drawn else ()
+    return made_by(run.kind, settings_of(run, bench), asdict(run), bench.n_new, pool)
 
 
 def made_by(kind: str, settings: Settings, *others: Any) -> str:
@@ -93,40 +89,35 @@ def made_by(kind: str, settings: Settings, *others: Any) -> str:
 def sections(kind: str, settings: Settings) -> tuple[Any, ...]:
     """Return what one kind of code reads of the settings."""
     images = settings.study, settings.scan, settings.maps, settings.images
-    if kind in ("oracle", "regression"):
-        return images[:1] if kind == "oracle" else images
-    return *images, settings.networks, settings.training, settings.computing.device
+    if kind == "oracle":
+        return images[:1]
+    return (
+        images
+        if kind in ("regression", "forest")
+        else (*images, settings.networks, settings.training, settings.computing.device)
+    )
 
 
 def settings_of(run: Run, bench: Bench) -> Settings:
     """Return the settings that a run's model is trained under."""
-    return bench.settings.replace(seed=run.seed, **CHANGES.get(run.part, {}))
+    return bench.settings.replace(seed=run.seed, signal=run.signal, **RECIPES.get(run.part, {}))
 
 
-# What runs share: features of a cohort, and the start of a pre-trained network.
+# What runs share: features of a cohort
 
 
-def features_of(seed: int, bench: Bench) -> pd.DataFrame:
-    """Return the hand-made features of one cohort, made once."""
-    made = keep(features_file(seed, bench), partial(write_features, seed, bench))
+def features_of(cohort: tuple[int, str], bench: Bench) -> pd.DataFrame:
+    """Return the hand-made features of one cohort, made once; the other truths share their tumours."""
+    seed, signal = cohort
+    made = keep(features_file(seed, bench, signal), partial(write_features, seed, signal, bench))
     return pd.read_csv(made, index_col=0, converters={0: str})  # ids stay text
 
 
-def write_features(seed: int, bench: Bench, path: Path) -> None:
+def write_features(seed: int, signal: str, bench: Bench, path: Path) -> None:
     """Write the hand-made features of one cohort as a table."""
-    mid_band_mhz = baseline.centre_mhz(bench.settings.maps)
-    baseline.map_features(images_of(people(seed, bench), bench), mid_band_mhz=mid_band_mhz).to_csv(path)
-
-
-def start_of(model: str, bench: Bench) -> Path:
-    """Return the file of a feature network that has learned the tissue of the further patients, made once."""
-    return keep(start_file(model, bench), partial(write_start, model, bench))
-
-
-def write_start(model: str, bench: Bench, path: Path) -> None:
-    """Let a feature network learn the tissue of the further patients, and write its weights."""
-    patients = people(FURTHER_SEED, bench)
-    learn_tissue(images_of(patients, bench), patients, model, bench.settings, path)
+    mid_band_mhz = handmade.centre_mhz(bench.settings.maps)
+    images = images_of(people(seed, bench, signal), bench, signal)
+    handmade.map_features(images, mid_band_mhz=mid_band_mhz).to_csv(path)
 
 
 # Runs
@@ -155,7 +146,7 @@ def write_run(run: Run, bench: Bench, path: Path) -> None:
     probability = predict(run, patients, bench)
     record = asdict(run) | {"seconds": round(time.perf_counter() - start, 1), "key": key_of(run, bench)}
     record |= bench.began | {"time": now()}
-    for split in ("test", "new"):
+    for split in SPLITS:
         of_split = patients[patients["split"] == split]
         record[f"{split}_non_responder"] = "".join("01"[not flag] for flag in of_split["responder"])
         record[split] = [round(float(value), 4) for value in probability[of_split.index]]
@@ -166,29 +157,32 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
     """Return what the run's model, trained on its training patients, says of every patient."""
     if run.kind == "oracle":
         traits = oracle.CORE_TRAITS if run.region == "core" else tuple(study.TRAITS)
-        return oracle.oracle_score(patients, traits, bench.settings.study.effect)
-    if run.kind == "regression":
-        features = pd.concat([features_of(int(seed), bench) for seed in patients["cohort"].unique()])
-        wanted = features.columns.str.startswith("core " if run.region == "core" else "")
-        return baseline.probability(features.loc[:, wanted], patients)
+        return oracle.oracle_score(patients, traits, bench.settings.study.effect, run.signal)
+    if run.kind in ("regression", "forest"):
+        return of_features(run, patients, bench)
+    images, settings = images_of(patients, bench, run.signal), settings_of(run, bench)
+    if run.kind == "statistics":
+        return statistics.fit(images, patients, run.region, settings).probability(images)
     folder = bench.folder / "models" / f"{run.name}-{key_of(run, bench)}"
-    arguments = images_of(patients, bench), patients, run.model, settings_of(run, bench), folder
-    if run.kind == "pretrained":
-        fine_tune(*arguments, start_of(run.model, bench))
-    else:
-        train_model(*arguments)
+    train_model(images, patients, run.model, settings, folder)
     return read_table(folder / run.model / "predictions.csv").set_index("patient")["probability"]
+
+
+def of_features(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
+    """Return what a regression or a forest on hand-made features says of every patient."""
+    cohorts = [(int(seed), run.signal) for seed in patients["cohort"].unique()]
+    features = pd.concat([features_of(cohort, bench) for cohort in cohorts])
+    features = features.loc[:, features.columns.str.startswith("core " if run.region == "core" else "")]
+    return handmade.probability(features, patients, forest=run.kind == "forest")
 
 
 def prepare(part: str, bench: Bench) -> None:
     """Make maps, images and features that the runs of a part share."""
-    seeds = cohorts_of(part, bench)
-    for seed in seeds:
-        stages.images(bench.cohort(seed), bench.artifacts)
+    cohorts = cohorts_of(part, bench)
+    for seed, signal in cohorts:
+        stages.images(bench.cohort(seed, signal), bench.artifacts)
     processes = bench.settings.computing.processes
-    in_processes(partial(features_of, bench=bench), seeds, processes, "features of cohorts")
-    if part == "pretrained":
-        in_processes(partial(start_of, bench=bench), LARGE_INPUT, processes, "networks pre-trained")
+    in_processes(partial(features_of, bench=bench), cohorts, processes, "features of cohorts")
 
 
 def conduct(bench: Bench, parts: Iterable[str], output: Path) -> Path:
@@ -202,11 +196,11 @@ def conduct(bench: Bench, parts: Iterable[str], output: Path) -> Path:
 
 
 def with_aucs(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a run with its AUC on its test patients, if it has some, and on the new ones."""
-    for split in ("test", "new"):
+    """Return a run with its AUCs on its validation and test patients, if it has some, and on the new ones."""
+    for split in SPLITS:
         if record[split]:
             truth = np.array(list(record[f"{split}_non_responder"])) == "1"
-            record[f"{split}_auc"] = round(auc_interval(truth, record[split])[0], 4)
+            record[f"{split}_auc"] = round(auc_if_known(truth, record[split])[0], 4)
     return record
 
 
@@ -217,8 +211,8 @@ def head(bench: Bench) -> dict[str, Any]:
         f"--new {bench.n_new}",
         "finished": now(),
         "cohort_seeds": bench.seeds,
-        "new_seed": NEW_SEED,
-        "further_seed": FURTHER_SEED,
+        "new_seeds": NEW_SEEDS,
+        "other_seeds": (OTHER_SEED, OTHER_NEW_SEED),
         "n_new": bench.n_new,
         "settings": bench.settings.public(),
     }
@@ -232,10 +226,10 @@ def now() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Conduct the experiment and write its result; return the exit status."""
     parser = CommandLine(prog="python -m trust.experiment", description=__doc__)
-    parser.add_argument("--profile", default="laptop")
+    parser.add_argument("--profile", default="experiment")
     parser.add_argument("--artifacts", default="artifacts")
     parser.add_argument("--cohorts", type=int, default=5, help="cohorts, each with a seed of its own")
-    parser.add_argument("--new", type=int, default=300, help="further patients to judge on")
+    parser.add_argument("--new", type=int, default=500, help="new patients in each set to judge on")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--output", default="results/experiment.json")
     options = parser.parse_args(arguments)

@@ -10,22 +10,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from scipy.stats import norm, t
 
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval, delong, wins
-from helpers.judgement.evaluation import proportions
+from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
-from trust.design import LARGE_INPUT, ORACLES, REGRESSIONS
+from trust.design import FORESTS, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, STATISTICS
 from trust.runs import read_file
 
 TITLES = {slug: spec.title for slug, spec in MODELS.items()} | {
     name: f"{name.split('_')[0]}, {'core' if name.endswith('_core') else 'core + margin'}"
-    for name in (*REGRESSIONS, *ORACLES)
+    for name in (*STATISTICS, *REGRESSIONS, *FORESTS, *ORACLES)
 }
-ATTEMPTS = {"dropout": "more dropout", "pretrained": "pre-trained on tissue"}  # parts of the experiment
 KEYS = ["part", "model", "cohort", "seed", "size", "seconds"]
-SCORES = ["test", "new", "test_non_responder", "new_non_responder"]
+SCORES = [f"{split}{what}" for what in ("", "_non_responder") for split in SPLITS]
 TOLD = ["commit", "device", "versions"]  # of each run; an older file tells them once, for all of its runs
 
 
@@ -33,7 +33,7 @@ class Experiment(NamedTuple):
     """All runs of an experiment, one row each, and how they came about."""
 
     provenance: dict[str, Any]
-    runs: pd.DataFrame  # KEYS, TOLD and, as arrays: test, new (scores), test_non_responder, new_non_responder (bool)
+    runs: pd.DataFrame  # KEYS, TOLD and, as arrays: of each of SPLITS scores, and _non_responder (bool)
 
 
 def read(path: str | Path) -> Experiment:
@@ -45,8 +45,8 @@ def read(path: str | Path) -> Experiment:
 
 
 def arrays_of(run: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return scores and truth of a run's test and new patients, from the lists and the digits of its line."""
-    scores = {split: np.array(run[split], float) for split in ("test", "new")}
+    """Return scores and truth of a run's patients it did not train on, from the lists and the digits of its line."""
+    scores = {split: np.array(run[split], float) for split in SPLITS}
     names = [f"{split}_non_responder" for split in scores]
     return scores | {name: np.array([flag == "1" for flag in run[name]], bool) for name in names}
 
@@ -63,11 +63,11 @@ def made_with(runs: pd.DataFrame) -> str:
 
 
 def judged(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Return the AUC of each run with its interval, on its test patients where it has some, and on the new ones."""
+    """Return the AUC of each run with its interval, on each of ``SPLITS`` in which it has patients."""
     table = runs[KEYS].copy()
-    for split in ("test", "new"):
+    for split in SPLITS:
         pairs = zip(runs[f"{split}_non_responder"], runs[split], strict=True)
-        three = [auc_interval(*pair, level) if len(pair[1]) else (np.nan,) * 3 for pair in pairs]
+        three = [auc_if_known(*pair, level) for pair in pairs]
         table[[f"{split}_auc", f"{split}_low", f"{split}_high"]] = np.array(three).reshape(-1, 3)
     return table
 
@@ -116,36 +116,67 @@ def recovered(runs: pd.DataFrame) -> pd.DataFrame:
 
     Share: (mean AUC - 0.5) / (mean oracle AUC - 0.5), on the new patients.
     """
-    aucs = judged(of(runs, "signal")).groupby("model")[["test_auc", "new_auc"]].agg(["mean", "std"])
-    rows: dict[str, dict[str, Any]] = {}
-    for model in (*MODELS, *REGRESSIONS):
-        oracle = ORACLES[model.endswith("_core_margin")]
-        names = [(where, what) for where in ("test", "new") for what in ("mean", "std")]
-        row: dict[str, Any] = {f"{where}_{what}": aucs.loc[model, (f"{where}_auc", what)] for where, what in names}
-        row |= {f"{where}_oracle": aucs.loc[oracle, (f"{where}_auc", "mean")] for where in ("test", "new")}
-        rows[model] = row | {"share": (row["new_mean"] - 0.5) / (row["new_oracle"] - 0.5)}
+    aucs = judged(of(runs, "mean")).groupby("model", sort=False)[["test_auc", "new_auc"]].agg(["mean", "std"])
+    aucs.columns = [f"{column.removesuffix('_auc')}_{what}" for column, what in aucs.columns]
+    lead = np.array([aucs.loc[ORACLES[model.endswith("_core_margin")], "new_mean"] for model in aucs.index])
+    aucs = aucs.assign(new_oracle=lead, share=(aucs["new_mean"] - 0.5) / (lead - 0.5))
+    return aucs.drop(index=list(ORACLES), errors="ignore")
+
+
+def against(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Return each model's mean AUC on the new patients, and its lead over the regression of the same input.
+
+    Columns: auc, lead, each with its interval, see ``mean_auc``; a row per model of part "mean" but the oracles.
+    """
+    rows = {}
+    for model in [name for name in of(runs, "mean")["model"].unique() if name not in ORACLES]:
+        regression = of(runs, "mean", REGRESSIONS[model.endswith("_core_margin")])
+        rows[model] = auc_and_lead(of(runs, "mean", model), regression, level)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def curve(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def auc_and_lead(found: pd.DataFrame, other: pd.DataFrame, level: float) -> dict[str, float]:
+    """Return the mean AUC of runs and its lead over others on the same patients, both with intervals."""
+    row = dict(zip(("auc", "auc_low", "auc_high"), mean_auc(found, None, level), strict=True))
+    return row | dict(zip(("lead", "lead_low", "lead_high"), mean_auc(found, other, level), strict=True))
+
+
+def curve(runs: pd.DataFrame, part: str, level: float = 0.95) -> pd.DataFrame:
     """Return the mean AUC on the new patients by model and number of learning patients, with interval and draws.
 
-    The study's own size comes from the cohorts of part "signal". Large sizes have few draws: the SD between draws is
-    pooled over a model's sizes, which is too wide rather than too narrow for the large ones.
+    Under the truth "mean" the study's own size comes from its cohorts. Large sizes have few draws: the SD between draws
+    is pooled over a model's sizes, which is too wide rather than too narrow for the large ones.
     """
-    every = pd.concat([of(runs, "size"), of(runs, "signal")])
+    every = pd.concat([of(runs, part), of(runs, "mean")]) if part == "size" else of(runs, part)
     rows = []
-    for model in of(runs, "size")["model"].unique():
+    for model in of(runs, part)["model"].unique():
         by_size = dict(list(every[every["model"] == model].groupby("size")))
         aucs = [judged(group)["new_auc"] for group in by_size.values()]
         freedom = sum(len(auc) - 1 for auc in aucs)
-        spread = (np.sqrt(sum((len(auc) - 1) * auc.var() for auc in aucs if len(auc) > 1) / freedom), freedom)
+        pooled = sum((len(auc) - 1) * auc.var() for auc in aucs if len(auc) > 1)
+        spread = (np.sqrt(pooled / freedom), freedom) if freedom else None
         rows += [(model, size, len(group), *mean_auc(group, None, level, spread)) for size, group in by_size.items()]
     return pd.DataFrame(rows, columns=["model", "size", "draws", "auc", "low", "high"])
 
 
+def leads(runs: pd.DataFrame, part: str, first: str, others: Iterable[str], level: float = 0.95) -> pd.DataFrame:
+    """Return by how much one model leads the best of others at each number of learning patients, with intervals.
+
+    The best is that of the highest mean AUC on the very patients it is judged on, which favours the others.
+    """
+    rows = {}
+    for size in sorted(of(runs, part)["size"].unique()):
+        mine, theirs = of(runs, part, first, size), [of(runs, part, other, size) for other in others]
+        best = max(theirs, key=lambda group: mean_auc(group)[0])
+        rows[size] = {"best": best["model"].iloc[0]} | auc_and_lead(mine, best, level)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("size")
+
+
 def averaged(runs: pd.DataFrame, by: str, part: str, model: str) -> pd.DataFrame:
-    """Return one run per value of ``by``, its scores the mean over the runs of a group: an ensemble."""
+    """Return one run per value of ``by``, its scores the mean over the runs of a group: an ensemble.
+
+    Of patients whom all runs of a group are judged on; the validation patients of folds differ.
+    """
     rows = []
     for value, group in runs.groupby(by):
         first = group.iloc[0].to_dict() | {"part": part, "model": model, "seconds": group["seconds"].sum(), by: value}
@@ -153,59 +184,25 @@ def averaged(runs: pd.DataFrame, by: str, part: str, model: str) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def attempts(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Return what might turn the comparison round: AUC on the new patients, gain over the plain model, both intervals.
-
-    Each attempt is compared with the plain networks of the same cohorts, the mean of four with the better of the large
-    ones, and all with the regression of the same input.
-    """
-    signal, rows = of(runs, "signal"), []
-    regression = of(runs, "signal", REGRESSIONS[1])
-    for model in LARGE_INPUT:
-        plain = of(runs, "signal", model)
-        both = averaged(pd.concat([plain, regression]), "cohort", "mixed", model)
-        tried = {"as it is": plain, "network and regression averaged": both}
-        tried |= {title: of(runs, part, model) for part, title in ATTEMPTS.items()}
-        rows += [attempt_row(name, TITLES[model], found, plain, regression, level) for name, found in tried.items()]
-    four = averaged(signal[signal["model"].isin(list(MODELS))], "cohort", "four", "four networks")
-    better = max((of(runs, "signal", model) for model in LARGE_INPUT), key=lambda plain: mean_auc(plain)[0])
-    rows.append(attempt_row("mean of the four models", "all networks", four, better, regression, level))
-    return pd.DataFrame(rows)
-
-
-def attempt_row(
-    name: str, title: str, found: pd.DataFrame, plain: pd.DataFrame, regression: pd.DataFrame, level: float
-) -> dict[str, Any]:
-    """Return one row of ``attempts``; NaN where an attempt was not made."""
-    row: dict[str, Any] = {"attempt": name, "model": title}
-    for column, against in (("auc", None), ("gain", plain), ("behind_regression", regression)):
-        three = mean_auc(found, against, level) if len(found) else (np.nan,) * 3
-        row |= dict(zip((column, f"{column}_low", f"{column}_high"), three, strict=True))
-    return row
-
-
-def seed_ensembles(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Return AUCs on the new patients of one cohort's networks of several seeds, alone and averaged, by model."""
-    rows = {}
-    for model, group in of(runs, "seeds").groupby("model", sort=False):
-        single = judged(group, level)["new_auc"]
-        row = {"single_mean": single.mean(), "single_low": single.min(), "single_high": single.max()}
-        together = averaged(group, "cohort", "ensemble", str(model))
-        row |= dict(zip(("ensemble", "ensemble_low", "ensemble_high"), mean_auc(together, level=level), strict=True))
-        rows[model] = row
+def recipes(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Return what one change of the study's training is worth: AUC on the new patients, lead over the plain network."""
+    plain = of(runs, "mean", RECIPE_MODEL)
+    tried = {"as it is": plain} | {part: of(runs, part) for part in RECIPES}
+    folds = of(runs, "folds")
+    if len(folds):
+        tried["five folds averaged"] = averaged(folds, "cohort", "folds", RECIPE_MODEL)
+    rows = {name: auc_and_lead(found, plain, level) for name, found in tried.items() if len(found)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def predictions_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs' test patients in the form of ``StudyResults.predictions``; patients are named by their place."""
-    run: Any
-    parts = []
-    for run in runs.itertuples():
-        scores = {"split": "test", "responder": ~run.test_non_responder, "probability": run.test}
-        parts.append(
-            pd.DataFrame({"patient": np.arange(len(run.test)), "model": run.model, "seed": run.seed, **scores})
-        )
-    return pd.concat(parts, ignore_index=True)
+def optimism(runs: pd.DataFrame) -> pd.Series:
+    """Return by how much the AUC of the validation patients, who stop training, is above that of the new ones.
+
+    The mean over cohorts, per network of part "mean".
+    """
+    table = judged(of(runs, "mean"))
+    networks = table[table["model"].isin(list(MODELS))]
+    return (networks["validation_auc"] - networks["new_auc"]).groupby(networks["model"], sort=False).mean()
 
 
 def over_seeds(predictions: pd.DataFrame, level: float = 0.95, threshold: float = 0.5) -> pd.DataFrame:
@@ -244,7 +241,7 @@ def differing(told: Mapping[str, Any], settings: Settings) -> list[str]:
     ]
 
 
-# Tables of chapter 14, as text.
+# Tables, as text.
 
 
 def all_runs(judged: pd.DataFrame, part: str) -> pd.DataFrame:
@@ -256,15 +253,26 @@ def all_runs(judged: pd.DataFrame, part: str) -> pd.DataFrame:
     return wide[[title for title in TITLES.values() if title in wide]]
 
 
+def by_size(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return a ``curve`` as text, AUC (interval), draws: a row per number of learning patients, a column per model."""
+    cell = [f"{row.auc:.3f} ({row.low:.3f}–{row.high:.3f}), {row.draws}" for row in curve.itertuples()]
+    wide = curve.assign(cell=cell, title=curve["model"].map(TITLES)).pivot(index="size", columns="title", values="cell")
+    return wide[[title for title in TITLES.values() if title in wide]].fillna("–")
+
+
+def draw_curves(ax: Axes, curve: pd.DataFrame) -> None:
+    """Draw a ``curve``, one line with intervals per model, beside one another on a logarithmic axis."""
+    for number, (model, rows) in enumerate(curve.groupby("model", sort=False)):
+        rows = rows.sort_values("size")
+        errors = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
+        places = rows["size"] * 1.03 ** (number - 2)
+        ax.errorbar(places, rows["auc"], yerr=errors, fmt="o-", capsize=3, label=TITLES[str(model)])
+    sizes = sorted(curve["size"].unique())
+    ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="patients learned from", ylabel="AUC, new patients")
+    ax.minorticks_off()
+
+
 def with_interval(table: pd.DataFrame, name: str, form: str = ".3f", to: str = "–") -> list[str]:
     """Return one column of a table and its interval as text: value (low–high)."""
     columns = (table[column] for column in (name, f"{name}_low", f"{name}_high"))
     return [f"{value:{form}} ({low:{form}}{to}{high:{form}})" for value, low, high in zip(*columns, strict=True)]
-
-
-def enough(wide: pd.DataFrame, title: str, target: float) -> str:
-    """Return from which size on (index of ``wide``) a model's AUC reaches the target, as text."""
-    reached = wide.index[wide[title] >= target]
-    if len(reached):
-        return f"{title}: from {reached.min()} patients on"
-    return f"{title}: at none of the sizes tried, up to {wide.index.max()}"

@@ -1,6 +1,7 @@
 """Results: what the models of several seeds say of each patient, in one small file that renders anywhere.
 
 ``python -m trust.runs --profile paper --seeds 1 2 3`` trains what is missing and writes ``results/paper.json``.
+With ``--folds 5`` every patient is judged once more, by models that learned from the other folds.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from helpers.settings import Settings, read_settings
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
 TOLD = ("model", "seed", "key", "commit", "time", "device", "processor", "python", "torch", "seconds")  # of a run
+FOLDS_AT_MOST = 20
 DIGITS = 4  # of probabilities and losses
 RUN_COLUMNS = ("model", "seed", "seconds", "device", "torch", "probability", "curves")
+CROSSED = ("patient", "model", "responder", "fold", "probability")
 
 Record = Mapping[Any, Any]  # one line of a table
 
@@ -38,9 +41,10 @@ class SavedResults:
     curves: pd.DataFrame  # model, stage, epoch, training_loss, validation_loss, validation_auc, seed
     runs: pd.DataFrame  # TOLD, a row per model and seed
     provenance: dict[str, Any]
+    crossed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CROSSED))  # of patients in no fold: none
 
 
-def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> SavedResults:
+def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int], n_folds: int = 0) -> SavedResults:
     """Train the four models with every seed, as many at a time as the settings allow, and collect them."""
     from helpers import stages
     from helpers.data.study import MODELS
@@ -60,7 +64,28 @@ def make(settings: Settings, artifacts: str | Path, seeds: Iterable[int]) -> Sav
         curves=pd.concat([of_seed.curves.assign(seed=seed) for seed, of_seed in collected.items()], ignore_index=True),
         runs=pd.DataFrame(cards)[list(TOLD)],
         provenance=provenance(settings),
+        crossed=crossed(settings, artifacts, n_folds),
     )
+
+
+def crossed(settings: Settings, artifacts: str | Path, n_folds: int) -> pd.DataFrame:
+    """Return what the four models say of every patient, trained without her fold: ``CROSSED``, a row each.
+
+    The next fold stops training, the others train. Empty for no folds.
+    """
+    from helpers import stages
+    from helpers.learning.training import train_all
+    from trust.design import folds_of
+
+    patients, images = stages.cohort(settings, artifacts), stages.images(settings, artifacts)
+    fold, parts = folds_of(patients, n_folds, settings.study.cohort_seed), [pd.DataFrame(columns=CROSSED)]
+    for number in range(n_folds):
+        part = {number: "test", (number + 1) % n_folds: "validation"}
+        split = fold.map(lambda one, part=part: part.get(one, "train"))
+        folder = stages.models_folder(settings, artifacts) / f"fold-{number + 1}-of-{n_folds}"
+        said = train_all(images, patients.assign(split=split), settings, folder).predictions.query("split == 'test'")
+        parts.append(said.assign(fold=number + 1)[list(CROSSED)])
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def provenance(settings: Settings) -> dict[str, Any]:
@@ -86,7 +111,11 @@ def write(results: SavedResults, path: str | Path) -> Path:
         run | {"probability": probability[run["model"], run["seed"]], "curves": curves[run["model"], run["seed"]]}
         for run in results.runs.to_dict("records")
     ]
-    return write_file(path, results.provenance, patients=patients.to_dict("records"), runs=runs)
+    crossed = [
+        {"model": model} | rows.set_index("patient").loc[names, ["fold", "probability"]].round(DIGITS).to_dict("list")
+        for model, rows in results.crossed.groupby("model", sort=False)
+    ]
+    return write_file(path, results.provenance, patients=patients.to_dict("records"), runs=runs, crossed=crossed)
 
 
 def read(path: str | Path) -> SavedResults:
@@ -100,8 +129,9 @@ def read(path: str | Path) -> SavedResults:
         losses = pd.DataFrame(run["curves"])
         curves.append(losses.astype({name: float for name in losses if name.startswith("validation")}).assign(**key))
     runs = pd.DataFrame(found["runs"]).drop(columns=["probability", "curves"])
-    tables = [pd.concat(parts, ignore_index=True) for parts in (predictions, curves)]
-    return SavedResults(predictions=tables[0], curves=tables[1], runs=runs, provenance=head)
+    crossed = [patients.drop(columns="split").assign(**of_model)[list(CROSSED)] for of_model in found["crossed"]]
+    tables = [pd.concat(parts, ignore_index=True) for parts in (predictions, curves, crossed) if parts]
+    return SavedResults(tables[0], tables[1], runs, head, *tables[2:])
 
 
 # The format of every file of runs: a head that tells how it came about, then tables, a line per record.
@@ -141,7 +171,7 @@ def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[d
         missing += [f"{table}: {name}" for name in columns if name not in of_all]
     if missing:
         raise ValueError(f"{path}: {missing} are missing; expected a file of python -m {module}")
-    return found["provenance"], {name: found[name] for name in wanted}
+    return found["provenance"], {"crossed": found.get("crossed", [])} | {name: found[name] for name in wanted}
 
 
 def output_of(given: str | None, profile: str, settings: Settings) -> Path:
@@ -160,6 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="single parameters")
     parser.add_argument("--artifacts", default="artifacts")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: the profile's own")
+    parser.add_argument("--folds", type=int, default=0, help="of a cross-validation beside; default: none")
     parser.add_argument("--output", help="default: results/<profile>.json")
     options = parser.parse_args(arguments)
     return run_command(lambda: collect_runs(options))
@@ -174,7 +205,9 @@ def collect_runs(options: argparse.Namespace) -> None:
     resolve_device(settings.computing.device)  # before maps are made for a device that is not here
     output = project_path(output_of(options.output, options.profile, settings))
     check_writable(output)
-    print(write(make(settings, options.artifacts, seeds), output))
+    if options.folds and not 3 <= options.folds <= FOLDS_AT_MOST:
+        raise InputError(f"folds = {options.folds}: expected 3 to {FOLDS_AT_MOST}, or none")
+    print(write(make(settings, options.artifacts, seeds, options.folds), output))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ground.artifacts import file_digest, write_whole
+from ground.artifacts import write_whole
 from ground.errors import InputError
 from ground.keys import content_key
 from ground.parallel import in_processes
@@ -57,57 +57,30 @@ def at_a_time(settings: Settings) -> int:
     return settings.computing.processes if on_cpu else settings.computing.models_per_gpu
 
 
-def train_model(
-    images: ImageSet,
-    patients: pd.DataFrame,
-    slug: str,
-    settings: Settings,
-    folder: str | Path,
-    start: str | Path | None = None,
-) -> Path:
+def train_model(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, folder: str | Path) -> Path:
     """Train one model in both stages and return its folder, at once if it is finished there.
 
     Test patients take no part until the very last step, their prediction. A run that was stopped, in
     whichever stage, goes on from its last whole epoch and ends with the same weights. A model in the folder that
-    is damaged, or was made from other images, patients, settings or code, is made again. ``start``: a file of weights
-    that the feature network begins with in place of random ones; its head may be missing there. Raises
-    ``InputError`` for inputs that cannot be trained on.
+    is damaged, or was made from other images, patients, settings or code, is made again. Raises ``InputError`` for
+    inputs that cannot be trained on.
     """
     spec, folder = MODELS[slug], Path(folder) / slug
-    key = model_key(images, patients, slug, settings, start)
+    key = model_key(images, patients, slug, settings)
     if not is_finished(folder, key):
         check_inputs(images, patients, settings.images.image_px)
         device = resolve_device(settings.computing.device)
         with reproducible(device):
             clip = settings.training.clip_percentile
             training, validation, scaling = learning_planes(images, patients, clip, spec.region, device)
-            model = begun_model(settings, spec, scaling, device, start)
+            model = untrained_model(settings, spec, scaling, device)
+            if settings.training.compile_network:
+                model.feature_network.compile(dynamic=False)
             curves = fit_both(model, (training, validation), plans_of(settings, spec), folder, key)
             save_model(model, predict(model, images, patients), curves, slug, settings, folder, key)
     for left in folder.glob("*checkpoint*"):  # half-written ones of a killed run too
         left.unlink()
     return folder
-
-
-def begun_model(
-    settings: Settings, spec: ModelSpec, scaling: Scaling, device: torch.device, start: str | Path | None
-) -> PatientModel:
-    """Return a model at the beginning of training, its feature network compiled if that is asked for."""
-    model = untrained_model(settings, spec, scaling, device)
-    if start is not None:
-        begin_with(model.feature_network, start)
-    if settings.training.compile_network:
-        model.feature_network.compile(dynamic=False)
-    return model
-
-
-def begin_with(network: FeatureNetwork, start: str | Path) -> None:
-    """Load weights of backbone and vector from a file. Raises ``ValueError`` when any of theirs is missing there."""
-    device = next(network.parameters()).device
-    missing, _ = network.load_state_dict(torch.load(start, map_location=device, weights_only=True), strict=False)
-    lost = [name for name in missing if not name.startswith("head.")]
-    if lost:
-        raise ValueError(f"{start}: weights of {lost[:3]} are missing")
 
 
 def learning_planes(
@@ -248,14 +221,11 @@ def load_model(folder: str | Path, device: str | torch.device = "cpu") -> Patien
     return model
 
 
-def model_key(
-    images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings, start: str | Path | None = None
-) -> str:
-    """The key of a model: the images and responses it learns from, what is chosen, its first weights, and the code."""
+def model_key(images: ImageSet, patients: pd.DataFrame, slug: str, settings: Settings) -> str:
+    """The key of a model: the images and responses it learns from, what is chosen, and the code."""
     told = patients.loc[pd.unique(images.patient), ["responder", "split"]]
     chosen = settings.images, settings.networks, settings.training
-    begun = [] if start is None else [file_digest(start)]
-    return content_key(images.digest, told, slug, *chosen, *begun, code=["helpers.learning.training"])
+    return content_key(images.digest, told, slug, *chosen, code=["helpers.learning.training"])
 
 
 def check_inputs(images: ImageSet, patients: pd.DataFrame, image_px: int) -> None:
