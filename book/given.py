@@ -39,7 +39,8 @@ def patients_of(settings: Settings) -> pd.DataFrame:
     chosen = settings.study
     if not chosen.simulated:
         return stages.cohort(settings, "")
-    patients = study.draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread)
+    drawn = chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread, chosen.signal
+    patients = study.draw_patients(*drawn)
     try:
         return patients.assign(split=stages.split(patients, settings))
     except ValueError as error:

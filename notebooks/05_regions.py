@@ -246,7 +246,8 @@ Markdown(
 
 # %% tags=["if-simulated"]
 seed, effect = settings.study.cohort_seed + 1, settings.study.effect
-further = study.draw_patients(5000, seed, effect)
+signal = settings.study.signal
+further = study.draw_patients(5000, seed, effect, signal=signal)
 single = [
     auc_interval(~further["responder"], further[name])[0]
     for name in study.TRAITS

@@ -29,6 +29,9 @@
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
+seeds_file: str = (
+    "results/laptop.json"  # of trust.runs, several seeds and folds
+)
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -48,7 +51,9 @@ from helpers.judgement.evaluation import proportion_interval
 from helpers.settings import build, load_settings
 from pages import chance, judgement
 from pages.figures import use_book_style
+from pages.patients import subgroups
 from pages.printed import N_NON_RESPONDERS, printed, printed_table2
+from trust.patients import crossed_auc, differing, over_seeds
 from trust.runs import read as read_results
 
 use_book_style()
@@ -258,6 +263,106 @@ shown = both.replace("nan%", "–").replace("nan", "–")
 Markdown(
     f"{whose} patients, accuracies of the test and loss of the validation patients, weight "
     f"$C$ = {weight:g}.\n\n" + shown.to_markdown(disable_numparse=True) + note
+)
+
+# %% [markdown] tags=["if-simulated"]
+# ## The same table over seeds, and over all patients
+#
+# One split and one seed is one draw. The same study with five seeds, and a **cross-validation**: all patients in five
+# folds, each judged by models that learned from the others, so that every non-responder counts and not only those of the test
+# set. Pairs are made within a fold, whose patients the same model judged.
+
+# %% tags=["if-simulated"]
+path = project_path(seeds_file)
+saved = read_results(path) if path.exists() else None
+other = differing(saved.provenance["settings"], settings) if saved else []
+shown_here = bool(saved) and not other
+by_seed, crossed = pd.DataFrame(), {}
+if shown_here:
+    undone, folds = (
+        told.assign(
+            probability=calibration.unweighted(told.probability, weight)
+        )
+        for told in (saved.predictions, saved.crossed)
+    )
+    by_seed = over_seeds(undone, level)
+    test = undone[undone.split == "test"].groupby(["model", "patient"])
+    together = test.agg({"probability": "mean", "responder": "first"})
+    crossed = dict(list(folds.groupby("model", sort=False)))
+
+# %% tags=["hide-input", "if-simulated"]
+told = f"Not shown here: `{seeds_file}` is of a study with other "
+told += (
+    f"{', '.join(f'`{name}`' for name in other)}." if other else "parameters."
+)
+if shown_here:
+    rows = {}
+    for slug, of_model in crossed.items():
+        seeds = by_seed.loc[slug]
+        one = together.loc[slug]
+        lost_one = ~one.responder.astype(bool)
+        ensemble = auc_interval(lost_one, one.probability, level)
+        right = (of_model.probability < 0.5) == of_model.responder
+        accuracy = proportion_interval(int(right.sum()), len(right), level)
+        rows[title[slug]] = {
+            "AUC, seeds: mean (range)": f"{seeds.auc.mean():.2f} ({seeds.auc.min():.2f}–{seeds.auc.max():.2f})",
+            "accuracy, seeds: mean (range)": f"{seeds.accuracy.mean():.0%} ({seeds.accuracy.min():.0%}–{seeds.accuracy.max():.0%})",
+            "AUC, seeds averaged": "{:.2f} ({:.2f}–{:.2f})".format(*ensemble),
+            "AUC, all patients": "{:.2f} ({:.2f}–{:.2f})".format(
+                *crossed_auc(of_model, level)
+            ),
+            "accuracy, all patients": "{:.0%} ({:.0%}–{:.0%})".format(
+                *accuracy
+            ),
+        }
+    all_lost = ~of_model.responder.astype(bool)
+    told = (
+        "Simulated patients, weight undone. Seeds: the test patients, five trainings; seeds averaged: their mean "
+        f"probability; all patients: cross-validated, {all_lost.sum()} non-responders of {len(all_lost)}, where always "
+        f"naming the larger class has an accuracy of {comparison.no_information_rate(all_lost):.0%}.\n\n"
+        + pd.DataFrame(rows).T.to_markdown()
+        + f"\n\nRuns kept with the book: {len(saved.runs)} models of seeds and {sum(map(len, crossed.values())) // len(all_lost)} "
+        f"times five folds, {', '.join(saved.runs['device'].unique())}, "
+        f"{', '.join(map(str, saved.runs['processor'].unique()))}, commit {', '.join(saved.runs['commit'].unique())}."
+    )
+Markdown(told)
+
+# %% [markdown]
+# ## By treatment and by receptors
+#
+# The paper says that its models do alike whatever regimen a patient was given and whatever receptors her tumour has, and
+# prints no figure of it. Groups are small, and a difference between them needs an interval of its own before it is one.
+
+# %%
+chosen = "ran_core_margin"
+judged = predictions.query("model == @chosen and split == 'test'")
+said = calibration.unweighted(judged.probability, weight)
+judged = crossed[chosen] if shown_here else judged.assign(probability=said)
+patients = stages.cohort(settings, artifacts)
+groups = subgroups(patients.loc[judged.patient].reset_index(drop=True))
+
+# %% tags=["hide-input"]
+rows = {}
+for name, of_group in groups.items():
+    part = judged[of_group.to_numpy()]
+    found = evaluation.proportions(
+        part.astype({"responder": bool}), level, 0.5
+    )
+    rows[name] = {
+        "patients": len(part),
+        "non-responders": int((~part.responder.astype(bool)).sum()),
+    } | {
+        measure: judgement.with_interval(
+            [found[f"{measure}{end}"] for end in ("", "_low", "_high")]
+        )
+        for measure in ("accuracy", "sensitivity", "specificity")
+    }
+whom = "cross-validated" if shown_here else "test patients"
+told = pd.DataFrame(rows).T.to_markdown(disable_numparse=True)
+if not rows:
+    told = "The cohort has neither treatment nor receptors on record."
+Markdown(
+    f"{title[chosen]}, {whose.lower()} patients, {whom}, weight undone.\n\n{told}"
 )
 
 # %% [markdown] tags=["if-simulated"]

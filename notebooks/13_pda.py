@@ -607,7 +607,8 @@ _ = axes[0].set(ylabel="rank correlation")
 # Here we know what response was given to the tissue:
 
 # %% tags=["hide-input", "if-simulated"]
-strength = study.EFFECTS[settings.study.effect]
+mean = settings.study.signal == "mean"  # no trait alone tells, if not
+strength = study.EFFECTS[settings.study.effect] if mean else 0.0
 name_of = {
     name: SOURCES.parameter[name].split(" /")[0] for name in study.TRAITS
 }
@@ -618,6 +619,7 @@ traits = ", ".join(
 Markdown(
     "Correlation of the simulated traits with resistance to chemotherapy: "
     f"{traits}."
+    + ("" if mean else f" It follows their {settings.study.signal} instead.")
 )
 
 # %% [markdown]

@@ -120,8 +120,8 @@ def split_of_planes(table, patient, rng):
         model, x, positive, groups=of_plane, cv=folds, **told
     )
     return {
-        "planes split": auc.aucs(positive, by_plane[:, 1]),
-        "patients split": auc.aucs(positive, by_patient[:, 1]),
+        "planes split": pitfalls.aucs(positive, by_plane[:, 1]),
+        "patients split": pitfalls.aucs(positive, by_patient[:, 1]),
     }
 
 

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from beyond import means
 from helpers.judgement import auc
 from pages import chance
+from trust.pitfalls import aucs
 
 
 # a <- roc(y, s, direction="<"); ci.auc(a); ci.auc(a, conf.level=0.8); ci.auc(roc(y, s2, direction="<"))
@@ -182,14 +183,14 @@ def test_interval_of_a_difference_in_simulated_studies(study, least):
 def test_aucs_of_many_models_against_scikit_learn():
     scores = np.round(np.random.default_rng(0).standard_normal((2, 3, 50)), 1)  # with ties
     expected = [[roc_auc_score(POSITIVE, row) for row in part] for part in scores]
-    np.testing.assert_allclose(auc.aucs(POSITIVE, scores), expected, atol=1e-12)
-    assert auc.aucs(POSITIVE, FIRST) == pytest.approx(roc_auc_score(POSITIVE, FIRST), abs=1e-12)
-    assert auc.aucs(POSITIVE, FIRST) == auc.auc_interval(POSITIVE, FIRST)[0]
+    np.testing.assert_allclose(aucs(POSITIVE, scores), expected, atol=1e-12)
+    assert aucs(POSITIVE, FIRST) == pytest.approx(roc_auc_score(POSITIVE, FIRST), abs=1e-12)
+    assert aucs(POSITIVE, FIRST) == auc.auc_interval(POSITIVE, FIRST)[0]
 
 
 def test_there_is_no_auc_of_one_class():
-    assert np.isnan(auc.aucs(np.ones(3, bool), np.arange(3.0)))
-    assert np.isnan(auc.aucs(np.zeros(3, bool), np.ones((2, 3)))).all()
+    assert np.isnan(aucs(np.ones(3, bool), np.arange(3.0)))
+    assert np.isnan(aucs(np.zeros(3, bool), np.ones((2, 3)))).all()
 
 
 @pytest.mark.parametrize("study_by_study", [False, True])

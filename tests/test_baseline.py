@@ -262,3 +262,13 @@ def test_two_training_patients_of_each_class_one_plane_and_one_class_in_the_test
     assert scored.notna().all(axis=None)
     assert baseline.table(scored, few).isna().all(axis=None)
     assert baseline.predictions(scored, few)["patient"].tolist() == [*few.index] * 2
+
+
+def test_what_the_clinic_knows_is_what_is_on_record():
+    """Words as a column each, flags as numbers, unknown as NaN; by hand."""
+    patients = pd.DataFrame({"er": [True, None, False], "grade": ["I", "III", None], "age_years": [40, 50.5, None]})
+    found = baseline.clinical_features(patients)
+    assert found.columns.tolist() == ["age_years", "er", "grade_I", "grade_III"]
+    np.testing.assert_array_equal(found["er"], [1, np.nan, 0])
+    np.testing.assert_array_equal(found["grade_III"], [0, 1, 0])
+    assert baseline.clinical_features(patients[[]]).empty

@@ -13,7 +13,6 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from threadpoolctl import threadpool_limits
 
 from helpers.data import simulation, study
-from helpers.judgement.auc import aucs
 from helpers.settings import load_settings
 from pages import chance
 from pages.chance import found_aucs
@@ -247,7 +246,7 @@ def test_folds_are_judged_by_models_that_have_not_seen_them():
 def test_auc_and_accuracies_against_scikit_learn():
     rng = np.random.default_rng(1)
     positive, score = rng.random(40) < 0.3, rng.integers(0, 9, 40).astype(float)
-    assert aucs(positive, score) == pytest.approx(roc_auc_score(positive, score))
+    assert pitfalls.aucs(positive, score) == pytest.approx(roc_auc_score(positive, score))
     called = score >= np.array([2, 5])[:, None]
     for row, plain, balanced in zip(called, *pitfalls.accuracies(positive, called), strict=True):
         assert plain == accuracy_score(positive, row)

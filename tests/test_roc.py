@@ -18,6 +18,7 @@ from beyond import comparison
 from helpers.judgement import evaluation, roc
 from helpers.judgement.auc import auc_interval
 from pages import judgement
+from pages.judgement import operating_point
 
 CURVES = {"RAN, core": (POSITIVE, FIRST), "RAN, core + margin": (POSITIVE, SECOND)}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -37,13 +38,13 @@ def test_area_is_the_share_of_won_pairs():
 
 def test_operating_point_against_the_published_example_of_pROC():
     # data(aSAH); coords(roc(outcome, s100b), "best"): threshold 0.205, specificity 0.8055556, sensitivity 0.6341463
-    false_rate, true_rate = roc.operating_point(asah.POOR, asah.S100B, 0.205)
+    false_rate, true_rate = operating_point(asah.POOR, asah.S100B, 0.205)
     assert (1 - false_rate, true_rate) == pytest.approx((0.8055556, 0.6341463), abs=5e-8)
 
 
 def test_operating_point_lies_on_the_curve():
     x, y, _ = roc.roc_curve(POSITIVE, FIRST)
-    assert roc.operating_point(POSITIVE, FIRST, 0.5) in set(zip(x, y, strict=True))
+    assert operating_point(POSITIVE, FIRST, 0.5) in set(zip(x, y, strict=True))
 
 
 def test_band_holds_the_curve_and_has_width_where_the_classes_separate():
@@ -237,5 +238,5 @@ def test_moved_threshold_in_chromium_against_the_confusion_matrix(shown, model, 
             assert told[name] == f"{k} of {n}: {share:.0f} % ({abs(low):.0f}–{high:.0f})"
         else:
             assert told[name] == "nobody is called so"
-    x, y = roc.operating_point(positive, score, threshold)
+    x, y = operating_point(positive, score, threshold)
     assert told["at"] == pytest.approx((50 + 270 * x, 280 - 270 * y), abs=1e-6)

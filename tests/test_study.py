@@ -248,3 +248,17 @@ def test_parts_without_patients_count_nobody(patients):
     counts = tables.by_split(patients[(patients["split"] == "train") & patients["responder"]])
     assert counts.loc["test"].tolist() == [0, 0, 0]
     assert counts.loc["train", ["non-responders", "responders"]].tolist() == [0, 74]
+
+
+def test_subgroups_by_hand():
+    patients = pd.DataFrame(
+        {"treatment": ["TC", "AC-T/D", "TC", None], "er": [True, False, False, None], "pr": [False] * 4, "her2": False}
+    )
+    found = {name: flag.tolist() for name, flag in tables.subgroups(patients).items()}
+    assert found == {
+        "treatment: AC-T/D": [False, True, False, False],
+        "treatment: TC": [True, False, True, False],
+        "ER+ or PR+, HER2−": [True, False, False, False],
+        "triple negative": [False, True, True, False],
+    }
+    assert tables.subgroups(patients[["er"]]) == {}

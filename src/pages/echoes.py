@@ -66,7 +66,8 @@ def known_patients(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
     chosen = settings.study
     if chosen.simulated:
         return stages.cohort(settings, artifacts)
-    return draw_patients(chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread)
+    drawn = chosen.n_patients, chosen.cohort_seed, chosen.effect, chosen.attenuation_spread, chosen.signal
+    return draw_patients(*drawn)
 
 
 def with_tissue(acquired: Acquisition, settings: Settings, artifacts: str | Path) -> Acquisition:

@@ -16,7 +16,8 @@ from scipy.stats import norm
 
 from beyond.means import bootstrap_mean
 from helpers.judgement.auc import auc_interval
-from helpers.judgement.roc import band, operating_point, roc_curve
+from helpers.judgement.evaluation import confusion
+from helpers.judgement.roc import band, roc_curve
 from helpers.judgement.survival import Comparison, at_risk, checked, fit_curve
 
 HEADINGS = {
@@ -169,6 +170,12 @@ def survival_row(result: Comparison, years: tuple[float, float, float], horizon_
 
 
 TEMPLATE = files(__package__) / "roc.html"
+
+
+def operating_point(positive: ArrayLike, score: ArrayLike, threshold: float = 0.5) -> tuple[float, float]:
+    """Return (false_positive_rate, true_positive_rate) of calling a non-responder where score >= threshold."""
+    found, missed, right, false = confusion(positive, score, threshold)
+    return false / (right + false), found / (found + missed)
 
 
 def draw_roc(

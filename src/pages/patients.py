@@ -52,6 +52,18 @@ def table1(patients: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: characteristics(group, levels) for name, group in groups.items()})
 
 
+def subgroups(patients: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return who has had which treatment and whose tumour has which receptors, of what is on record: flags by name."""
+    words = patients["treatment"] if "treatment" in patients else pd.Series(dtype=str)
+    own = levels_of(words, LEVELS["treatment"])
+    groups = {f"treatment: {word if word in TREATMENT else plain(word)}": words == word for word in own}
+    if {"er", "pr", "her2"} <= set(patients):
+        er, pr, her2 = (patients[name].astype("boolean") for name in ("er", "pr", "her2"))
+        kinds = {"HER2+": her2, "ER+ or PR+, HER2−": (er | pr) & ~her2, "triple negative": ~(er | pr | her2)}
+        groups |= {name: flag.fillna(False).astype(bool) for name, flag in kinds.items()}
+    return {name: flag for name, flag in groups.items() if flag.any()}
+
+
 def levels_of(words: pd.Series, known: tuple[str, ...]) -> list[str]:
     """The words of one column: the study's, if the cohort uses any of them, then the cohort's own."""
     own = sorted(set(words.dropna().astype(str)) - {""})

@@ -38,6 +38,16 @@ def mask_features(images: ImageSet) -> pd.DataFrame:
     return planes.mean().assign(largest=planes["core area"].max(), planes=planes.size())
 
 
+def clinical_features(patients: pd.DataFrame) -> pd.DataFrame:
+    """Return what a clinic knows before treatment without QUS, of what is on record, one row per patient.
+
+    Age, size, receptors (1, 0, NaN where unknown), and grade, a column for each of its words.
+    """
+    known = [name for name in ("age_years", "initial_size_cm", "er", "pr", "her2") if name in patients]
+    words = pd.get_dummies(patients["grade"], prefix="grade", dtype=float) if "grade" in patients else pd.DataFrame()
+    return patients[known].astype("Float64").astype(float).join(words)
+
+
 def shrink_core(images: ImageSet, by_mm: float) -> ImageSet:
     """Return the images with the border of the core, ``by_mm`` wide, left out; a core that would vanish stays."""
     pixel_mm = (images.extent_mm[0, 1] - images.extent_mm[0, 0]) / images.maps.shape[-1]
@@ -82,6 +92,8 @@ def scores(
     table[TITLES["regression_core_margin"]] = handmade.probability(everything, patients)
     table["tumour size alone"] = outlines["largest"]
     table["outline alone"] = handmade.probability(outlines, patients)
+    if len(clinic := clinical_features(patients).dropna(axis=1, how="all").columns):
+        table["clinic alone"] = handmade.probability(clinical_features(patients)[clinic], patients)
     if "esd_um" in images.fields:
         table["unphysical fits alone"] = unphysical_share(summary)
     if set(study.TRAITS) <= set(patients):

@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from scipy.stats import norm, t
 
 from helpers.data.study import MODELS
-from helpers.judgement.auc import auc_interval, delong, wins
+from helpers.judgement.auc import auc_interval, delong, interval_of, wins
 from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
-from trust.design import FORESTS, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, STATISTICS
+from trust.design import COMPARED, FORESTS, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, STATISTICS
 from trust.runs import read_file
 
 TITLES = {slug: spec.title for slug, spec in MODELS.items()} | {
@@ -149,7 +149,7 @@ def curve(runs: pd.DataFrame, part: str, level: float = 0.95) -> pd.DataFrame:
     """
     every = pd.concat([of(runs, part), of(runs, "mean")]) if part == "size" else of(runs, part)
     rows = []
-    for model in of(runs, part)["model"].unique():
+    for model in COMPARED if part == "size" else every["model"].unique():
         by_size = dict(list(every[every["model"] == model].groupby("size")))
         aucs = [judged(group)["new_auc"] for group in by_size.values()]
         freedom = sum(len(auc) - 1 for auc in aucs)
@@ -217,6 +217,23 @@ def over_seeds(predictions: pd.DataFrame, level: float = 0.95, threshold: float 
         row = {name: found[name] for name in ("accuracy", "specificity", "sensitivity")}
         rows[key] = row | {"auc": auc_interval(~group["responder"], group["probability"], level)[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["model", "seed"])
+
+
+def crossed_auc(crossed: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
+    """Return (mean, low, high) of one model's AUC over folds, from ``SavedResults.crossed``.
+
+    Patients of different folds are judged by different networks, so that pairs are made within a fold alone; the
+    variances of the folds, which share no patient they judge, add up. NaN where a fold lacks a class.
+    """
+    found = np.full((crossed["fold"].nunique(), 2), np.nan)
+    for place, (_, rows) in enumerate(crossed.groupby("fold")):
+        lost, score = ~rows["responder"].to_numpy(bool), rows["probability"].to_numpy()
+        if 0 < lost.sum() < lost.size:
+            found[place] = delong(wins(score[lost], score[~lost]))
+    auc, variance = found.mean(0) / [1, len(found)]
+    n_pairs = int(min(crossed["responder"].sum(), (~crossed["responder"].astype(bool)).sum()))
+    low, high = interval_of(auc, variance, n_pairs, level)
+    return float(auc), float(low), float(high)
 
 
 def mean_and_sd(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

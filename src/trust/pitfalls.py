@@ -22,7 +22,7 @@ from beyond.means import student_mean
 from helpers.data.acquisition import Acquisition
 from helpers.data.simulation import simulated, system_of
 from helpers.data.study import NON_RESPONDERS
-from helpers.judgement.auc import aucs
+from helpers.judgement.auc import Values, wins
 from helpers.learning.images import ImageSet, collect
 from helpers.maps.planes import MappedPlane, map_plane
 from helpers.settings import Images, Maps, Settings
@@ -34,6 +34,15 @@ Splits = list[tuple[np.ndarray, np.ndarray]]  # places of training and of test p
 
 
 # Repetitions
+
+
+def aucs(positive: np.ndarray, score: np.ndarray) -> Values:
+    """Return the AUC (...) of each row of scores (..., n), NaN without both classes.
+
+    By hand because scikit-learn's ``roc_auc_score`` takes one row at a time.
+    """
+    won = wins(score[..., positive], score[..., ~positive])
+    return won.mean((-2, -1)) if won.size else np.full(won.shape[:-2], np.nan)[()]
 
 
 def repeated(once: Callable[[np.random.Generator], Mapping[str, float]], repeats: int, seed: int = 0) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from . import roc as roc
 from . import survival as survival
 from .auc import auc_difference as auc_difference
 from .auc import auc_interval as auc_interval
-from .auc import aucs as aucs
 from .evaluation import confusion as confusion
 from .evaluation import proportion_interval as proportion_interval
 from .evaluation import table2 as table2

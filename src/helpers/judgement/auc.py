@@ -4,7 +4,7 @@
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 from scipy.stats import beta, norm
@@ -42,15 +42,6 @@ def wins(positive_score: ArrayLike, negative_score: ArrayLike) -> Float[np.ndarr
     positive_score, negative_score = np.asarray(positive_score), np.asarray(negative_score)
     above = positive_score[..., :, None] > negative_score[..., None, :]
     return above + 0.5 * (positive_score[..., :, None] == negative_score[..., None, :])
-
-
-def aucs(positive: Bool[np.ndarray, " n"], score: Float[np.ndarray, "*models n"]) -> Values:
-    """Return the AUC (...) of each row of scores (..., n), NaN without both classes.
-
-    By hand because scikit-learn's ``roc_auc_score`` takes one row at a time.
-    """
-    won = wins(score[..., positive], score[..., ~positive])
-    return won.mean((-2, -1)) if won.size else np.full(won.shape[:-2], np.nan)[()]
 
 
 def delong(won: Float[np.ndarray, "*studies n_pos n_neg"]) -> tuple[Values, Values]:

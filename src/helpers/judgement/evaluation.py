@@ -70,12 +70,6 @@ def cross_entropy(positive: ArrayLike, probability: ArrayLike) -> float:
     return float(log_loss(np.asarray(positive, bool), np.asarray(probability, float), labels=[False, True]))
 
 
-# --- means
-
-
-# --- two models on the same patients
-
-
 # --- Table 2
 
 
@@ -89,16 +83,11 @@ def proportions(rows: pd.DataFrame, level: float, threshold: float) -> dict[str,
     """Return accuracy, specificity and sensitivity of a model's predictions, each with low and high; NaN of nobody."""
     tp, fn, tn, fp = confusion(~rows.responder, rows.probability, threshold)
     counts = {"accuracy": (tp + tn, len(rows)), "specificity": (tn, tn + fp), "sensitivity": (tp, tp + fn)}
-    return {
-        name + end: value
-        for name, (right, total) in counts.items()
-        for end, value in zip(("", "_low", "_high"), share_of(right, total, level), strict=True)
-    }
-
-
-def share_of(right: int, total: int, level: float) -> tuple[float, float, float]:
-    """As ``proportion_interval``, but NaN of nobody."""
-    return proportion_interval(right, total, level) if total else UNKNOWN
+    found: dict[str, float] = {}
+    for name, (right, total) in counts.items():
+        three = proportion_interval(right, total, level) if total else UNKNOWN
+        found |= dict(zip((name, f"{name}_low", f"{name}_high"), three, strict=True))
+    return found
 
 
 def table2_row(rows: pd.DataFrame, level: float, threshold: float) -> dict[str, float]:

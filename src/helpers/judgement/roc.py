@@ -1,4 +1,4 @@
-"""ROC curves with bands, and where one stands on them."""
+"""ROC curves with bands."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from sklearn import metrics
 
 from helpers.judgement.auc import two_classes
-from helpers.judgement.evaluation import confusion, wilson
+from helpers.judgement.evaluation import wilson
 
 Points = Float[np.ndarray, " n"]
 
@@ -34,10 +34,3 @@ def band(positive: ArrayLike, score: ArrayLike, level: float = 0.95) -> tuple[Po
     high = np.array([y[x[:, 0] <= at, 1].max(initial=y[0, 1]) for at in grid])
     low = np.array([y[x[:, 1] <= at, 0].max(initial=0.0) for at in grid])
     return grid, low, high
-
-
-def operating_point(positive: ArrayLike, score: ArrayLike, threshold: float = 0.5) -> tuple[float, float]:
-    """Return (false_positive_rate, true_positive_rate) of calling a non-responder where score >= threshold."""
-    two_classes(positive, score)
-    found, missed, right, false = confusion(positive, score, threshold)
-    return false / (right + false), found / (found + missed)
