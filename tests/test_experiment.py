@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
-from beyond import handmade, oracle, statistics
+from beyond import handmade, oracle
 from ground import keys
 from ground.artifacts import write_whole
 from helpers import stages
@@ -259,9 +259,7 @@ def test_a_part_trains_with_its_own_dropout_and_seed(bench, monkeypatch, part, d
 
 
 @pytest.mark.parametrize("model", ["statistics_core", "forest_core_margin"])
-def test_other_models_say_something_of_every_patient(bench, monkeypatch, model):
-    monkeypatch.setattr(statistics, "READING", 4)
-    monkeypatch.setattr(statistics, "CALLING", 2)
+def test_other_models_say_something_of_every_patient(bench, model):
     run = run_of("mean", model)
     table = design.patients_of(run, bench)
     found = experiment.predict(run, table, bench)

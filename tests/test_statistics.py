@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from tiny import SMOKE
+from tiny import SMOKE as TINY
 from torch.nn import functional as F
 
 from beyond import statistics
 from helpers.learning.images import ImageSet
 
 N_PX, PLANES = 32, 2
+SMOKE = TINY.replace(epochs=5)
 
 
 def make_images(patients, signal, seed=0):
@@ -37,12 +38,6 @@ def make_images(patients, signal, seed=0):
 def patients():
     table = pd.DataFrame({"responder": np.arange(60) % 3 > 0}, index=[f"Q{i:02d}" for i in range(60)])
     return table.assign(split=np.where(np.arange(60) < 36, "train", "new"))
-
-
-@pytest.fixture(autouse=True)
-def few_steps(monkeypatch):
-    monkeypatch.setattr(statistics, "READING", 40)
-    monkeypatch.setattr(statistics, "CALLING", 40)
 
 
 @pytest.mark.parametrize("n_regions", [1, 2])

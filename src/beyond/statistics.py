@@ -29,7 +29,7 @@ from helpers.settings import VECTOR, Settings
 
 WIDTHS = 16, 32, 48  # channels of the layers
 BATCH, RATE, DECAY, DROPOUT = 32, 3e-3, 1e-2, 0.5
-READING, CALLING = 600, 200  # steps of training without and with the response
+READING, CALLING = 24, 8  # steps of training without and with the response, per epoch of the settings
 FOLDS = 3
 FURTHEST = 5.0  # SD; inputs and features beyond count as that
 SHIFT = 8  # largest shift in training, pixels
@@ -130,17 +130,18 @@ def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Setting
     """Train on the planes of the training patients; no other patient is looked at, nothing stops training early."""
     training = images.select((patients.loc[images.patient, "split"] == "train").to_numpy())
     standard, device = standard_of(training, region), resolve_device(settings.computing.device)
-    seed = settings.training.seed
+    seed, epochs = settings.training.seed, settings.training.epochs
     with reproducible(device):
         torch.manual_seed(seed)
         planes = Planes.of(training, patients, standard, device)
         reader = StatisticsNetwork(len(images.fields), planes.masks.shape[1]).to(device)
-        learn(reader.to(memory_format=torch.channels_last), planes, READING, with_response=False)
+        learn(reader.to(memory_format=torch.channels_last), planes, READING * epochs, with_response=False)
         vectors = vectors_of(reader, standard, training)
         lost = ~patients.loc[vectors.index, "responder"].to_numpy(bool)
         n_folds = int(min(FOLDS, lost.sum(), (~lost).sum()))
         folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(vectors, lost))
-        callers, called = call_folds(reader, planes, training, standard, [vectors.index[own] for _, own in folds])
+        names = [vectors.index[own] for _, own in folds]
+        callers, called = call_folds(reader, planes, training, standard, names, CALLING * epochs)
     ridge = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
     read = cross_val_predict(ridge, vectors, lost, cv=folds, method="decision_function")
     both = np.column_stack([read, called[vectors.index]])
@@ -149,14 +150,19 @@ def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Setting
 
 
 def call_folds(
-    reader: StatisticsNetwork, planes: "Planes", images: ImageSet, standard: Standard, folds: list[pd.Index]
+    reader: StatisticsNetwork,
+    planes: "Planes",
+    images: ImageSet,
+    standard: Standard,
+    folds: list[pd.Index],
+    n_steps: int,
 ) -> tuple[list[StatisticsNetwork], pd.Series]:
     """Return a copy of the reader for each fold of patients, taught by all others, and what it calls that fold."""
     callers, called = [], []
     for names in folds:
         own = np.isin(images.patient, names)
         callers.append(deepcopy(reader))
-        learn(callers[-1], planes.select(~own), CALLING, with_response=True)
+        learn(callers[-1], planes.select(~own), n_steps, with_response=True)
         called.append(calls_of(callers[-1], standard, images.select(own)))
     return callers, pd.concat(called)
 
