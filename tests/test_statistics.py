@@ -14,7 +14,7 @@ from beyond import statistics
 from helpers.learning.images import ImageSet
 
 N_PX, PLANES = 32, 2
-SMOKE = TINY.replace(epochs=5)
+SMOKE, SHORT = TINY.replace(epochs=5), TINY.replace(epochs=1)
 
 
 def make_images(patients, signal, seed=0):
@@ -99,8 +99,8 @@ def test_poisoned_patients_change_nothing_that_is_learned_and_the_same_seed_give
     judged = np.isin(images.patient, patients.index[new])
     spoilt = replace(images, maps=np.where(judged[:, None, None, None], -images.maps, images.maps))
     flipped = patients.assign(responder=patients["responder"] ^ new)
-    before = statistics.fit(images, patients, "core", SMOKE).probability(images)
-    after = statistics.fit(spoilt, flipped, "core", SMOKE).probability(images)
+    before = statistics.fit(images, patients, "core", SHORT).probability(images)
+    after = statistics.fit(spoilt, flipped, "core", SHORT).probability(images)
     pd.testing.assert_series_equal(before, after)
 
 
@@ -109,4 +109,4 @@ def test_few_of_a_class_and_a_map_without_a_value_will_do(patients):
     few = patients.assign(responder=~patients.index.isin(["Q00", "Q01", "Q50"]))
     images = make_images(few, "mean")
     images.maps[:, 2] = np.nan
-    assert statistics.fit(images, few, "core_margin", SMOKE).probability(images).notna().all()
+    assert statistics.fit(images, few, "core_margin", SHORT).probability(images).notna().all()

@@ -67,7 +67,7 @@ def test_outer_planes_cut_less_of_the_tumour(patients):
 
 def cores_with(patients, **pattern):
     """EAC inside the core of one plane of each patient, less her own mean, and each pixel's depth below the border."""
-    for _, patient in patients.assign(**pattern).iterrows():
+    for _, patient in patients.head(24).assign(**pattern).iterrows():
         drawn, outline = patient_plane(patient, 2, 50.0)
         core = core_from_polygon(outline, drawn.depth_mm, drawn.lateral_mm)
         depth_mm = tissue.GRID_MM * distance_transform_edt(core)
