@@ -353,101 +353,59 @@ Markdown(told + ".")
 #
 # ## Without a signal
 #
-# The same with responses shuffled, in each cohort and among the new patients. In a simulated cohort without effect
-# tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without signal, and it
-# needs no new echoes. Whoever trains and judges honestly must end near 0.5.
-
-# %% tags=["hide-input"]
-Markdown(patients.all_runs(judged, "no signal").to_markdown())
+# The same with responses shuffled, among those a model learns from and among the new patients. In a simulated cohort without
+# effect tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without signal, and
+# it needs no new echoes. Whoever trains and judges honestly must end near 0.5.
 
 # %%
-none = patients.of(judged, "no signal")
-grouped = none.groupby("model", sort=False)[["test_auc", "new_auc"]]
-means, errors = grouped.mean(), grouped.sem()
-lowest, highest = none["test_auc"].min(), none["test_auc"].max()
-n_clear = {}  # intervals that leave out 0.5
-for split in ("test", "new"):
-    low, high = none[f"{split}_low"], none[f"{split}_high"]
-    n_clear[split] = ((low > 0.5) | (high < 0.5)).sum()
+none = judged[judged["part"].str.startswith("no ")]
+grouped = none.groupby(["part", "model"], sort=False)["new_auc"]
+means, errors, n_runs = grouped.mean(), grouped.sem(), grouped.size()
+clear = (none["new_low"] > 0.5) | (none["new_high"] < 0.5)
 
 # %% tags=["hide-input"]
-shown = {
-    f"mean AUC, {split} (standard error)": [
-        f"{mean:.3f} ({error:.3f})".replace(" (nan)", "")
-        for mean, error in zip(
-            means[f"{split}_auc"], errors[f"{split}_auc"], strict=True
-        )
-    ]
-    for split in ("test", "new")
-}
+shown = pd.DataFrame(
+    {
+        "shuffled": [
+            {"no signal": "under mean"}.get(part, "under arrangement")
+            for part, _ in means.index
+        ],
+        "model": [patients.TITLES[model] for _, model in means.index],
+        "runs": n_runs.to_numpy(),
+        "mean AUC, new (standard error)": [
+            f"{mean:.3f} ({error:.3f})".replace(" (nan)", "")
+            for mean, error in zip(means, errors, strict=True)
+        ],
+    }
+)
 Markdown(
-    pd.DataFrame(shown, index=means.index)
-    .rename(index=patients.TITLES)
-    .to_markdown()
+    shown.to_markdown(index=False, disable_numparse=True)
     + "\n\nThe largest distance of a mean from 0.5 is "
-    f"{(means - 0.5).abs().max().max():.3f}. Single test sets without any signal gave AUCs "
-    f"from {lowest:.2f} to {highest:.2f}. Of {len(none)} intervals, {n_clear['test']} on test "
-    f"patients and {n_clear['new']} on new ones leave out 0.5."
+    f"{(means - 0.5).abs().max():.3f}. Of {len(none)} intervals, {clear.sum()} leave out 0.5."
 )
 
-# %% [markdown]
-# ## What is the recipe worth?
-#
-# One thing at a time is changed of how the ResNet of core and margin is trained, on the same cohorts; the gain is over the network as
-# it is, on the new patients. **Five folds averaged**: the learning patients are split in five, each fifth stops the training
-# of one network on the others, and the five speak together.
-
-# %%
+# %% tags=["hide-input"]
 tried = patients.recipes(runs, level)
-
-# %% tags=["hide-input"]
-told = "Simulated cohorts, new patients.\n\n"
-if len(tried) < 2:
-    told = "This experiment changed nothing of it.\n\n"
-Markdown(
-    told
-    + pd.DataFrame(
-        {
-            "AUC": patients.with_interval(tried, "auc", to=" to "),
-            "gain": patients.with_interval(tried, "lead", "+.3f", " to "),
-        },
-        index=tried.index,
-    ).to_markdown()
+columns = {
+    "AUC": patients.with_interval(tried, "auc", to=" to "),
+    "gain": patients.with_interval(tried, "lead", "+.3f", " to "),
+}
+told = (
+    "**What is the recipe worth?** One thing at a time is changed of how the ResNet of core and margin is trained, on the same "
+    "cohorts; the gain is over the network as it is, on the new patients. *Five folds averaged*: each fifth of the learning "
+    "patients stops the training of one network on the others, and the five speak together.\n\n"
+    + pd.DataFrame(columns, index=tried.index).to_markdown()
 )
+Markdown(told if len(tried) > 1 else "")
 
 # %% [markdown]
-# ## How many patients would it take?
+# ## How many patients, and who wins when?
 #
-# Learning patients are drawn from all cohorts together, a quarter of them for validation as before; draws of the largest
-# size share most patients. Every model is judged on the new patients.
-
-# %%
-curve = patients.curve(runs, "size", level)
-best_possible = patients.of(runs, "mean", "oracle_core_margin")[:1]
-oracle = patients.mean_auc(best_possible)[0]
-study_size = patients.of(runs, "mean")["size"].iloc[0]
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-curve", "caption": "Simulated patients: mean AUC on the new patients against the number of patients learned from, with intervals. Dashed: the oracle. Dotted: the size of the study."}, "image": {"alt": "Curves of the area under the curve rising with the number of learning patients on a logarithmic axis, for networks, a regression and a forest, below the dashed line of the oracle"}}
-fig, ax = plt.subplots(figsize=(8, 4.6))
-patients.draw_curves(ax, curve)
-ax.axhline(oracle, ls="--", color="0.3", label="oracle")
-ax.axvline(study_size, ls=":", color="0.5")
-_ = ax.legend()
-
-# %% tags=["hide-input"]
-Markdown(
-    "AUC on the new simulated patients (interval), number of draws:\n\n"
-    + patients.by_size(curve).to_markdown()
-)
-
-# %% [markdown]
-# ## Who wins when?
-#
-# Under the truth so far, response follows means and spreads of regions, which is just what hand-made features
-# measure; their regression is then of the family of the best possible rule, and no number of patients lets a network
-# overtake it. Real tumours need not be so kind. Three other truths, each as strong as the first, were fixed before any
-# network was trained on them; the parameter `signal` chooses one. They share their tumours, through the same echoes, and
-# differ only in what of them response follows:
+# Under the truth so far, the **mean**, response follows means and spreads of regions, which is just what hand-made
+# features measure; their regression is then of the family of the best possible rule, and no number of patients lets a
+# network overtake it. Real tumours need not be so kind. Three other truths, each as strong as the first, were fixed before
+# any network was trained on them; the parameter `signal` chooses one. They share their tumours, through the same echoes,
+# and differ only in what of them response follows:
 #
 # - **arrangement**: whether the core's EAC rises to its rim or to its centre, at the same mean and spread. Growth at
 #   the edge around a dead or fibrous centre, or the reverse, would do that.
@@ -455,31 +413,32 @@ Markdown(
 #   that are sparse, are one thing; the other two combinations another.
 # - **texture**: over what length the core's EAC varies, coarse nests or fine ones, at the same mean and spread.
 #
-# None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told.
+# None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told. Each
+# learns from patients drawn from a pool, a quarter of them for validation as before, and is judged on new patients.
 
 # %%
-truths = {
+truths = {"mean": patients.curve(runs, "size", level)} | {
     signal: patients.curve(runs, signal, level)
     for signal in design.OTHERS
     if signal in set(runs["part"])
 }
-hand_made = [*design.REGRESSIONS[1:], *design.FORESTS]
-leads = {
-    signal: patients.leads(
-        runs, signal, design.STATISTICS[1], hand_made, level
+tops = {
+    signal: patients.of(judged, signal, oracle)["new_auc"].mean()
+    for signal, oracle in zip(
+        truths,
+        ["oracle_core_margin", *["oracle_core"] * len(design.OTHERS)],
+        strict=False,
     )
-    for signal in truths
 }
+hand_made = [*design.REGRESSIONS[1:], *design.FORESTS]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients under three other truths: mean AUC on the same new patients against the number of patients learned from, with intervals. Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of a network of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
-n_truths = max(len(truths), 1)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals. Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
 fig, axes = plt.subplots(
-    1, n_truths, figsize=(11, 4.4), sharey=True, squeeze=False
+    1, len(truths), figsize=(11, 4.6), sharey=True, squeeze=False
 )
-for ax, (signal, of_truth) in zip(axes[0], truths.items(), strict=False):
-    top = of_truth[of_truth["model"] == "oracle_core"]["auc"].mean()
+for ax, (signal, of_truth) in zip(axes[0], truths.items(), strict=True):
     patients.draw_curves(ax, of_truth[of_truth["model"] != "oracle_core"])
-    ax.axhline(top, ls="--", color="0.3", label="oracle")
+    ax.axhline(tops[signal], ls="--", color="0.3", label="oracle")
     ax.axhline(0.5, ls=":", color="C3")
     ax.set(title=signal)
 fig.legend(
@@ -491,7 +450,10 @@ plt.show()
 
 # %% tags=["hide-input"]
 tables = [
-    f"**{signal}**\n\n" + patients.by_size(of_truth).to_markdown()
+    f"**{signal}**, oracle {tops[signal]:.3f}\n\n"
+    + patients.by_size(
+        of_truth[of_truth["model"] != "oracle_core"]
+    ).to_markdown()
     for signal, of_truth in truths.items()
 ]
 Markdown(
@@ -499,32 +461,32 @@ Markdown(
     + "\n\n".join(tables)
 )
 
+# %%
+leads = {
+    signal: patients.leads(
+        runs, signal, design.STATISTICS[1], hand_made, level
+    )
+    for signal in truths
+    if signal != "mean"
+}
+
 # %% tags=["hide-input"]
-lines = []
-for signal, of_truth in leads.items():
-    for size, row in of_truth.iterrows():
-        lines.append(
-            {
-                "truth": signal,
-                "learned from": size,
-                "statistics network": f"{row.auc:.3f}",
-                "best hand-made": patients.TITLES[row.best],
-                "lead": f"{row.lead:+.3f} ({row.lead_low:+.3f} to {row.lead_high:+.3f})",
-                "clear": "yes" if row.lead_low > 0 else "no",
-            }
-        )
-none = patients.judged(patients.of(runs, "no arrangement"))
-shuffled = none.groupby("model")["new_auc"].mean()
+lines = [
+    {
+        "truth": signal,
+        "learned from": size,
+        "statistics network": f"{row.auc:.3f}",
+        "best hand-made": patients.TITLES[row.best],
+        "lead": f"{row.lead:+.3f} ({row.lead_low:+.3f} to {row.lead_high:+.3f})",
+        "clear": "yes" if row.lead_low > 0 else "no",
+    }
+    for signal, of_truth in leads.items()
+    for size, row in of_truth.iterrows()
+]
 Markdown(
     "The statistics network against the better of regression and forest, chosen on the very patients that judge, "
     "which favours them.\n\n"
     + pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
-    + "\n\nWith responses shuffled under arrangement, mean AUC on the new patients: "
-    + "; ".join(
-        f"{patients.TITLES[model]} {auc:.3f}"
-        for model, auc in shuffled.items()
-    )
-    + "."
 )
 
 # %% [markdown]

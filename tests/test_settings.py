@@ -83,6 +83,7 @@ OUTSIDE = {
     "n_validation": (0, -1),
     "cohort_seed": (-1, 2**31),
     "effect": ("twice", ""),
+    "signal": ("means", ""),
     "cohort": ("",),
     "n_lines": (8, 10_000),
     "depth_cm": (1.0, 50.0),
