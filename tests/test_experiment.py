@@ -628,7 +628,7 @@ def bench_of_file(provenance):
 
 
 def test_a_network_draws_level_with_the_regression_on_core_and_margin(committed):
-    """Within 0.02, asked for before any of these patients was drawn; of the core, 0.03 was asked for and not reached."""
+    """Within 0.02, as asked for before any of these patients was drawn; for the core 0.03 was, and was not reached."""
     leads = patients.against(committed.runs)["lead"]
     networks = leads.drop(index=[*design.REGRESSIONS, *design.FORESTS])
     assert networks[networks.index.str.endswith("_margin")].max() >= -0.02
