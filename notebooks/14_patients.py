@@ -432,7 +432,7 @@ tops = {
 }
 hand_made = [*design.REGRESSIONS[1:], *design.FORESTS]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals. Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals (where fewer than three draws were made, of the new patients alone). Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
 fig, axes = plt.subplots(
     1, len(truths), figsize=(11, 4.6), sharey=True, squeeze=False
 )
@@ -485,7 +485,7 @@ lines = [
 ]
 Markdown(
     "The statistics network against the better of regression and forest, chosen on the very patients that judge, "
-    "which favours them.\n\n"
+    "which favours them. Where draws are fewer than three, the interval is that of the new patients alone.\n\n"
     + pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
 )
 

@@ -91,14 +91,14 @@ def mean_auc(
     Run i of ``against`` belongs to run i of ``runs``. Two errors add up, as in studies of several readers
     (Obuchowski and Rockette 1995): from the patients a model learned from, by Student's t over runs, and
     from the new patients, by DeLong's variance of the wins averaged over runs. ``spread`` is the SD between runs
-    and its degrees of freedom where others know it better. A single run has the second error alone.
+    and its degrees of freedom where others know it better. One run, or two, have the second error alone.
     """
     won = np.stack([wins_of(run) for run in runs.itertuples()])
     if against is not None:
         won = won - np.stack([wins_of(run) for run in against.itertuples()])
     mean, variance = delong(won.mean(0))
     half = norm.ppf((1 + level) / 2) * np.sqrt(variance)
-    if spread is None and len(won) > 1:
+    if spread is None and len(won) > 2:
         spread = won.mean((1, 2)).std(ddof=1), len(won) - 1
     if spread is not None:
         half = np.hypot(half, t.ppf((1 + level) / 2, spread[1]) * spread[0] / np.sqrt(len(won)))
@@ -154,7 +154,7 @@ def curve(runs: pd.DataFrame, part: str, level: float = 0.95) -> pd.DataFrame:
         aucs = [judged(group)["new_auc"] for group in by_size.values()]
         freedom = sum(len(auc) - 1 for auc in aucs)
         pooled = sum((len(auc) - 1) * auc.var() for auc in aucs if len(auc) > 1)
-        spread = (np.sqrt(pooled / freedom), freedom) if freedom else None
+        spread = (np.sqrt(pooled / freedom), freedom) if freedom > 1 else None
         rows += [(model, size, len(group), *mean_auc(group, None, level, spread)) for size, group in by_size.items()]
     return pd.DataFrame(rows, columns=["model", "size", "draws", "auc", "low", "high"])
 
