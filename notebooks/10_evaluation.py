@@ -29,9 +29,7 @@
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
-seeds_file: str = (
-    "results/laptop.json"  # of trust.runs, several seeds and folds
-)
+seeds_file: str = "results/laptop.json"  # of trust.runs, with folds
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt

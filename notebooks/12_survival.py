@@ -39,7 +39,7 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import norm
 
-from beyond.restricted import restricted_mean, restricted_mean_difference
+from beyond.means import restricted_mean, restricted_mean_difference
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import survival

@@ -409,13 +409,12 @@ def test_new_patients_change_all_runs_and_another_cohort_the_pool(bench):
 def test_all_that_the_experiment_imports_counts_for_some_run():
     """But for what starts, names and writes runs, and for what reads recordings: no figure is theirs."""
     counted = keys.closure(*[module for code in experiment.CODE.values() for module in code]) | set(experiment.ALONE)
-    reading = keys.closure("recorded.cohort", "ground.errors", "ground.commands")
+    reading = keys.closure("recorded.check", "ground.errors", "ground.commands")
     plumbing = {
         "trust.runs",
         "entry.changes",
         "helpers.judgement.auc",
         "helpers.judgement.evaluation",
-        "recorded.parts",
         *reading - counted,
     }
     assert keys.closure("trust.experiment") - counted == plumbing
@@ -522,8 +521,8 @@ def test_a_recipe_that_was_not_tried_has_no_row_and_the_folds_speak_together():
     runs = pd.DataFrame([random_run("mean", design.RECIPE_MODEL, cohort) for cohort in (111, 112)])
     assert patients.recipes(runs).index.tolist() == ["as it is"]
     assert patients.recipes(runs)["lead"].tolist() == [0]
-    one, two = (made("folds", design.RECIPE_MODEL, 111, scores, fold) for fold, scores in
-                enumerate(([1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0]), 1))  # fmt: skip
+    scores = [1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0]
+    one, two = (made("folds", design.RECIPE_MODEL, 111, scores[fold - 1], fold) for fold in (1, 2))
     plain = made("mean", design.RECIPE_MODEL, 111, [1, 0, 0, 0, 0, 0])
     found = patients.recipes(pd.DataFrame([plain, one, two]))
     assert found["auc"].to_dict() == pytest.approx({"as it is": 0.75, "five folds averaged": 1.0})
@@ -541,11 +540,17 @@ def test_a_lead_is_over_the_best_of_the_others():
 
 def test_table_over_seeds_by_hand():
     rows = pd.DataFrame([made("seeds", "ran_core", 3, [0.9, 0.4, 0.1, 0.1, 0.6, 0.1], seed) for seed in (1, 2)])
-    table = pd.concat(
-        pd.DataFrame({"model": row.model, "seed": row.seed, "split": "test", "probability": row.test,
-                      "responder": ~row.test_non_responder})
+    parts = [
+        {
+            "model": row.model,
+            "seed": row.seed,
+            "split": "test",
+            "probability": row.test,
+            "responder": ~row.test_non_responder,
+        }
         for row in rows.itertuples()
-    )  # fmt: skip
+    ]
+    table = pd.concat(map(pd.DataFrame, parts))
     found = patients.over_seeds(table)
     assert found.loc[("ran_core", 1)].to_dict() == pytest.approx(
         {"accuracy": 4 / 6, "specificity": 3 / 4, "sensitivity": 1 / 2, "auc": 7 / 8}

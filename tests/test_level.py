@@ -12,7 +12,7 @@ from test_roc import data_of
 
 import pages.judgement
 from beyond import calibration, comparison, means
-from beyond.restricted import restricted_mean_difference
+from beyond.means import restricted_mean_difference
 from helpers.judgement import auc, evaluation, roc, survival
 from pages import chance
 

@@ -11,7 +11,7 @@ from helpers.data.rf import write_rf
 from helpers.data.simulation import simulated
 from helpers.maps.planes import map_plane, read_maps, read_summary
 from helpers.settings import load_settings
-from recorded import parts
+from recorded import check
 from recorded.cohort import RECORDED_COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*saturated")  # by a bright tumour, as in the study; see test_rf
@@ -134,7 +134,7 @@ def test_recorded_maps_do_not_depend_on_how_tissue_is_simulated():
     ],
 )
 def test_sizes_leave_a_third_of_a_recorded_cohort_for_training(changes, n_patients, sizes):
-    assert parts.split_sizes(load_settings("smoke", cohort="folder", **changes).study, n_patients) == sizes
+    assert check.split_sizes(load_settings("smoke", cohort="folder", **changes).study, n_patients) == sizes
 
 
 def with_patients(folder, tmp_path, change):

@@ -6,7 +6,7 @@ import pytest
 from lifelines.datasets import load_leukemia, load_lung, load_rossi
 from scipy.stats import chi2
 
-from beyond.restricted import restricted_mean, restricted_mean_difference
+from beyond.means import restricted_mean, restricted_mean_difference
 from helpers.judgement import survival
 from pages import chance
 from pages.judgement import not_compared, plot_groups, survival_row

@@ -21,8 +21,8 @@ from helpers.learning import trained
 from helpers.maps.parametric import FOUR, OF_BACKSCATTER
 from helpers.maps.planes import MappedPlane, map_plane, read_maps, read_summary, summary_of, write_maps
 from helpers.settings import Settings
+from recorded import check
 from recorded import cohort as recorded
-from recorded import parts
 
 if TYPE_CHECKING:
     from helpers.learning.images import ImageSet
@@ -45,7 +45,7 @@ def cohort(settings: Settings, artifacts: str | Path) -> pd.DataFrame:
     if not chosen.simulated:
         patients = recorded.read_patients(project_path(chosen.cohort))
         patients = patients if "split" in patients else patients.assign(split=split(patients, settings))
-        return parts.with_training(patients, project_path(chosen.cohort) / "patients.csv")
+        return check.with_training(patients, project_path(chosen.cohort) / "patients.csv")
     path = project_path(artifacts) / f"cohort-{content_key(chosen, code=['helpers.data.study'], alone=HERE)}.csv"
     keep(path, partial(draw_cohort, settings))
     return pd.read_csv(path, index_col="patient")
@@ -68,7 +68,7 @@ def split(patients: pd.DataFrame, settings: Settings) -> pd.Series:
     """The study's stratified split; of a recorded cohort every part has the cohort's own share of non-responders."""
     chosen = settings.study
     share = study.TEST_NON_RESPONDERS if chosen.simulated else None
-    sizes = (chosen.n_test, chosen.n_validation) if chosen.simulated else parts.split_sizes(chosen, len(patients))
+    sizes = (chosen.n_test, chosen.n_validation) if chosen.simulated else check.split_sizes(chosen, len(patients))
     return study.split_patients(patients["responder"].astype(bool), *sizes, chosen.cohort_seed, share)
 
 

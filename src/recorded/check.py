@@ -16,6 +16,8 @@ from ground.artifacts import file_digest
 from ground.errors import InputError
 from helpers.data.regions import check_polygon
 from helpers.data.rf import SCAN_FIELDS, read_header
+from helpers.data.study import FEWEST, N_PATIENTS, N_TEST, N_VALIDATION
+from helpers.settings import Study
 from recorded.cohort import FILE_COLUMNS, given, inside, named, read_tables, table_path
 from recorded.contract import Fault, row_name
 from recorded.files import BAND_MHZ, Backscatter, read_backscatter, read_corners
@@ -235,3 +237,38 @@ def summary(patients: pd.DataFrame) -> str:
     if "split" not in patients:
         return told + "no split, one will be drawn"
     return told + ", ".join(f"{count} {name}" for name, count in patients["split"].value_counts().items())
+
+
+# The parts of a cohort
+
+
+def split_sizes(chosen: Study, n_patients: int) -> tuple[int, int]:
+    """How many of a cohort's patients are for test and for validation.
+
+    As many as the settings ask for, if that leaves a third of the cohort for training; else the settings'
+    shares of their own number of patients, if these leave as much, else the paper's shares.
+    """
+    whole, given = chosen.n_patients, (chosen.n_test, chosen.n_validation)
+    if leaves_a_third(given, n_patients):
+        return given
+    if not leaves_a_third(given, whole):
+        whole, given = N_PATIENTS, (N_TEST, N_VALIDATION)
+    n_test, n_validation = (max(1, round(n_patients * part / whole)) for part in given)
+    return n_test, n_validation
+
+
+def leaves_a_third(parts: tuple[int, int], n_patients: int) -> bool:
+    """Tell whether a third of the patients or more are left for training."""
+    return 3 * (n_patients - sum(parts)) >= n_patients
+
+
+def with_training(patients: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The patients, if training has enough of both classes; else an ``InputError`` names the table and the counts."""
+    training = patients.loc[patients["split"] == "train", "responder"].astype(bool)
+    n_lost, n_kept = int((~training).sum()), int(training.sum())
+    if min(n_lost, n_kept) < FEWEST:
+        raise InputError(
+            f"{path}: {n_kept} responders and {n_lost} non-responders for training, out of {len(patients)} patients; "
+            f"expected {FEWEST} or more of each"
+        )
+    return patients
