@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -574,6 +575,23 @@ def test_an_auc_over_folds_pairs_patients_of_one_fold_alone():
     expected = auc_interval(one["new_non_responder"], one["new"])
     assert patients.crossed_auc(table) == pytest.approx(expected)
     assert np.isnan(patients.crossed_auc(rows.iloc[2:])[0])
+
+
+def test_a_model_keeps_its_colour_whoever_else_is_drawn():
+    """So that one legend serves panels of different models."""
+    rows = pd.DataFrame(
+        [(model, 131, 2, 0.6, 0.5, 0.7) for model in design.COMPARED],
+        columns=["model", "size", "draws", "auc", "low", "high"],
+    )
+    colours = []
+    for part in (rows, rows[rows["model"] != design.COMPARED[1]]):
+        axes = plt.figure().subplots()
+        patients.draw_curves(axes, part)
+        colours.append({one.get_label(): one[0].get_color() for one in axes.containers})
+        plt.close("all")
+    assert len(set(colours[0].values())) == 5
+    assert colours[1].items() <= colours[0].items()
+    assert len(colours[1]) == 4
 
 
 def test_tables_as_text_by_hand():

@@ -278,12 +278,13 @@ def by_size(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_curves(ax: Axes, curve: pd.DataFrame) -> None:
-    """Draw a ``curve``, one line with intervals per model, beside one another on a logarithmic axis."""
-    for number, (model, rows) in enumerate(curve.groupby("model", sort=False)):
-        rows = rows.sort_values("size")
-        errors = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
-        places = rows["size"] * 1.03 ** (number - 2)
-        ax.errorbar(places, rows["auc"], yerr=errors, fmt="o-", capsize=3, label=TITLES[str(model)])
+    """Draw a ``curve``, a line with intervals per model of ``COMPARED``, each in its own colour."""
+    drawn = [model for model in COMPARED if model in set(curve["model"])]
+    for model in drawn:
+        number, rows = COMPARED.index(model), curve[curve["model"] == model].sort_values("size")
+        auc, low, high, size = rows[["auc", "low", "high", "size"]].to_numpy(float).T
+        told: Any = {"fmt": "o-", "capsize": 3, "color": f"C{number}", "label": TITLES[model]}
+        ax.errorbar(size * 1.03 ** (number - 2), auc, yerr=[auc - low, high - auc], **told)
     sizes = sorted(curve["size"].unique())
     ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="patients learned from", ylabel="AUC, new patients")
     ax.minorticks_off()
