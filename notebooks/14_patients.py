@@ -494,8 +494,8 @@ Markdown(
 #
 # Neither that networks are needed nor that they are useless. Where response follows means and spreads, hand-made features
 # say as much with fewer patients, and a network that wins there has won a draw of test patients. Where response follows
-# something that nobody made a feature of, the features stay at chance however many patients they learn from, and only a
-# network can find it: one whose pooling fits the question, given enough patients. Which of the two worlds breast tumours
+# something that nobody made a feature of, the features find little of it with as many patients as were tried here, and a
+# network found far more: one whose pooling fits the question. Which of the two worlds breast tumours
 # live in, 50 test patients cannot tell, and a paper that shows no simple model beside its network leaves it open.
 #
 # ## Exercises
@@ -532,7 +532,7 @@ Markdown(
 #
 # - Beside every network belongs the simplest model that sees the same patients.
 # - One cohort, one split and one seed give one number out of a wide distribution; repeat what can be repeated.
-# - A network earns its place where a truth is tried that hand-made features cannot see; elsewhere it can at best draw level.
+# - A network earns its place where a truth is tried that hand-made features hardly see; elsewhere it can at best draw level.
 # - New patients judge better than a second look at the old ones.
 #
 # **References** {cite}`taleghamar2022,tadayyon2017,sannachi2023,haralick1973,obuchowski1995`.
