@@ -24,6 +24,7 @@ COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 COHORT = stages.recorded_files(SETTINGS)
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
+OWN_RESULTS = Path("results") / f"{RUN.name.rpartition('-')[0]}.json"  # of `snakemake results`
 
 # With `scatter=1` (see profiles/slurm and profiles/local) every patient's maps and every model is a job; else a stage
 # makes all of its pieces in processes of its own, which is quicker on one machine.
@@ -78,6 +79,7 @@ def data_of(wildcards):
     """Tables of the package, and the committed results that a chapter reads."""
     text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
     committed = Path("results").rglob("*.json") if "results/" in text else []
+    committed = [path for path in committed if path != OWN_RESULTS]  # else the book would ask rule `results` for it
     return [*Path("src").rglob("*.csv"), *Path("src").rglob("*.html"), *committed]
 
 
@@ -209,7 +211,7 @@ rule results:
         [made(f"models/{model}-{seed}") for model in MODELS for seed in SEEDS],
         settings=f"{RUN}/settings.yml",
     output:
-        f"results/{RUN.name.rpartition('-')[0]}.json",
+        OWN_RESULTS.as_posix(),
     params:
         seeds=SEEDS,
     shell:

@@ -29,7 +29,7 @@
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
 artifacts: str = "artifacts"  # folder of computed maps, images and models
 level: float = 0.95  # confidence level of all intervals
-seeds_file: str = "results/laptop.json"  # of trust.runs, with folds
+seeds_file: str = "results/seeds/laptop.json"  # of trust.runs, with folds
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -274,7 +274,7 @@ Markdown(
 path = project_path(seeds_file)
 saved = read_results(path) if path.exists() else None
 other = differing(saved.provenance["settings"], settings) if saved else []
-shown_here = bool(saved) and not other
+shown_here = bool(saved) and not other and len(saved.crossed) > 0
 by_seed, crossed = pd.DataFrame(), {}
 if shown_here:
     undone, folds = (

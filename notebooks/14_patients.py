@@ -120,12 +120,14 @@ Markdown(
 # ## What else predicts?
 #
 # A score is worth its AUC only if nothing trivial has the same. Beside the regression stand: the **size** of the tumour;
-# its **outline** (size, shape, place and number of planes, with a regression of their own); and the share of windows
-# where the fit gave nothing **physical**.
+# its **outline** (size, shape, place and number of planes, with a regression of their own); the share of windows
+# where the fit gave nothing **physical**; and what the **clinic** knows without ultrasound, as far as it is on record: age,
+# size, grade and receptors, with a regression of their own.
 
 # %% [markdown] tags=["if-simulated"]
-# The **oracle** knows the true tissue. The other three should say nothing, because the cohort was drawn so
-# ([](01_study)); on a handful of non-responders chance may still take them far from 0.5, to either side.
+# The **oracle** knows the true tissue. Size, outline and unphysical fits should say nothing, because the cohort was drawn so
+# ([](01_study)); the clinic may, for receptors go with response as in I-SPY 1. But on
+# a handful of non-responders chance may still take them far from 0.5, to either side.
 
 # %% [markdown] tags=["if-recorded"]
 # Whether they say anything is not known beforehand: a larger tumour may well respond less. What they reach alone, the
@@ -487,6 +489,11 @@ Markdown(
     "The statistics network against the better of regression and forest, chosen on the very patients that judge, "
     "which favours them. Where draws are fewer than three, the interval is that of the new patients alone.\n\n"
     + pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    + "".join(
+        f"\n\nNot run in this experiment: {signal}."
+        for signal in design.OTHERS
+        if signal not in truths
+    )
 )
 
 # %% [markdown]

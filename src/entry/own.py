@@ -23,7 +23,7 @@ class Own(Section):
     pda_random: Annotated[int, Field(ge=2, le=1000)] = 2
     pda_checked: Count = 1
     results_file: Annotated[str, Field(min_length=1)] = "results/experiment.json"
-    seeds_file: Annotated[str, Field(min_length=1)] = "results/laptop.json"
+    seeds_file: Annotated[str, Field(min_length=1)] = "results/seeds/laptop.json"
     rerun_cohorts: Annotated[int, Field(ge=0, le=100)] = 0
     rerun_new: Annotated[int, Field(ge=12, le=100_000)] = 12
     repeats: Annotated[int, Field(ge=1, le=10_000)] = 1
