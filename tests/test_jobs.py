@@ -106,6 +106,15 @@ def test_on_one_machine_a_stage_is_one_job(untouched):
     assert planned == {"stage": 3}
 
 
+def test_the_book_asks_for_no_results_that_would_replace_kept_ones(tmp_path):
+    """Chapters read ``results/experiment.json``, which is also where the results of a profile of that name go."""
+    assert (ROOT / "results" / "experiment.json").exists()
+    run = chapters.resolve("experiment", f"{SMALL} artifacts={tmp_path}", tmp_path)
+    planned = dry(run, ["chapters", "--cores", "2"])
+    assert "results" not in planned
+    assert planned["chapter"] == 18
+
+
 @pytest.mark.parametrize("profile", ["local", "slurm"])
 def test_with_a_cluster_profile_patients_models_seeds_and_trials_are_jobs(untouched, profile):
     given = yaml.safe_load((ROOT / "profiles" / profile / "config.yaml").read_text())
