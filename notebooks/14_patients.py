@@ -155,7 +155,7 @@ Markdown(
     + judgement.lacking_sets(networks)
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "{{ Whose }} cohort, test patients: AUC and interval of the networks, of the regressions, of tumour size, outline and unphysical fits alone, and, of simulated patients, of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network and regression, for tumour size, outline and unphysical fits alone, and for the oracle where there is one"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "{{ Whose }} cohort, test patients: AUC and interval of the networks, of the regressions, of tumour size, outline, clinic and unphysical fits alone, and, of simulated patients, of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network and regression, for tumour size, outline, clinic and unphysical fits alone, and for the oracle where there is one"}}
 fig, ax = plt.subplots(figsize=(8, 4.6))
 place = np.arange(len(both))
 errors = [
