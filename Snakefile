@@ -24,7 +24,7 @@ COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 COHORT = stages.recorded_files(SETTINGS)
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
-OWN_RESULTS = Path("results") / f"{RUN.name.rpartition('-')[0]}.json"  # of `snakemake results`
+OWN_RESULTS = Path("results/seeds") / f"{RUN.name.rpartition('-')[0]}.json"  # of `snakemake results`
 
 # With `scatter=1` (see profiles/slurm and profiles/local) every patient's maps and every model is a job; else a stage
 # makes all of its pieces in processes of its own, which is quicker on one machine.

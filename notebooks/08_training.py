@@ -354,10 +354,10 @@ Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 # ## At the paper's size
 
 # %% tags=["hide-input"]
-path = project_path("results/paper.json")
+path = project_path("results/seeds/paper.json")
 shown = (
     "No run of the profile `paper` has been made: "
-    "there is no file `results/paper.json`."
+    "there is no file `results/seeds/paper.json`."
 )
 if path.exists():
     paper = read_results(path)

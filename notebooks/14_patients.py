@@ -90,7 +90,7 @@ truth = settings.study.effect, settings.study.signal
 scored = baseline.scores(images, cohort, summary, truth, mid_band_mhz)
 for region in REGIONS:
     model = statistics.fit(images, cohort, region, settings)
-    title = baseline.TITLES[f"statistics_{region}"]
+    title = patients.TITLES[f"statistics_{region}"]
     scored[title] = model.probability(images)
 networks = stages.models(settings, artifacts).predictions
 

@@ -26,6 +26,7 @@ from trust.design import Run
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results" / "experiment.json"
+FIRST = design.COHORT_SEEDS[0]
 
 
 def make_images(settings, artifacts):
@@ -58,7 +59,7 @@ def bench(tmp_path, monkeypatch):
     return design.bench_of(settings, tmp_path, n_cohorts=2, n_new=30)
 
 
-def run_of(part, model, cohort=111, size=32):
+def run_of(part, model, cohort=FIRST, size=32):
     return Run(part, model, cohort, 1, size)
 
 
@@ -67,7 +68,7 @@ def test_five_cohorts_of_all_models_and_what_else():
     bench = design.bench_of(load_settings("laptop"), "artifacts", 5, 500)
     mean = design.planned("mean", bench)
     assert len({run.name for run in mean}) == len(mean) == 5 * 11
-    assert {(run.cohort, run.seed) for run in mean} == {(111 + i, 1 + i) for i in range(5)}
+    assert {(run.cohort, run.seed) for run in mean} == {(FIRST + i, 1 + i) for i in range(5)}
     assert {run.size for run in mean} == {131}
     assert len(design.planned("no signal", bench)) == 5 * 5
     assert {run.size for run in design.planned("size", bench)} == {65, 262, 524}
@@ -94,7 +95,7 @@ def test_a_run_learns_from_its_cohort_and_from_no_new_patient(bench):
     table = design.patients_of(run_of("mean", "resnet_core"), bench)
     assert Counter(table["split"]) == {"train": 24, "validation": 8, "test": 8, "new": 60}
     assert set(table.loc[table["split"] == "new", "cohort"]) == set(design.NEW_SEEDS)
-    assert set(table.loc[table["split"] != "new", "cohort"]) == {111}
+    assert set(table.loc[table["split"] != "new", "cohort"]) == {FIRST}
     assert table.index.is_unique
     images = design.images_of(table, bench)
     assert set(images.patient) == set(table.index)
@@ -102,10 +103,10 @@ def test_a_run_learns_from_its_cohort_and_from_no_new_patient(bench):
 
 def test_a_cohort_is_the_studys_drawn_with_another_seed(bench):
     """Against ``study.draw_patients`` and the study's own split."""
-    drawn = study.draw_patients(40, 111)
-    own = design.people(111, bench)
+    drawn = study.draw_patients(40, FIRST)
+    own = design.people(FIRST, bench)
     np.testing.assert_allclose(own["core_esd_um"], drawn["core_esd_um"], rtol=1e-12)
-    assert own["split"].tolist() == study.split_patients(drawn["responder"], 8, 8, 111).tolist()
+    assert own["split"].tolist() == study.split_patients(drawn["responder"], 8, 8, FIRST).tolist()
 
 
 @pytest.mark.parametrize("n_new", [design.FEWEST_NEW, 20])
@@ -120,7 +121,7 @@ def test_few_new_patients_will_do(bench, n_new):
 def test_without_signal_all_responses_are_shuffled_and_the_tissue_stays(bench):
     with_signal, without = (design.patients_of(run_of(part, "ran_core"), bench) for part in ("mean", "no signal"))
     assert (without["core_esd_um"] == with_signal["core_esd_um"]).all()
-    own = with_signal["cohort"] == 111
+    own = with_signal["cohort"] == FIRST
     for group in (own, ~own):
         assert (without.loc[group, "responder"] != with_signal.loc[group, "responder"]).any()
     for split in ("train", "validation", "test", "new"):
@@ -146,7 +147,7 @@ def test_drawn_learning_patients_keep_the_share_of_classes_and_of_validation():
 @pytest.mark.parametrize(
     ("part", "pool", "new"),
     [
-        ("size", {111, 112}, set(design.NEW_SEEDS)),
+        ("size", {FIRST, FIRST + 1}, set(design.NEW_SEEDS)),
         ("arrangement", {design.OTHER_SEED}, {design.OTHER_NEW_SEED}),
         ("no arrangement", {design.OTHER_SEED}, {design.OTHER_NEW_SEED}),
     ],
@@ -173,7 +174,7 @@ def test_each_learning_patient_stops_one_of_five_folds(bench):
     runs = [replace(run_of("folds", "resnet_core_margin"), seed=fold) for fold in range(1, 6)]
     tables = [design.patients_of(run, bench) for run in runs]
     stopping = pd.concat([table.index[table["split"] == "validation"].to_series() for table in tables])
-    own = design.people(111, bench)
+    own = design.people(FIRST, bench)
     assert sorted(stopping) == sorted(own.index[own["split"] != "test"])
     for table in tables:
         assert Counter(table["split"])["test"] == 8
@@ -188,9 +189,9 @@ def test_a_run_is_judged_on_its_test_patients_and_on_the_new_ones(bench, monkeyp
     scores = pd.Series(np.arange(len(table)) / 1000, index=table.index)
     monkeypatch.setattr(experiment, "predict", lambda *_: scores)
     written = json.loads(experiment.execute(run, bench).read_text())
-    own, new = (stages.cohort(bench.cohort(seed), bench.artifacts) for seed in (111, design.NEW_SEEDS[0]))
+    own, new = (stages.cohort(bench.cohort(seed), bench.artifacts) for seed in (FIRST, design.NEW_SEEDS[0]))
     drawn = {"test": own[own["split"] == "test"], "new": new}
-    for split, seed in (("test", 111), ("new", design.NEW_SEEDS[0])):
+    for split, seed in (("test", FIRST), ("new", design.NEW_SEEDS[0])):
         expected = scores[[f"{seed}-{name}" for name in drawn[split].index]].tolist()
         assert written[split][: len(expected)] == expected
         truth = "".join(str(int(not flag)) for flag in drawn[split]["responder"])
@@ -221,7 +222,7 @@ def test_poisoned_test_and_new_patients_change_no_model(bench, monkeypatch):
 def test_features_are_those_of_the_patients_own_cohorts(bench):
     """Against ``handmade.map_features`` of the images of each cohort, which no name was changed of."""
     bench = replace(bench, n_new=12)
-    for seed in (111, design.NEW_SEEDS[0]):
+    for seed in (FIRST, design.NEW_SEEDS[0]):
         found = experiment.features_of((seed, "mean"), bench)
         expected = handmade.map_features(make_images(bench.cohort(seed), bench.artifacts))
         assert found.index.tolist() == [f"{seed}-{name}" for name in expected.index]
@@ -233,7 +234,7 @@ def test_a_regression_of_the_core_is_fitted_to_training_patients_and_to_the_core
     run, bench = run_of("mean", "regression_core"), replace(bench, n_new=12)
     table = design.patients_of(run, bench)
     parts = []
-    for seed in (111, *design.NEW_SEEDS):
+    for seed in (FIRST, *design.NEW_SEEDS):
         of_cohort = handmade.map_features(make_images(bench.cohort(seed), bench.artifacts), "core")
         parts.append(of_cohort.set_axis([f"{seed}-{name}" for name in of_cohort.index]))
     features = pd.concat(parts).loc[table.index]
@@ -254,7 +255,7 @@ def test_a_part_trains_with_its_own_dropout_and_seed(bench, monkeypatch, part, d
         pd.DataFrame({"patient": patients.index, "probability": 0.5}).to_csv(folder / model / "predictions.csv")
 
     monkeypatch.setattr(experiment, "train_model", train)
-    run = Run(part, "ran_core_margin", 111, seed, 32)
+    run = Run(part, "ran_core_margin", FIRST, seed, 32)
     experiment.predict(run, design.patients_of(run, bench), bench)
     assert seen == {"dropout": dropout, "seed": seed}
 
@@ -272,7 +273,7 @@ def test_other_models_say_something_of_every_patient(bench, model):
 
 
 def test_runs_end_in_one_file_and_are_not_made_twice(bench, tmp_path, monkeypatch):
-    bench = replace(bench, seeds=(111,), n_new=12)
+    bench = replace(bench, seeds=(FIRST,), n_new=12)
     wanted = ("resnet_core", "regression_core", "oracle_core")
     monkeypatch.setattr(experiment, "planned", lambda part, bench: [run_of(part, model) for model in wanted])
     output = experiment.conduct(bench, ["mean"], tmp_path / "result.json")
@@ -318,7 +319,7 @@ def test_a_damaged_run_is_made_again(bench):
     assert [json.loads(text)["test"] for text in (before, path.read_bytes())] == [json.loads(before)["test"]] * 2
 
 
-@pytest.mark.parametrize("other", [OTHER, replace(ORACLE, cohort=112)], ids=["another model", "another cohort"])
+@pytest.mark.parametrize("other", [OTHER, replace(ORACLE, cohort=FIRST + 1)], ids=["another model", "another cohort"])
 def test_a_relabelled_run_is_made_again(bench, other):
     """The file of another run, sealed, under this one's name; and this one's, with another key in it."""
     mine, theirs = experiment.execute(ORACLE, bench), experiment.execute(other, bench)
@@ -350,7 +351,7 @@ LEARNED = {*NETWORKS, "regression", "statistics", "arranged"}
 def names_of(bench):
     """The names of the files of one run of each kind, and of features."""
     files = {name: experiment.file_of(run, bench) for name, run in RUNS.items()}
-    return {name: path.name for name, path in (files | {"features": experiment.features_file(111, bench)}).items()}
+    return {name: path.name for name, path in (files | {"features": experiment.features_file(FIRST, bench)}).items()}
 
 
 def changed(before, after):
@@ -404,7 +405,10 @@ def test_a_parameter_changes_the_keys_of_what_reads_it(bench, name, value, expec
 
 def test_new_patients_change_all_runs_and_another_cohort_the_pool(bench):
     assert changed(names_of(bench), names_of(replace(bench, n_new=31))) == set(RUNS)
-    assert changed(names_of(bench), names_of(replace(bench, seeds=(111, 112, 113)))) == {"of a size", "arranged"}
+    assert changed(names_of(bench), names_of(replace(bench, seeds=design.COHORT_SEEDS[:3]))) == {
+        "of a size",
+        "arranged",
+    }
 
 
 def test_all_that_the_experiment_imports_counts_for_some_run():
@@ -484,7 +488,7 @@ def test_a_model_is_as_good_as_itself():
 
 def test_share_of_the_oracles_lead_by_hand():
     rows = []
-    for cohort in (111, 112):
+    for cohort in (FIRST, FIRST + 1):
         for model in (*MODELS, *design.REGRESSIONS):
             rows.append(made("mean", model, cohort, [9, 2.5, 1, 2, 3, 4]))  # AUC 6 of 8 pairs
         rows += [made("mean", model, cohort, [9, 8, 1, 2, 3, 4]) for model in design.ORACLES]  # AUC 1
@@ -519,12 +523,12 @@ def test_curve_pools_the_spread_between_draws():
 
 
 def test_a_recipe_that_was_not_tried_has_no_row_and_the_folds_speak_together():
-    runs = pd.DataFrame([random_run("mean", design.RECIPE_MODEL, cohort) for cohort in (111, 112)])
+    runs = pd.DataFrame([random_run("mean", design.RECIPE_MODEL, cohort) for cohort in (FIRST, FIRST + 1)])
     assert patients.recipes(runs).index.tolist() == ["as it is"]
     assert patients.recipes(runs)["lead"].tolist() == [0]
     scores = [1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0]
-    one, two = (made("folds", design.RECIPE_MODEL, 111, scores[fold - 1], fold) for fold in (1, 2))
-    plain = made("mean", design.RECIPE_MODEL, 111, [1, 0, 0, 0, 0, 0])
+    one, two = (made("folds", design.RECIPE_MODEL, FIRST, scores[fold - 1], fold) for fold in (1, 2))
+    plain = made("mean", design.RECIPE_MODEL, FIRST, [1, 0, 0, 0, 0, 0])
     found = patients.recipes(pd.DataFrame([plain, one, two]))
     assert found["auc"].to_dict() == pytest.approx({"as it is": 0.75, "five folds averaged": 1.0})
 

@@ -107,9 +107,9 @@ def test_on_one_machine_a_stage_is_one_job(untouched):
 
 
 def test_the_book_asks_for_no_results_that_would_replace_kept_ones(tmp_path):
-    """Chapters read ``results/experiment.json``, which is also where the results of a profile of that name go."""
-    assert (ROOT / "results" / "experiment.json").exists()
-    run = chapters.resolve("experiment", f"{SMALL} artifacts={tmp_path}", tmp_path)
+    """Chapter 10 reads ``results/seeds/laptop.json``, which is also where the results of that profile go."""
+    assert (ROOT / "results" / "seeds" / "laptop.json").exists()
+    run = chapters.resolve("laptop", f"{SMALL} artifacts={tmp_path}", tmp_path)
     planned = dry(run, ["chapters", "--cores", "2"])
     assert "results" not in planned
     assert planned["chapter"] == 18

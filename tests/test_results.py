@@ -160,7 +160,7 @@ def test_recorded_patients_enter_no_tracked_folder(tmp_path):
         with pytest.raises(InputError, match="outside results, which git tracks"):
             results.output_of(given, "laptop", recorded)
     assert results.output_of(str(tmp_path / "mine.json"), "laptop", recorded) == tmp_path / "mine.json"
-    assert results.output_of(None, "my/own.yml", SMOKE) == ROOT / "results" / "own.json"
+    assert results.output_of(None, "my/own.yml", SMOKE) == ROOT / "results" / "seeds" / "own.json"
 
 
 def test_results_tell_neither_a_password_nor_where_patients_are():

@@ -17,12 +17,7 @@ from beyond import handmade, oracle
 from helpers.data import study
 from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.images import ImageSet
-
-TITLES = {
-    f"{name}_{region}": f"{name}, {title}"
-    for name in ("statistics", "regression")
-    for region, title in (("core", "core"), ("core_margin", "core + margin"))
-}
+from trust.design import REGRESSIONS, STATISTICS, TITLES
 
 
 def mask_features(images: ImageSet) -> pd.DataFrame:
@@ -121,7 +116,7 @@ def predictions(scored: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """Return the probabilities among the scores as the networks' predictions are, a row per model and patient."""
     parts = [
         patients[["split", "responder"]].assign(model=model, probability=scored[title])
-        for model, title in TITLES.items()
-        if title in scored
+        for model in (*STATISTICS, *REGRESSIONS)
+        if (title := TITLES[model]) in scored
     ]
     return pd.concat(parts).rename_axis("patient").reset_index()

@@ -17,13 +17,9 @@ from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval, delong, interval_of, wins
 from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
-from trust.design import COMPARED, FORESTS, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, STATISTICS
+from trust.design import COMPARED, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, TITLES
 from trust.runs import read_file
 
-TITLES = {slug: spec.title for slug, spec in MODELS.items()} | {
-    name: f"{name.split('_')[0]}, {'core' if name.endswith('_core') else 'core + margin'}"
-    for name in (*STATISTICS, *REGRESSIONS, *FORESTS, *ORACLES)
-}
 KEYS = ["part", "model", "cohort", "seed", "size", "seconds"]
 SCORES = [f"{split}{what}" for what in ("", "_non_responder") for split in SPLITS]
 TOLD = ["commit", "device", "versions"]  # of each run; an older file tells them once, for all of its runs

@@ -1,6 +1,7 @@
 """Results: what the models of several seeds say of each patient, in one small file that renders anywhere.
 
-``python -m trust.runs --profile paper --seeds 1 2 3`` trains what is missing and writes ``results/paper.json``.
+``python -m trust.runs --profile paper --seeds 1 2 3`` trains what is missing and writes
+``results/seeds/paper.json``.
 With ``--folds 5`` every patient is judged once more, by models that learned from the other folds.
 """
 
@@ -177,7 +178,7 @@ def read_file(path: str | Path, module: str, **wanted: Iterable[str]) -> tuple[d
 def output_of(given: str | None, profile: str, settings: Settings) -> Path:
     """Return where results go. Raises ``InputError`` for recorded patients in ``results``, which git tracks."""
     tracked = project_path("results").resolve()
-    output = Path(given or tracked / f"{Path(profile).stem}.json")
+    output = Path(given or tracked / "seeds" / f"{Path(profile).stem}.json")
     if not settings.study.simulated and tracked in project_path(output).resolve().parents:
         raise InputError(f"output = {str(output)!r}: expected a place outside results, which git tracks")
     return output
@@ -191,7 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--artifacts", default="artifacts")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: the profile's own")
     parser.add_argument("--folds", type=int, default=0, help="of a cross-validation beside; default: none")
-    parser.add_argument("--output", help="default: results/<profile>.json")
+    parser.add_argument("--output", help="default: results/seeds/<profile>.json")
     options = parser.parse_args(arguments)
     return run_command(lambda: collect_runs(options))
 
