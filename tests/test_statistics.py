@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 from tiny import SMOKE as TINY
 from torch.nn import functional as F
@@ -90,6 +91,26 @@ def test_a_signal_is_found_in_patients_never_seen(patients, signal):
     assert roc_auc_score(~patients.loc[new, "responder"], said[new]) > 0.8
     assert said.between(0, 1).all()
     assert model.vectors(images).shape == (60, 256)
+
+
+@pytest.mark.parametrize(
+    ("signs", "heard"), [((1, 1), [1, 1]), ((1, -1), [1, 0]), ((-1, 1), [0, 1]), ((-1, -1), [0, 0])]
+)
+def test_no_answer_counts_against_what_it_says(signs, heard):
+    """Against the optimum among weights of 0 and more, found by scipy under these bounds."""
+    rng = np.random.default_rng(0)
+    lost = np.arange(60) % 3 == 0
+    both = (lost[:, None] + rng.normal(0, 1, (60, 2))) * signs
+    found, weighed = statistics.weigh(both, lost)
+    assert found.tolist() == heard
+    balance = np.where(lost, 60 / 2 / lost.sum(), 60 / 2 / (~lost).sum())
+
+    def loss(w):
+        line = np.where(lost, 1, -1) * (both @ w[:2] + w[2])
+        return (balance * np.logaddexp(0, -line)).sum() + (w[:2] ** 2).sum() / 2
+
+    best = minimize(loss, np.zeros(3), bounds=[(0, None), (0, None), (None, None)]).x
+    np.testing.assert_allclose(weighed.coef_[0], best[:2], atol=2e-3)
 
 
 def test_poisoned_patients_change_nothing_that_is_learned_and_the_same_seed_gives_the_same(patients):

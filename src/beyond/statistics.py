@@ -14,7 +14,7 @@ from itertools import chain, islice
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -94,6 +94,7 @@ class StatisticsModel:
     callers: list[StatisticsNetwork]
     standard: Standard
     ridge: Pipeline
+    heard: Float[np.ndarray, "2"]  # 1 or 0: read and called
     weighed: LogisticRegression
 
     def probability(self, images: ImageSet) -> pd.Series:
@@ -101,7 +102,7 @@ class StatisticsModel:
         vectors = self.vectors(images)
         called = np.mean([calls_of(one, self.standard, images) for one in self.callers], axis=0)
         both = np.column_stack([self.ridge.decision_function(vectors), called])
-        return pd.Series(self.weighed.predict_proba(both)[:, 1], vectors.index)
+        return pd.Series(self.weighed.predict_proba(both * self.heard)[:, 1], vectors.index)
 
     def vectors(self, images: ImageSet) -> pd.DataFrame:
         """Return each patient's vector, the mean over her planes, (n_patients, 256)."""
@@ -144,9 +145,19 @@ def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Setting
         callers, called = call_folds(reader, planes, training, standard, names, CALLING * epochs)
     ridge = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
     read = cross_val_predict(ridge, vectors, lost, cv=folds, method="decision_function")
-    both = np.column_stack([read, called[vectors.index]])
-    weighed = LogisticRegression(class_weight="balanced").fit(both, lost)
-    return StatisticsModel(reader, callers, standard, ridge.fit(vectors, lost), weighed)
+    heard, weighed = weigh(np.column_stack([read, called[vectors.index]]), lost)
+    return StatisticsModel(reader, callers, standard, ridge.fit(vectors, lost), heard, weighed)
+
+
+def weigh(both: Float[np.ndarray, "n 2"], lost: Bool[np.ndarray, " n"]) -> tuple[np.ndarray, LogisticRegression]:
+    """Return which of two answers is heard, 1 or 0 each, and the regression that weighs them.
+
+    An answer that would count against what it says is left out: among few patients its weight may be below 0 by chance.
+    """
+    heard, weighed = np.ones(both.shape[1]), LogisticRegression(class_weight="balanced")
+    for _ in range(both.shape[1]):
+        heard = heard * (weighed.fit(both * heard, lost).coef_[0] > 0)
+    return heard, weighed.fit(both * heard, lost)
 
 
 def call_folds(
