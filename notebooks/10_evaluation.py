@@ -366,6 +366,37 @@ Markdown(
     f"{title[chosen]}, {whose.lower()} patients, {whom}, weight undone.\n\n{told}"
 )
 
+# %% [markdown]
+# ## What may be said of one patient
+#
+# A probability invites one call for everybody. A **conformal set** says less and keeps its word: it names each response
+# unless the patient looks stranger, by her probability, than all but a few of those who really responded so
+# {cite}`vovk2005`. Whatever the model is worth, the set then holds the true response for at least {{ level_percent }} % of
+# either class; a poor model pays with sets that name both. To leave a response out takes 19 patients of it at 95 %.
+
+# %%
+lost_of = ~judged.responder.to_numpy(bool)
+may_be = calibration.conformal_sets(lost_of, judged.probability, level)
+holds = np.where(lost_of, *may_be.T)
+
+# %% tags=["hide-input"]
+named = pd.Series(may_be.sum(axis=1)).map(
+    {0: "neither response", 1: "one response", 2: "both responses"}
+)
+who = np.where(lost_of, "non-responders", "responders")
+rows = {
+    group: named[who == group].value_counts(normalize=True).to_dict()
+    | {"hold the true one": holds[who == group].mean()}
+    for group in ("responders", "non-responders")
+    if (who == group).any()
+}
+told = pd.DataFrame(rows).T.rename_axis("of the").map("{:.0%}".format)
+Markdown(
+    f"Sets of {title[chosen]}, {whose.lower()} patients, {whom}: how many name what, at {level:.0%}.\n\n"
+    + told.replace("nan%", "0%").to_markdown(disable_numparse=True)
+    + judgement.beneath(lost_of, "this set")
+)
+
 # %% [markdown] tags=["if-simulated"]
 # ## What not knowing the attenuation costs
 #

@@ -101,3 +101,27 @@ def test_slope_is_of_log_odds():
     odds = np.log(FIRST / (1 - FIRST))
     one, twice = (calibration.calibration_line(POSITIVE, 1 / (1 + np.exp(-k * odds))).value["slope"] for k in (1, 2))
     assert twice == pytest.approx(one / 2, abs=1e-9)
+
+
+def test_conformal_sets_against_a_plain_loop():
+    """A class is left out where few enough of its patients, oneself among them, are as strange or stranger."""
+    sets = calibration.conformal_sets(POSITIVE, FIRST, 0.8)
+    for patient, (positive, negative) in enumerate(sets):
+        for wanted, found, sign in ((True, positive, 1), (False, negative, -1)):
+            others = [j for j in range(50) if POSITIVE[j] == wanted and j != patient]
+            count = 1 + sum(sign * FIRST[j] <= sign * FIRST[patient] for j in others)
+            assert found == (count / (len(others) + 1) > 0.2)
+
+
+def test_conformal_sets_keep_their_word_whatever_the_score():
+    """Of 400 draws in which the score knows much or nothing; too few of a class leave it in every set."""
+    generator = np.random.default_rng(1)
+    for strength in (0.0, 2.0):
+        held = []
+        for _ in range(200):
+            positive = generator.random(60) < 0.4
+            sets = calibration.conformal_sets(positive, generator.normal(strength * positive), 0.9)
+            held.append(np.where(positive, *sets.T)[positive].mean())
+        assert np.mean(held) >= 0.9
+    few = calibration.conformal_sets(np.arange(40) < 8, generator.normal(size=40), 0.9)
+    assert few[:, 0].all()

@@ -51,6 +51,20 @@ def brier(positive: ArrayLike, probability: ArrayLike, level: float = 0.95) -> t
     return float(score), max(float(low), 0.0), min(float(high), 1.0)
 
 
+def conformal_sets(positive: ArrayLike, score: ArrayLike, level: float = 0.9) -> Bool[np.ndarray, "n 2"]:
+    """Return for each patient (n,) whether she may be positive and whether negative: label-conditional conformal sets.
+
+    A class is left out where at most 1 - level of its patients, herself counted in, look as little like it by their
+    score (Vovk et al. 2005). Among exchangeable patients either class is left out of its own by at most that share.
+    """
+    positive, score = np.asarray(positive, bool), np.asarray(score, float)
+    columns = []
+    for member, typical in ((positive, score), (~positive, -score)):
+        stranger = (typical[member] <= typical[:, None]).sum(axis=1) + ~member
+        columns.append(stranger / (member.sum() + ~member) > 1 - level + 1e-9)
+    return np.stack(columns, axis=1)
+
+
 def logistic_fit(
     design: Float[np.ndarray, "n k"], outcome: ArrayLike, offset: ArrayLike | None = None
 ) -> tuple[float, float]:
