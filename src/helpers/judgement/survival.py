@@ -115,12 +115,19 @@ def proportional_p(duration: Times, event: Flags, group: Flags, ratio: float) ->
 
 
 def fit_curve(duration: Times, event: Flags, level: float = 0.95, label: str = "survival") -> KaplanMeierFitter:
-    """Return a fitted ``lifelines.KaplanMeierFitter`` (Kaplan and Meier 1958)."""
-    return KaplanMeierFitter(alpha=1 - level, label=label).fit(duration, event)
+    """Return a fitted ``lifelines.KaplanMeierFitter`` (Kaplan and Meier 1958).
+
+    Where patients have left and the curve is at 1 or 0 there is no variance: the interval is NaN, as in R's
+    ``survfit``, in the place of lifelines' (1, 1) or (0, 0).
+    """
+    fit = KaplanMeierFitter(alpha=1 - level, label=label).fit(duration, event)
+    unknown = fit.survival_function_[label].isin([0, 1]) & (fit.survival_function_.index > 0)
+    fit.confidence_interval_[unknown] = np.nan
+    return fit
 
 
 def kaplan_meier(duration_years: ArrayLike, event: ArrayLike, level: float = 0.95) -> pd.DataFrame:
-    """Return a frame indexed by ``years``: at_risk, events, survival, low, high (log-log Greenwood).
+    """Return a frame indexed by ``years``: at_risk, events, survival, low, high (log-log Greenwood, see ``fit_curve``).
 
     One row per distinct time and one for 0; ``at_risk`` counts the patients just before that time.
     """
