@@ -584,9 +584,8 @@ Markdown(
 
 # %%
 n_called = max(1, round(lost_share * len(wide))) if len(wide) else 0
-rank = wide.rank(method="first") / max(len(wide), 1)  # in (0, 1]
-lowest = 1 - (n_called - 0.5) / max(len(wide), 1)
-pairs = comparison.compare_models(lost, rank, level, threshold=lowest)
+called = wide.rank(method="first", ascending=False) <= n_called
+pairs = comparison.compare_models(lost, wide, level, called)
 
 # %% tags=["hide-input"]
 shown = judgement.compared(pairs, title)

@@ -32,18 +32,20 @@ def mcnemar(positive: ArrayLike, first_call: ArrayLike, second_call: ArrayLike) 
 
 
 def compare_models(
-    positive: ArrayLike, probability: pd.DataFrame, level: float = 0.95, threshold: float = 0.5
+    positive: ArrayLike, probability: pd.DataFrame, level: float = 0.95, called: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Compare every pair of columns of ``probability`` (patients x models) on the same patients.
 
-    Returns one row a pair: model, against, auc_difference, low, high, delong_p, only_model_right,
-    only_against_right, mcnemar_p. The difference is NaN without both classes.
+    ``called`` (patients x models) holds the calls for McNemar's test, True for a non-responder; without it they are
+    probabilities from 0.5 on. Returns one row a pair: model, against, auc_difference, low, high, delong_p,
+    only_model_right, only_against_right, mcnemar_p. The difference is NaN without both classes.
     """
+    called = probability >= 0.5 if called is None else called
     both = 0 < np.sum(positive) < np.size(positive)
     rows = [
         (one, other)
         + (auc_difference(positive, probability[one], probability[other], level) if both else (*UNKNOWN, np.nan))
-        + mcnemar(positive, probability[one] >= threshold, probability[other] >= threshold)
+        + mcnemar(positive, called[one], called[other])
         for other, one in combinations(probability.columns, 2)
     ]
     columns = ["model", "against", "auc_difference", "low", "high", "delong_p"]

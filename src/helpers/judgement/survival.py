@@ -122,13 +122,16 @@ def fit_curve(duration: Times, event: Flags, level: float = 0.95, label: str = "
 def kaplan_meier(duration_years: ArrayLike, event: ArrayLike, level: float = 0.95) -> pd.DataFrame:
     """Return a frame indexed by ``years``: at_risk, events, survival, low, high (log-log Greenwood).
 
-    One row per distinct time and one for 0; ``at_risk`` counts the patients just before that time.
+    One row per distinct time and one for 0; ``at_risk`` counts the patients just before that time. Where patients have
+    left and the curve is at 1 or 0 there is no variance: the interval is NaN, as in R's ``survfit``.
     """
     duration, event = checked(duration_years, event)
     fit = fit_curve(duration, event, level)
     counts = fit.event_table[["at_risk", "observed"]].astype(int)
     table = counts.join([fit.survival_function_, fit.confidence_interval_survival_function_])
-    return table.set_axis(["at_risk", "events", "survival", "low", "high"], axis=1).rename_axis("years")
+    table = table.set_axis(["at_risk", "events", "survival", "low", "high"], axis=1).rename_axis("years")
+    table.loc[table.survival.isin([0, 1]) & (table.index > 0), ["low", "high"]] = np.nan  # lifelines: no width
+    return table
 
 
 def at_risk(duration: ArrayLike, years: ArrayLike) -> Int[np.ndarray, " n_years"]:
