@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 from urllib.parse import quote
 
+import addresses
 import chapters
 import given
 import jobs
@@ -80,6 +81,7 @@ def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
     for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_stop, stop)
+    addresses.give(options.baseurl, options.repository)
     with only_build() as lock:
         settings = chapters.settings_of(options.profile, options.set)
         if not settings.study.simulated and (status := tell(settings)):
@@ -144,7 +146,7 @@ def state_of(run: Path) -> str:
     sources += [Path(name) for name in ("Snakefile", "_config.yml")] + list((run / "parameters").iterdir())
     sources += stages.recorded_files(settings) + chapters.own_files(run)
     digests = [file_digest(path) for path in sorted(sources) if "__pycache__" not in path.parts]
-    return f"{run} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
+    return f"{run} {addresses.addresses()} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
 
 
 def snakemake(run: Path, *words: str, lock: TextIO) -> int:
@@ -272,6 +274,8 @@ def parser() -> argparse.ArgumentParser:
     commands = line.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("book", help="all of it")
     whole.add_argument("--cores", type=cores, default=cores(""))
+    whole.add_argument("--baseurl", default="", help="where the pages will stand")
+    whole.add_argument("--repository", default="", help="where the project's repository stands")
     whole.set_defaults(do=book)
     look = commands.add_parser("check", help="hold a recorded cohort against its contract, compute nothing")
     look.set_defaults(do=check)
