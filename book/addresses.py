@@ -58,8 +58,10 @@ def written() -> dict[str, Any]:
 
 
 def configured() -> dict[str, Any]:
-    """Return the configuration of Jupyter Book with the addresses of this build in their places."""
+    """Return the configuration of Jupyter Book with the addresses of this build, wherever it is written to."""
     config, found = written(), addresses()
+    extensions = config["sphinx"]["local_extensions"]
+    config["sphinx"]["local_extensions"] = {name: str(project_path(folder)) for name, folder in extensions.items()}
     config["html"]["baseurl"] = found.baseurl
     config["repository"]["url"] = found.repository
     return config

@@ -32,7 +32,10 @@ def own_environment(monkeypatch):
 def test_no_address_is_known_unless_somebody_gives_one():
     addresses.give("", "")
     assert addresses.addresses() == addresses.Addresses()
-    assert addresses.configured() == addresses.written()
+    config, written = addresses.configured(), addresses.written()
+    assert [Path(folder) for folder in config["sphinx"].pop("local_extensions").values()] == [ROOT / "book/_ext"] * 2
+    assert written["sphinx"].pop("local_extensions")
+    assert config == written
 
 
 def test_given_addresses_are_handed_on_and_configure_the_book():
