@@ -248,6 +248,18 @@ def rendered(options: argparse.Namespace) -> int:
     return 0
 
 
+def made_of_pages(options: argparse.Namespace) -> int:
+    """Make one file of the rendered book, and print where it is."""
+    import epub
+    import paper
+    import release
+
+    html = BUILD / "html"
+    make = {"pdf": paper.pdf, "epub": epub.epub, "release": lambda pages, _: release.release(pages)}[options.command]
+    print(make(html, release.bound(html, options.command)))
+    return 0
+
+
 def cores(text: str) -> int:
     """Return a number of cores; all of them if nothing is said."""
     n_cores = int(text) if text else os.cpu_count() or 1
@@ -302,6 +314,8 @@ def parser() -> argparse.ArgumentParser:
     last = commands.add_parser("render", help="render the executed chapters of a run")
     last.add_argument("--run", type=Path, required=True, help="folder of the run")
     last.set_defaults(do=rendered)
+    for name, words in {"pdf": "one PDF", "epub": "one EPUB", "release": "one archive with results and lock"}.items():
+        commands.add_parser(name, help=f"the rendered book as {words}").set_defaults(do=made_of_pages)
     return line
 
 
