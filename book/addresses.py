@@ -64,4 +64,6 @@ def configured() -> dict[str, Any]:
     config["sphinx"]["local_extensions"] = {name: str(project_path(folder)) for name, folder in extensions.items()}
     config["html"]["baseurl"] = found.baseurl
     config["repository"]["url"] = found.repository
+    theme = config["sphinx"]["config"]["html_theme_options"]
+    theme |= {"repository_url": found.repository, "repository_branch": config["repository"]["branch"]}
     return config

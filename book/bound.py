@@ -124,4 +124,4 @@ def document(folder: Path, bound: list[Leaf]) -> str:
 
 def stylesheet() -> str:
     """Return how the bound book looks."""
-    return project_path("book/_static/bound.css").read_text()
+    return project_path("book/_bound/paper.css").read_text()

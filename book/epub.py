@@ -58,7 +58,7 @@ class Chapter:
 def chapters(folder: Path) -> list[Chapter]:
     """Return the rendered book in a folder as XHTML; Chromium writes it, once it has drawn all formulas."""
     bound_leaves = bound.leaves(folder, bound.order())
-    script = f"<script>{project_path('book/_static/bound.js').read_text()}</script>"
+    script = f"<script>{project_path('book/_bound/xhtml.js').read_text()}</script>"
     page = bound.document(folder, bound_leaves).replace("</body>", script + "</body>")
     with paper.opened(folder, page) as address:
         shown = BeautifulSoup(paper.run(address, "--dump-dom"), "html.parser")
@@ -83,7 +83,7 @@ def pack(told: list[Chapter], folder: Path, target: Path) -> None:
         book.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
         book.writestr("META-INF/container.xml", CONTAINER)
         book.writestr("EPUB/book.opf", package(told, pictures))
-        book.writestr("EPUB/book.css", project_path("book/_static/epub.css").read_text())
+        book.writestr("EPUB/book.css", project_path("book/_bound/epub.css").read_text())
         book.writestr("EPUB/nav.xhtml", PAGE.format(title="Contents", body=contents(told)))
         for one in told:
             book.writestr(f"EPUB/{one.key}.xhtml", PAGE.format(title=escape(one.title), body=one.linked))

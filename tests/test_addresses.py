@@ -35,6 +35,8 @@ def test_no_address_is_known_unless_somebody_gives_one():
     config, written = addresses.configured(), addresses.written()
     assert [Path(folder) for folder in config["sphinx"].pop("local_extensions").values()] == [ROOT / "book/_ext"] * 2
     assert written["sphinx"].pop("local_extensions")
+    assert config["sphinx"]["config"]["html_theme_options"].pop("repository_url") == ""
+    assert config["sphinx"]["config"]["html_theme_options"].pop("repository_branch") == written["repository"]["branch"]
     assert config == written
 
 
@@ -42,7 +44,8 @@ def test_given_addresses_are_handed_on_and_configure_the_book():
     addresses.give("https://name.example/book", "https://code.example/name/echo/")
     assert addresses.addresses() == addresses.Addresses(BASE, "https://code.example/name/echo")
     config = addresses.configured()
-    assert (config["html"]["baseurl"], config["repository"]["url"]) == (BASE, "https://code.example/name/echo")
+    theme = config["sphinx"]["config"]["html_theme_options"]
+    assert (config["html"]["baseurl"], theme["repository_url"]) == (BASE, "https://code.example/name/echo")
 
 
 @pytest.mark.parametrize("wrong", ["name.example/book", "ftp://a.example/", "https://a.example/?q=1", "https://a b/"])
@@ -97,7 +100,7 @@ def app(base, **pages):
     """What the extension asks Sphinx for."""
     images = {"maps.png": ({"maps"}, "maps.png"), "path.svg": ({"index"}, "path.svg")}
     env = SimpleNamespace(get_doctree=pages.__getitem__, images=images, toctree_includes={"index": ["maps"]})
-    config = SimpleNamespace(html_baseurl=base, project="Echo", root_doc="index")
+    config = SimpleNamespace(html_baseurl=base, html_title="Echo", root_doc="index")
     return SimpleNamespace(env=env, config=config, builder=SimpleNamespace(imagedir="_images", format="html"))
 
 

@@ -50,7 +50,7 @@ def description(doctree: nodes.document) -> str:
 def card(app: Sphinx, page: str, context: dict[str, Any], doctree: nodes.document) -> dict[str, str]:
     """Return what the Open Graph protocol says of a page; addresses only if they are known."""
     title = re.sub(r"<[^>]*>", "", context["title"])
-    told = {"og:type": "article", "og:site_name": app.config.project, "og:title": title}
+    told = {"og:type": "article", "og:site_name": app.config.html_title, "og:title": title}
     told |= {"og:description": description(doctree)}
     base = app.config.html_baseurl
     if base and (found := first_picture(app, page)):
