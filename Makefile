@@ -59,8 +59,8 @@ export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-
 	@"$(PY)" book/command.py export --profile="$$PROFILE" --set="$$SET" $(if $(ID),--id="$$ID") \
 	  $(if $(PATIENTS),--patients="$$PATIENTS") $(if $(DEGRADED),--degraded) -- "$$TO"
 
-notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
-	"$(PY)" -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
+notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill (PROFILE=)
+	@"$(PY)" book/command.py notebooks --profile="$$PROFILE"
 
 lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade \

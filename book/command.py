@@ -248,6 +248,16 @@ def rendered(options: argparse.Namespace) -> int:
     return 0
 
 
+def notebooks(options: argparse.Namespace) -> int:
+    """Write every chapter as a notebook beside it, with the parameters of a profile."""
+    import jupytext
+
+    settings = chapters.settings_of(options.profile, "")
+    for path in sorted(Path("notebooks").glob(chapters.CHAPTERS)):
+        jupytext.write(chapters.with_values(path, settings, options.profile), path.with_suffix(".ipynb"))
+    return 0
+
+
 def made_of_pages(options: argparse.Namespace) -> int:
     """Make one file of the rendered book, and print where it is."""
     import epub
@@ -314,6 +324,9 @@ def parser() -> argparse.ArgumentParser:
     last = commands.add_parser("render", help="render the executed chapters of a run")
     last.add_argument("--run", type=Path, required=True, help="folder of the run")
     last.set_defaults(do=rendered)
+    open_ones = commands.add_parser("notebooks", help="the chapters as notebooks with a profile's parameters")
+    open_ones.add_argument("--profile", default="laptop")
+    open_ones.set_defaults(do=notebooks)
     for name, words in {"pdf": "one PDF", "epub": "one EPUB", "release": "one archive with results and lock"}.items():
         commands.add_parser(name, help=f"the rendered book as {words}").set_defaults(do=made_of_pages)
     return line
