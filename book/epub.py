@@ -51,8 +51,8 @@ class Chapter:
 
     @property
     def linked(self) -> str:
-        """The XHTML with links that lead from file to file."""
-        return re.sub(r'href="#(([\w-]+?)(?:--[^"]*)?)"', r'href="\2.xhtml#\1"', self.xhtml)
+        """The XHTML with links that lead from file to file; what drawings refer to stays where it is."""
+        return re.sub(r'(<a\b[^>]*\s)href="#(([\w-]+?)(?:--[^"]*)?)"', r'\1href="\3.xhtml#\2"', self.xhtml)
 
 
 def chapters(folder: Path) -> list[Chapter]:

@@ -133,6 +133,12 @@ def test_pages_are_sound_and_their_links_lead(book):
     check_xhtml(book)
 
 
+def test_glyphs_of_a_formula_stay_with_it():
+    glyph = '<svg><use xlink:href="#MJX-1"/></svg>'
+    told = epub.Chapter("maps", "Maps", f'{glyph}<a class="x" href="#n-roc--fig">b</a>')
+    assert told.linked == f'{glyph}<a class="x" href="n-roc.xhtml#n-roc--fig">b</a>'
+
+
 # --- the archive
 
 

@@ -6,6 +6,7 @@ window.addEventListener("load", async () => {
     const drawn = item.typesetRoot?.querySelector("svg");
     if (!drawn) continue;
     drawn.setAttribute("role", "img");
+    drawn.removeAttribute("aria-hidden");
     drawn.setAttribute("aria-label", item.math);
     drawn.querySelectorAll("[data-mml-node], [data-c]").forEach((one) => {
       for (const name of [...one.getAttributeNames()]) if (name.startsWith("data-")) one.removeAttribute(name);
