@@ -4,12 +4,15 @@
 PROFILE ?= laptop# a name in notebooks/profiles, or the path of a .yml file
 DATA ?=# folder of a recorded cohort, as data/README.md describes it
 SET ?=# single parameters, as in SET="image_px=96 seed=3"
+BASEURL ?=# where the pages will stand, as in https://name.example/book/; empty: not known
+REPOSITORY ?=# where this repository stands, for links to it; empty: not known
+CHROMIUM ?=# the path of Chromium or Chrome, if it is not found by name
 CORES ?=# how many to use; all of them if nothing is said
 PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
 # what is given is read by the program, as it stands: neither make nor the shell runs anything in it
-GIVEN := PROFILE DATA SET CORES TO ID PATIENTS DEGRADED PYTHON VENV
+GIVEN := PROFILE DATA SET BASEURL REPOSITORY CHROMIUM CORES TO ID PATIENTS DEGRADED PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
@@ -18,11 +21,24 @@ ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book check test lint measures export notebooks lock clean help
+.PHONY: book pdf epub release links check test lint measures export notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES"
+	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES" \
+	  --baseurl="$$BASEURL" --repository="$$REPOSITORY"
+
+pdf: book  ## print the book as one PDF into _build (Chromium or Chrome; its path: CHROMIUM=)
+	@"$(PY)" book/command.py pdf
+
+epub: book  ## bind the book as one EPUB into _build (Chromium, too)
+	@"$(PY)" book/command.py epub
+
+release: book  ## pack pages, results, lock and edition into one archive in _build, with PDF and EPUB if they are there
+	@"$(PY)" book/command.py release
+
+links: $(READY)  ## list the links of the rendered book that lead elsewhere; none is followed
+	@"$(PY)" book/check_html.py --external
 
 check: $(READY)  ## hold the recorded cohort in DATA= against its contract, tell all faults, compute nothing
 	@"$(PY)" book/command.py check --profile="$$PROFILE" --set="$$SET" --data="$$DATA"
@@ -43,8 +59,8 @@ export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-
 	@"$(PY)" book/command.py export --profile="$$PROFILE" --set="$$SET" $(if $(ID),--id="$$ID") \
 	  $(if $(PATIENTS),--patients="$$PATIENTS") $(if $(DEGRADED),--degraded) -- "$$TO"
 
-notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill
-	"$(PY)" -m jupytext --quiet --to ipynb notebooks/[0-9][0-9]_*.py
+notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill (PROFILE=)
+	@"$(PY)" book/command.py notebooks --profile="$$PROFILE"
 
 lock: $(READY)  ## pin every dependency anew, with hashes, in requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade \

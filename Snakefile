@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 sys.path[:0] = ["src", "book"]
 
+from addresses import addresses
 from chapters import CHAPTERS, code_digest, recordings_in, used_modules
 
 from helpers import stages
@@ -105,6 +106,7 @@ rule book:
         update("_build/html/index.html"),
     params:
         run=RUN.as_posix(),
+        addresses=str(addresses()),
     shell:
         "{COMMAND} render --run {params.run:q}"
 

@@ -226,6 +226,23 @@ def write_source(chapter: Path, path: Path) -> None:
     write_whole(path, lambda temporary: jupytext.write(notebook, temporary))
 
 
+def with_values(chapter: Path, settings: Settings, profile: str) -> Any:
+    """Return a chapter as a notebook, for Jupyter, with what a profile changes in its parameters injected."""
+    import jupytext
+    from papermill.parameterize import parameterize_notebook
+
+    declared = declared_parameters(chapter)
+    values = {name: value for name, value in (settings.flat() | {"profile": profile}).items() if name in declared}
+    changed = {name: value for name, value in values.items() if value != ast.literal_eval(declared[name].default)}
+    notebook = jupytext.read(chapter)
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])  # which papermill looks at in every cell
+    notebook.metadata["papermill"] = {}  # where it notes what it was given
+    notebook = parameterize_notebook(notebook, changed) if changed else notebook
+    del notebook.metadata["papermill"]
+    return notebook
+
+
 def finish(notebook: Any, chapter: Path, output: Path) -> None:
     """Name files as the project does, fold the injected values, and put the notebook in its place, without secrets."""
     import nbformat

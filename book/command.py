@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 from urllib.parse import quote
 
+import addresses
 import chapters
 import given
 import jobs
@@ -80,6 +81,7 @@ def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
     for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_stop, stop)
+    addresses.give(options.baseurl, options.repository)
     with only_build() as lock:
         settings = chapters.settings_of(options.profile, options.set)
         if not settings.study.simulated and (status := tell(settings)):
@@ -144,7 +146,7 @@ def state_of(run: Path) -> str:
     sources += [Path(name) for name in ("Snakefile", "_config.yml")] + list((run / "parameters").iterdir())
     sources += stages.recorded_files(settings) + chapters.own_files(run)
     digests = [file_digest(path) for path in sorted(sources) if "__pycache__" not in path.parts]
-    return f"{run} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
+    return f"{run} {addresses.addresses()} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
 
 
 def snakemake(run: Path, *words: str, lock: TextIO) -> int:
@@ -246,6 +248,28 @@ def rendered(options: argparse.Namespace) -> int:
     return 0
 
 
+def notebooks(options: argparse.Namespace) -> int:
+    """Write every chapter as a notebook beside it, with the parameters of a profile."""
+    import jupytext
+
+    settings = chapters.settings_of(options.profile, "")
+    for path in sorted(Path("notebooks").glob(chapters.CHAPTERS)):
+        jupytext.write(chapters.with_values(path, settings, options.profile), path.with_suffix(".ipynb"))
+    return 0
+
+
+def made_of_pages(options: argparse.Namespace) -> int:
+    """Make one file of the rendered book, and print where it is."""
+    import epub
+    import paper
+    import release
+
+    html = BUILD / "html"
+    make = {"pdf": paper.pdf, "epub": epub.epub, "release": lambda pages, _: release.release(pages)}[options.command]
+    print(make(html, release.bound(html, options.command)))
+    return 0
+
+
 def cores(text: str) -> int:
     """Return a number of cores; all of them if nothing is said."""
     n_cores = int(text) if text else os.cpu_count() or 1
@@ -272,6 +296,8 @@ def parser() -> argparse.ArgumentParser:
     commands = line.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("book", help="all of it")
     whole.add_argument("--cores", type=cores, default=cores(""))
+    whole.add_argument("--baseurl", default="", help="where the pages will stand")
+    whole.add_argument("--repository", default="", help="where the project's repository stands")
     whole.set_defaults(do=book)
     look = commands.add_parser("check", help="hold a recorded cohort against its contract, compute nothing")
     look.set_defaults(do=check)
@@ -298,6 +324,11 @@ def parser() -> argparse.ArgumentParser:
     last = commands.add_parser("render", help="render the executed chapters of a run")
     last.add_argument("--run", type=Path, required=True, help="folder of the run")
     last.set_defaults(do=rendered)
+    open_ones = commands.add_parser("notebooks", help="the chapters as notebooks with a profile's parameters")
+    open_ones.add_argument("--profile", default="laptop")
+    open_ones.set_defaults(do=notebooks)
+    for name, words in {"pdf": "one PDF", "epub": "one EPUB", "release": "one archive with results and lock"}.items():
+        commands.add_parser(name, help=f"the rendered book as {words}").set_defaults(do=made_of_pages)
     return line
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+import addresses
 import chapters
 import jobs
 from PIL import Image
@@ -148,10 +149,11 @@ def words_of_cohort(settings: Settings) -> dict[str, str]:
 
 
 def sources() -> str:
-    """The text of all tracked sources that pages are made from, blanks made one."""
+    """The text of all tracked sources that pages are made from, blanks made one, and the addresses to be published."""
     paths = [project_path("data/README.md"), *project_path("notebooks").glob(chapters.CHAPTERS)]
     paths += [path for path in project_path("book").rglob("*") if path.suffix in {".md", ".bib", ".yml", ".svg"}]
-    return " ".join(" ".join(path.read_text().split()) for path in paths)
+    told = addresses.addresses()
+    return " ".join([told.baseurl, told.repository, *(" ".join(path.read_text().split()) for path in paths)])
 
 
 # --- cleaning, before anything is rendered

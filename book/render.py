@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import addresses
 import check_html
 import jobs
 import nbformat
 import provenance
 import publish
 import words
+import yaml
 from chapters import CHAPTERS, with_outputs
 
 BUILD = Path("_build")
@@ -47,7 +49,9 @@ def build(source: Path, aside: Path) -> Path:
     Raises ``RuntimeError`` with the last lines of what Sphinx said.
     """
     shutil.rmtree(aside, ignore_errors=True)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--config", "_config.yml"]
+    config = source.with_name("config.yml")
+    config.write_text(yaml.dump(addresses.configured(), allow_unicode=True))
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--config", str(config)]
     command += ["--path-output", str(aside), "-W", "--keep-going"]
     answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = COLOUR.sub("", answer.stdout)

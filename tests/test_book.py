@@ -64,6 +64,15 @@ def test_parameters_are_typed_explained_and_those_of_the_laptop_profile(chapter)
             assert parameter.inferred_type_name == TYPES[name].__name__
 
 
+def test_a_notebook_for_jupyter_has_what_a_profile_changes_in_its_parameters():
+    chapter = ROOT / "notebooks" / "03_maps.py"
+    smoke = chapters.with_values(chapter, load_settings("smoke"), "smoke")
+    injected = [cell.source for cell in smoke.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert {line for line in injected[0].splitlines() if line[0] != "#"} == {'profile = "smoke"', "overlap = 0.75"}
+    plain = chapters.with_values(chapter, load_settings("laptop"), "laptop")
+    assert [cell.source for cell in plain.cells] == [cell.source for cell in jupytext.read(chapter).cells]
+
+
 @each_chapter
 def test_figures_have_name_caption_and_alternative_text(chapter):
     for cell in code_cells(chapter):

@@ -51,6 +51,17 @@ def test_conda_environment_has_the_same_names_and_bounds():
     assert f"python{PROJECT['requires-python']}" in conda
 
 
+def test_binder_has_the_books_names_and_bounds_and_torch_for_processors():
+    """Of the book's tools it lacks the one that renders; torch comes from conda, where it has a build of its own."""
+    *conda, pip = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())["dependencies"]
+    lines = [line.replace("pytorch-cpu", "torch") for line in conda if "torch" in line]
+    told = {(r.name, str(r.specifier)) for r in map(Requirement, pip["pip"] + lines)}
+    assert told == {(r.name, str(r.specifier)) for r in declared("book") if r.name != "jupyter-book"}
+    run = [line for line in (ROOT / "binder" / "postBuild").read_text().splitlines() if line and line[0] != "#"]
+    assert run[-1] == 'make notebooks PROFILE=smoke VENV="$NB_PYTHON_PREFIX"'
+    assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o111
+
+
 @pytest.mark.parametrize("requirement", declared("book", "dev"), ids=lambda requirement: requirement.name)
 def test_lock_pins_every_dependency_within_its_bounds(requirement):
     versions = pins()[requirement.name]
