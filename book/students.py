@@ -16,6 +16,7 @@ import nbformat
 import words
 from exercises import DIRECTIVE, LABEL, TITLE, solutions_of
 
+from ground.artifacts import SEAL, project_path
 from ground.errors import InputError
 from helpers import stages
 from helpers.settings import Settings
@@ -99,6 +100,8 @@ def with_values(notebook: Any, chapter: Path, values: Mapping[str, Any]) -> Any:
     other = {name: value for name, value in values.items() if name in declared and value != declared[name]}
     if other:
         notebook.metadata["papermill"] = {}
+        for cell in notebook.cells:
+            cell.metadata.setdefault("tags", [])  # papermill looks for its own in every cell
         notebook = parameterize_notebook(notebook, other)
         del notebook.metadata["papermill"]
     return notebook
@@ -147,16 +150,22 @@ def hand_out(settings: Settings, artifacts: str | Path, folder: str | Path, with
         shutil.copytree("notebooks/profiles", whole / "notebooks" / "profiles")
         chapters.write_parameters(whole / "notebooks" / "profiles" / f"{PROFILE}.yml", settings.flat())
         if with_data:
-            artifacts = add_data(settings, whole)
+            artifacts = add_data(settings, artifacts, whole)
         values = settings.flat() | {"profile": PROFILE} | (QUICK if with_data else {})
         write(whole, words.words_of(settings, artifacts), values)
         whole.replace(path)
     return path
 
 
-def add_data(settings: Settings, folder: Path) -> Path:
-    """Make maps, images and models in a folder and mark it as a project; return where they are."""
-    stages.models(settings, folder / "artifacts")
-    (folder / "pyproject.toml").write_text(PROJECT)
+def add_data(settings: Settings, artifacts: str | Path, folder: Path) -> Path:
+    """Copy cohort, maps, images and models, made where they are missing, and mark the folder as a project."""
+    stages.models(settings, artifacts)
+    target = folder / "artifacts"
+    for path in [one for door in stages.DOORS for one in stages.files_of(door, settings, artifacts)]:
+        copied = target / path.relative_to(project_path(artifacts))
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        for name in (path.name, f"{path.name}{SEAL}"):
+            shutil.copy(path.with_name(name), copied.with_name(name))
     shutil.copytree("results", folder / "results")
-    return folder / "artifacts"
+    (folder / "pyproject.toml").write_text(PROJECT)
+    return target

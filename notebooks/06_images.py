@@ -333,7 +333,7 @@ for ax, image in zip(axes, moved[:, one], strict=True):
 # How many pixels across is a margin of 5 mm in the paper's image of 512 pixels, if that shows 60 mm? And in one of 64
 # pixels?
 #
-# Check: `check("ex-images-margin", ...)` (pixels).
+# Check: `check("ex-images-margin", ...)` (pixels, of 512).
 # ````
 #
 # ````{solution} ex-images-margin
@@ -349,7 +349,7 @@ for ax, image in zip(axes, moved[:, one], strict=True):
 # The training patients' 1st and 99th percentiles of EAC are -10 and 20 dB. What does the network get for a pixel of 5
 # dB, for one of 30 dB, and outside?
 #
-# Check: `check("ex-images-scaled", ...)` (0 to 1).
+# Check: `check("ex-images-scaled", ...)` (0 to 1, of 5 dB).
 # ````
 #
 # ````{solution} ex-images-scaled

@@ -414,7 +414,7 @@ Markdown(shown)
 # What is the loss of the ignorant model for $C = 5$ and the 43 of 181 patients of the paper? And for $C = 1$, and for
 # the $C$ that balances the classes? When is it largest?
 #
-# Check: `check("ex-training-c", ...)` (nats).
+# Check: `check("ex-training-c", ...)` (nats, at C = 5).
 # ````
 #
 # ````{solution} ex-training-c

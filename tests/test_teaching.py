@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import cache
 from pathlib import Path
 
 import chapters
@@ -29,9 +30,14 @@ each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: 
 whoever = pytest.mark.parametrize("hidden", ["if-recorded", "if-simulated"])
 
 
+@cache
+def markdown_cells(chapter):
+    return [cell for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown"]
+
+
 def markdown(chapter, hidden=""):
     """What a chapter says to readers of one kind of cohort."""
-    cells = [cell for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown"]
+    cells = markdown_cells(chapter)
     return "\n\n".join(cell.source for cell in cells if hidden not in cell.metadata.get("tags", []))
 
 

@@ -280,10 +280,10 @@ ANSWERS = {
         lambda: ring_over_disc(10.0), 0.04, "ratio", "The outer radius is twice the core's, its area is not."
     ),
     "ex-images-margin": Answer(
-        margin_in_pixels, 0.5, "pixels", "The field of view is spread over all pixels of an edge."
+        margin_in_pixels, 0.5, "pixels, of 512", "The field of view is spread over all pixels of an edge."
     ),
     "ex-images-scaled": Answer(
-        scaled_value, 0.005, "0 to 1", "Tissue does not begin at 0: that is kept for the outside."
+        scaled_value, 0.005, "0 to 1, of 5 dB", "Tissue does not begin at 0: that is kept for the outside."
     ),
     "ex-networks-head": Answer(
         lambda: weights_of_head(100), 0.5, "weights", "Each neuron has a weight for every input and one more, its bias."
