@@ -143,7 +143,7 @@ def perfect_low() -> float:
 
 def called_at_half() -> float:
     """True probability that a perfectly trained model of C = 5 calls 0.5."""
-    return float(calibration.unweighted(0.5, CLASS_WEIGHT))
+    return float(calibration.unweighted(np.array([0.5]), CLASS_WEIGHT)[0])
 
 
 def benefit() -> float:
