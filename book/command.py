@@ -228,15 +228,17 @@ def tell_failure(error: Any, source: Path, output: Path) -> int:
 
 
 def piece(options: argparse.Namespace) -> int:
-    """Do one of the jobs, and leave a record of it.
-
-    Simulated planes saturate and sink into noise by the hundred; the maps count them, and nobody is told one by one.
-    """
-    os.environ["PYTHONWARNINGS"] = f"ignore:{SIMULATED}"  # of the processes that it starts
-    warnings.filterwarnings("ignore", f"{SIMULATED} ")
+    """Do one of the jobs, and leave a record of it."""
+    count_in_silence()
     handed = *jobs.read(options.parameters), options.piece, *options.more(options)
     jobs.record(lambda: options.job(*handed), f"{options.command} {options.piece}", options.output)
     return 0
+
+
+def count_in_silence() -> None:
+    """Simulated planes saturate and sink into noise by the hundred; the maps count them, nobody is told one by one."""
+    os.environ["PYTHONWARNINGS"] = f"ignore:{SIMULATED}"  # of the processes that are started
+    warnings.filterwarnings("ignore", f"{SIMULATED} ")
 
 
 def rendered(options: argparse.Namespace) -> int:
@@ -270,6 +272,7 @@ def for_class(options: argparse.Namespace) -> int:
     """Write the chapters as notebooks for students and for instructors; with data, what they start from as well."""
     import students  # loads what answers are computed with
 
+    count_in_silence()
     settings = chapters.settings_of(options.profile, options.set)
     folder = students.hand_out(settings, options.artifacts, options.to, options.with_data)
     print(f"written to {folder}")
