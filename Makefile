@@ -21,7 +21,7 @@ ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book pdf epub release links check test lint measures export notebooks lock clean help
+.PHONY: book pdf epub release links check test lint measures export students teaching notebooks lock clean help
 .DEFAULT_GOAL := help
 
 book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
@@ -58,6 +58,12 @@ measures: $(READY)  ## print how large the parts are, what they load, and whethe
 export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-07, PATIENTS=24, DEGRADED=1, PROFILE=, SET=)
 	@"$(PY)" book/command.py export --profile="$$PROFILE" --set="$$SET" $(if $(ID),--id="$$ID") \
 	  $(if $(PATIENTS),--patients="$$PATIENTS") $(if $(DEGRADED),--degraded) -- "$$TO"
+
+students: $(READY)  ## write notebooks for students, and for instructors with solutions (TO=folder, PROFILE=, SET=)
+	@"$(PY)" book/command.py students --profile="$$PROFILE" --set="$$SET" -- "$$TO"
+
+teaching: $(READY)  ## the same with the maps, images and models of 40 simulated patients, under 10 MB (TO=folder)
+	@"$(PY)" book/command.py teaching --profile=teaching --set="$$SET" -- "$$TO"
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill (PROFILE=)
 	@"$(PY)" book/command.py notebooks --profile="$$PROFILE"

@@ -230,15 +230,17 @@ def tell_failure(error: Any, source: Path, output: Path) -> int:
 
 
 def piece(options: argparse.Namespace) -> int:
-    """Do one of the jobs, and leave a record of it.
-
-    Simulated planes saturate and sink into noise by the hundred; the maps count them, and nobody is told one by one.
-    """
-    os.environ["PYTHONWARNINGS"] = f"ignore:{SIMULATED}"  # of the processes that it starts
-    warnings.filterwarnings("ignore", f"{SIMULATED} ")
+    """Do one of the jobs, and leave a record of it."""
+    count_in_silence()
     handed = *jobs.read(options.parameters), options.piece, *options.more(options)
     jobs.record(lambda: options.job(*handed), f"{options.command} {options.piece}", options.output)
     return 0
+
+
+def count_in_silence() -> None:
+    """Simulated planes saturate and sink into noise by the hundred; the maps count them, nobody is told one by one."""
+    os.environ["PYTHONWARNINGS"] = f"ignore:{SIMULATED}"  # of the processes that are started
+    warnings.filterwarnings("ignore", f"{SIMULATED} ")
 
 
 def rendered(options: argparse.Namespace) -> int:
@@ -290,6 +292,17 @@ def exported(options: argparse.Namespace) -> int:
     return 0
 
 
+def for_class(options: argparse.Namespace) -> int:
+    """Write the chapters as notebooks for students and for instructors; with data, what they start from as well."""
+    import students  # loads what answers are computed with
+
+    count_in_silence()
+    settings = chapters.settings_of(options.profile, options.set)
+    folder = students.hand_out(settings, options.artifacts, options.to, options.with_data)
+    print(f"written to {folder}")
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     line = CommandLine(prog="python book/command.py", description=__doc__)
@@ -309,7 +322,11 @@ def parser() -> argparse.ArgumentParser:
     written.add_argument("--patients", type=int, help="how many, the first ones, in place of all")
     written.add_argument("--degraded", action="store_true", help="as bad as the contract allows, to try the book with")
     written.set_defaults(do=exported)
-    for one in (whole, resolve, look, written):
+    handed = [commands.add_parser(name, help=told) for name, told in OF_CLASS.items()]
+    for one, with_data in zip(handed, (False, True), strict=True):
+        one.add_argument("to", metavar="FOLDER")
+        one.set_defaults(do=for_class, with_data=with_data)
+    for one in (whole, resolve, look, written, *handed):
         one.add_argument("--profile", default="laptop", help="a name in notebooks/profiles, or the path of a .yml file")
         one.add_argument("--set", default="", metavar="'NAME=VALUE ...'", help="single parameters")
         one.add_argument("--data", default="", help="folder of a recorded cohort, the same as cohort= in --set")
@@ -332,6 +349,10 @@ def parser() -> argparse.ArgumentParser:
     return line
 
 
+OF_CLASS = {
+    "students": "write the chapters as notebooks for students and for instructors",
+    "teaching": "write the same with stored maps, images and models of a small simulated cohort",
+}
 PIECES = {
     "stage": (jobs.stage, "a result that chapters share: maps, images or models"),
     "patient": (jobs.map_patient, "the maps of one patient"),

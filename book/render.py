@@ -9,6 +9,7 @@ from pathlib import Path
 import addresses
 import check_html
 import jobs
+import lessons
 import nbformat
 import provenance
 import publish
@@ -41,6 +42,17 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
+    (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run)))
+
+
+def add_material(run: Path, source: Path, html: Path) -> None:
+    """Put the students' notebooks and the slides beside the pages that lead to them."""
+    import students  # loads what answers are computed with
+
+    told = words.words_of(*jobs.read(run / "parameters" / "stages.yml"))
+    students.write(html, told, {}, ("students",))
+    staged = sorted((source / "notebooks").glob("*.ipynb"))
+    (html / "slides.html").write_text(lessons.slides(staged, told["Whose"]))
 
 
 def build(source: Path, aside: Path) -> Path:
@@ -83,6 +95,7 @@ def render(run: Path) -> None:
     private = publish.private_of(run)
     stage(run, source, private)
     html = build(source, aside)
+    add_material(run, source, html)
     problems = check_html.problems(html) + check_html.failed_cells(executed(run))
     problems += check_html.missing_figures(html, source) + publish.problems(html, private)
     if problems:

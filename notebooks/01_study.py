@@ -315,56 +315,139 @@ Markdown(
 # %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Planes or patients · recall · 5 min
 # :label: ex-study-planes
+#
 # The split is by patient. What would happen if it were by plane?
 # ````
 #
 # ````{solution} ex-study-planes
 # :class: dropdown
+#
 # Planes of one tumour look alike. A model would meet test planes whose sisters it has learned from, recognise the
 # patient, and repeat her label; [](16_pitfalls) makes this mistake on purpose.
 # ````
+#
+# ````{exercise} Who is left to learn from · compute · 5 min
+# :label: ex-study-left
+#
+# The paper's cohort has 43 non-responders among its 181 patients. The test set takes 10 of them. Suppose that the
+# paper's 31 validation patients have the cohort's own share of non-responders, rounded. How many non-responders are
+# left to learn from?
+#
+# Check: `check("ex-study-left", ...)` (patients).
+# ````
+#
+# ````{solution} ex-study-left
+# :class: dropdown
+#
+# For the paper $31 \cdot 43 / 181 = 7.4$, so 7 are in the validation set and $43 - 10 - 7 = 26$ are left, beside $138 -
+# 40 - 24 = 74$ responders. A network of the paper meets 26 tumours of the class that it is to find.
+# ````
+#
+# ````{exercise} Two other studies · project · 45 min
+# :label: ex-study-others
+#
+# Find in {cite:t}`dicenzo2020` and {cite:t}`sannachi2023` who counts as a responder, how many there are, and which
+# patients judged the model. May their accuracies and AUCs be compared with this paper's?
+# ````
+#
+# ````{solution} ex-study-others
+# :class: dropdown
+#
+# {cite:t}`dicenzo2020` have 48 responders and 34 non-responders, {cite:t}`taleghamar2022` 138 and 43: accuracy follows
+# the share and cannot be compared. {cite:t}`dicenzo2020` and {cite:t}`sannachi2023` left out one patient at a time, so
+# that each was judged by a model of her own; {cite:t}`taleghamar2022` kept 50 apart. AUCs can be set side by side as
+# far as patients, response and scanners are alike, each with its interval.
+# ````
+
+# %% [markdown] tags=["about-simulation"]
+# ````{exercise} Half the effect · vary · 10 min
+# :label: ex-study-half
+#
+# Draw 5,000 simulated patients with `study.draw_patients(5000, 4, "half")`. What is the AUC of the oracle that sees
+# core and margin and knows that the effect is halved? How does its lead over chance compare with that of the base
+# effect?
+#
+# Check: `check("ex-study-half", ...)` (AUC).
+# ````
+#
+# ````{solution} ex-study-half
+# :class: dropdown
+#
+# ```python
+# for effect in ("base", "half"):
+#     further = study.draw_patients(5000, 4, effect)
+#     score = oracle_score(further, tuple(study.TRAITS), effect)
+#     print(effect, auc_interval(~further["responder"], score, level=0.95))
+# ```
+# The loadings are halved; of the lead over 0.5 more than a half is left, because an AUC flattens towards 1.
+# ````
 
 # %% [markdown] tags=["if-simulated"]
-# ````{exercise}
+# ````{exercise} No effect · vary · 10 min
 # :label: ex-study-effect
+#
 # Draw a cohort with `effect="none"`. What must its oracle AUC be, and why does the AUC of one trait alone differ from
 # that?
 # ````
 #
 # ````{solution} ex-study-effect
 # :class: dropdown
-# With all loadings zero the score is constant: every pair is tied and the AUC is exactly 0.5. A *trait* alone,
-# such as the core's EAC, still differs between the few non-responders and the responders by chance; its AUC scatters
-# around 0.5, the wider the fewer patients there are.
+#
+# With all loadings zero the score is constant: every pair is tied and the AUC is exactly 0.5. A *trait* alone, such as
+# the core's EAC, still differs between the few non-responders and the responders by chance; its AUC scatters around
+# 0.5, the wider the fewer patients there are.
 # ````
 #
-# ````{exercise}
+# ````{exercise} Core against margin · recall · 10 min
 # :label: ex-study-margin
+#
 # `margin_eac_db` has a smaller loading than `core_eac_db` and the opposite sign. Why does it add so much to the oracle?
 # ````
 #
 # ````{solution} ex-study-margin
 # :class: dropdown
-# What resistance does not explain is shared: core and margin EAC correlate by 0.5 in their residuals. Resistance
-# moves them apart while everything else moves them together, so their *difference* is a cleaner sign than either.
+#
+# What resistance does not explain is shared: core and margin EAC correlate by 0.5 in their residuals. Resistance moves
+# them apart while everything else moves them together, so their *difference* is a cleaner sign than either.
 # ````
 
 # %% [markdown] tags=["if-recorded"]
-# ````{exercise}
+# ````{exercise} Another share · compute · 10 min
 # :label: ex-study-share
+#
 # By how much does the share of non-responders differ between this cohort and the paper's, and which figures of later
 # chapters cannot be compared with the paper's because of it?
 # ````
 #
 # ````{solution} ex-study-share
 # :class: dropdown
+#
 # Both shares stand in Table 1. Accuracy, precision and net benefit depend on the share; sensitivity, specificity and
 # AUC do not, as far as the patients of each class are alike.
 # ````
 
 # %% [markdown]
+# ## Questions
+#
+# ````{dropdown} Why is the non-responder the positive class, and not the responder?
+# She is the one whose treatment would change. Sensitivity is then the share of non-responders who are found.
+# ````
+#
+# ````{dropdown} Which patients may choose a scale, an epoch or a threshold?
+# Training and validation patients. Test patients judge what is finished; whoever lets them choose anything has no
+# unseen patients left.
+# ````
+#
+# ````{dropdown} Why are responders and non-responders drawn separately into the sets?
+# A set of few patients could end with hardly a non-responder by luck. Drawn by class, every set has a share that was
+# decided beforehand.
+# ````
+#
 # ## Take-aways
 #
 # - Splits are by patient: all planes of a tumour are on one side.
@@ -376,3 +459,11 @@ Markdown(
 
 # %% [markdown] tags=["if-recorded"]
 # - The cohort is recorded; what it has on record, and of how many patients, is Table 1.
+
+# %% [markdown]
+# ## Further reading
+#
+# - {cite:t}`taleghamar2022`: the study itself; read its Methods for the split and its Table 1 beside ours.
+# - {cite:t}`tadayyon2014`: what ESD and EAC of breast tumours are before treatment, with their spread between patients.
+# - {cite:t}`esserman2012`: how response and survival go together, by receptors; response rates and times to recurrence
+#   of I-SPY 1.

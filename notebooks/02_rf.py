@@ -330,38 +330,131 @@ Markdown(
 # %% [markdown] tags=["about-simulation"]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} A gain turned up · recall · 5 min
 # :label: ex-rf-gain
-# The gain of the scanner is turned up by 6 dB for the tumour but not for the phantom. Which numbers go wrong, and by how much?
+#
+# The gain of the scanner is turned up by 6 dB for the tumour but not for the phantom. Which numbers go wrong, and by
+# how much?
 # ````
 #
 # ````{solution} ex-rf-gain
 # :class: dropdown
-# The normalised spectrum rises by 6 dB at all frequencies: MBF, SI and EAC are 6 dB too high; the slope, and with
-# it ESD, do not notice.
+#
+# The normalised spectrum rises by 6 dB at all frequencies: MBF, SI and EAC are 6 dB too high; the slope, and with it
+# ESD, do not notice.
 # ````
 #
-# ````{exercise}
+# ````{exercise} A phantom that is slower · compute · 5 min
+# :label: ex-rf-depth
+#
+# Sound travels at 1488 m/s in the paper's phantom; the scanner believes 1540 m/s. At what depth does it show a wire
+# that lies 30 mm deep in the phantom?
+#
+# Check: `check("ex-rf-depth", ...)` (mm).
+# ````
+#
+# ````{solution} ex-rf-depth
+# :class: dropdown
+#
+# Travel time is $2 \cdot 30\,\text{mm} / 1488\,\text{m/s}$, and the scanner shows $30 \cdot 1540 / 1488 = 31.05$ mm.
+# Who takes the shown depth for the phantom's path counts 3.5 % too much of its attenuation.
+# ````
+#
+# ````{exercise} Samples of a window · compute · 5 min
+# :label: ex-rf-samples
+#
+# How many samples at 40 MHz lie in a window of 2 mm, at 1540 m/s? Which two frequencies can they just tell apart?
+#
+# Check: `check("ex-rf-samples", ...)` (samples).
+# ````
+#
+# ````{solution} ex-rf-samples
+# :class: dropdown
+#
+# A sample is $c / (2 f_s) = 19.25$ µm of depth, so there are 104. They last 2.6 µs, and frequencies nearer than about
+# $1 / (2.6\,\text{µs}) = 0.4$ MHz are not told apart: the reason for 13 frequencies between 3 and 8 MHz.
+# ````
+#
+# ````{exercise} Larger beads · vary · 10 min
+# :label: ex-rf-beads
+#
+# By how many dB does the phantom's backscatter at 5.5 MHz change if all beads measure 30 µm instead of 20 µm, at the
+# same mass per litre? Predict it from Rayleigh's law first.
+#
+# Check: `check("ex-rf-beads", ...)` (dB).
+# ````
+#
+# ````{solution} ex-rf-beads
+# :class: dropdown
+#
+# ```python
+# f_hz = np.array([5.5e6])
+# 10 * np.log10(bead_backscatter(f_hz, (30, 30)) / bead_backscatter(f_hz, (20, 20)))
+# ```
+# One small sphere scatters by its volume squared, $d^6$, and the same mass holds $d^{-3}$ of them: $10 \log_{10} 1.5^3
+# = 5.3$ dB. Faran's theory gives less, since 30 µm is no longer very small beside the wavelength.
+# ````
+#
+# ````{exercise} More lines · vary · 10 min
 # :label: ex-rf-lines
+#
 # Run this chapter with `n_lines=512` on the simulated cohort. What becomes sharper in the B-mode, and what does not?
 # ````
 #
 # ````{solution} ex-rf-lines
 # :class: dropdown
-# Almost nothing: the simulated beam, about 0.8 mm wide at the focus, sets the lateral resolution. Lines closer than the beam
-# sample the same speckle more finely.
+#
+# Almost nothing: the simulated beam, about 0.8 mm wide at the focus, sets the lateral resolution. Lines closer than the
+# beam sample the same speckle more finely.
 # ````
 #
-# ````{exercise}
+# ````{exercise} Ten scatterers a cell · vary · 10 min
 # :label: ex-rf-speckle
-# Rerun with `scatterers_per_cell=10.0`. How close does the histogram come to Rayleigh's, and what does that mean for
-# a tissue with 10 scatterers per cell?
+#
+# Rerun with `scatterers_per_cell=10.0`. How close does the histogram come to Rayleigh's, and what does that mean for a
+# tissue with 10 scatterers per cell?
 # ````
 #
 # ````{solution} ex-rf-speckle
 # :class: dropdown
-# The two histograms can hardly be told apart: some ten scatterers in a cell already make speckle that looks fully developed.
-# The number can only be estimated from the envelope where it is small.
+#
+# The two histograms can hardly be told apart: some ten scatterers in a cell already make speckle that looks fully
+# developed. The number can only be estimated from the envelope where it is small.
+# ````
+#
+# ````{exercise} What a scanner writes down · project · 60 min
+# :label: ex-rf-record
+#
+# Take one recording of a scanner within your reach and fill one line of `planes.csv` for it, as {doc}`../data`
+# describes. Which columns does its file answer, and whom must you ask for the rest?
+# ````
+#
+# ````{solution} ex-rf-record
+# :class: dropdown
+#
+# Sampling rate, lines, samples and frames stand in most formats. The pitch of the lines often does not, and the
+# phantom's speed of sound, attenuation and backscatter never do: they come from the probe's and the phantom's data
+# sheets. Write them down on the day of the scan, with every setting that must stay the same for tissue and phantom.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why can the spectrum not be computed from the B-mode?
+# The B-mode is the logarithm of the envelope. The oscillation under the envelope, and with it the phase, is gone, often
+# with a filter and a map of greys on top.
+# ````
+#
+# ````{dropdown} What does division by the phantom's spectrum remove, and what does it leave?
+# It removes pulse, gain and electronics, and the beam where sound is as fast in both. It leaves attenuation on the way,
+# which has to be put back, noise, and skin and fat that the phantom has not.
+# ````
+#
+# ````{dropdown} The envelope of a region has a mean of 1.5 times its standard deviation. What does that say?
+# Rayleigh's ratio is $\sqrt{\pi / (4 - \pi)} = 1.91$. A smaller one says that the echoes are more uneven than many
+# equal scatterers make them: few scatterers in a cell, or tissue that varies within the region.
 # ````
 #
 # ## Take-aways
@@ -370,3 +463,9 @@ Markdown(
 # - Tissue and phantom must be scanned with the same settings; then their ratio is free of pulse and electronics, and of the
 #   beam where sound is as fast in both.
 # - The phantom's own attenuation and backscatter must be known: one from its maker, one from a measurement or from theory.
+#
+# ## Further reading
+#
+# - {cite:t}`yao1990`: the reference phantom: the division that this book stands on.
+# - {cite:t}`faran1951`: how an elastic sphere scatters sound; the formula behind the phantom's backscatter.
+# - {cite:t}`wagner1983`: why speckle looks as it does, and how large its grains are.

@@ -427,31 +427,121 @@ for (region, group), name in pairs:
     )
 Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} What is believed of the phantom · recall · 5 min
+# :label: ex-maps-believed
+#
+# Which of the five numbers change if the phantom's backscatter is believed 3 dB too high, and which if its attenuation
+# is believed too high?
+# ````
+#
+# ````{solution} ex-maps-believed
+# :class: dropdown
+#
+# Backscatter: only EAC, by 3 dB; MBF, SS and SI are relative to the phantom, and ESD is the shape of the spectrum.
+# Attenuation: all five, as if the tissue's were wrong, unless the tissue's is estimated with the same phantom.
+# ````
+#
+# ````{exercise} Too little put back · compute · 5 min
+# :label: ex-maps-loss
+#
+# An analysis puts back 0.1 dB/cm/MHz too little over a path of 3 cm. By how much is SS wrong, with its sign? And MBF at
+# 5.5 MHz?
+#
+# Check: `check("ex-maps-loss", ...)` (dB/MHz).
+# ````
+#
+# ````{solution} ex-maps-loss
+# :class: dropdown
+#
+# $2 \cdot 0.1 \cdot 3 = 0.6$ dB for every MHz are missing: SS is 0.6 dB/MHz too low, and MBF $0.6 \cdot 5.5 = 3.3$ dB.
+# SI, the value at 0 MHz, does not notice.
+# ````
+#
+# ````{exercise} From a slope to a diameter · compute · 10 min
+# :label: ex-maps-esd
+#
+# The form factor's fit of a window gives $M = -0.30$ dB/MHz². Which ESD is that, at 1540 m/s?
+#
+# Check: `check("ex-maps-esd", ...)` (µm).
+# ````
+#
+# ````{solution} ex-maps-esd
+# :class: dropdown
+#
+# ```python
+# form_factor.scatterers(np.float64(-0.30), np.float64(0.0), 1540.0)[0]
+# ```
+# By hand: $k = 2\pi \cdot 10^6 / 154000 = 40.8$ /cm for each MHz, $a^2 = 0.30 / (0.827 \cdot 4.343 \cdot 40.8^2)$ cm²,
+# $a = 71$ µm.
+# ````
+#
+# ````{exercise} Larger windows · vary · 15 min
 # :label: ex-maps-window
-# Rerun this chapter with `window_mm=4.0`. What happens to the scatter of the points in {numref}`fig-window`, and what to
-# the borders in {numref}`fig-truth`?
+#
+# Rerun this chapter with `window_mm=4.0`. What happens to the scatter of the points in {numref}`fig-window`, and what
+# to the borders in {numref}`fig-truth`?
 # ````
 #
 # ````{solution} ex-maps-window
 # :class: dropdown
-# Twice as many lines are averaged and the spectrum is resolved twice as finely, so that its points are more independent:
-# their scatter shrinks a little, the error of the fits more. Every
-# window within 2 mm of a border now mixes two tissues, so the borders blur twice as far.
+#
+# Twice as many lines are averaged and the spectrum is resolved twice as finely, so that its points are more
+# independent: their scatter shrinks a little, the error of the fits more. Every window within 2 mm of a border now
+# mixes two tissues, so the borders blur twice as far.
 # ````
 #
-# ````{exercise}
+# ````{exercise} A guess too low · vary · 15 min
 # :label: ex-maps-attenuation
-# Rerun with `attenuation=assumed` and `tumour_attenuation_db_cm_mhz=0.9`. Predict the sign of the error in ESD and EAC before you look.
+#
+# Rerun with `attenuation=assumed` and `tumour_attenuation_db_cm_mhz=0.9`. Predict the sign of the error in ESD and EAC
+# before you look.
 # ````
 #
 # ````{solution} ex-maps-attenuation
 # :class: dropdown
-# Too little is put back, and most is missing at high frequencies: the spectrum looks too steep, so scatterers look too large
-# and, to match the level, too few. ESD rises and EAC falls.
+#
+# Too little is put back, and most is missing at high frequencies: the spectrum looks too steep, so scatterers look too
+# large and, to match the level, too few. ESD rises and EAC falls.
+# ````
+#
+# ````{exercise} Another form factor · project · 90 min
+# :label: ex-maps-sphere
+#
+# Fit the same backscatter coefficients with glass beads instead of Gaussian scatterers: tabulate `bead_backscatter` for
+# diameters from 20 to 300 µm, and take for each window the diameter whose curve differs from the measured one by a
+# constant, as nearly as can be. How do the two maps of diameter differ?
+# ````
+#
+# ````{solution} ex-maps-sphere
+# :class: dropdown
+#
+# Where $ka$ is small every form factor begins as $1 - \text{const} \cdot k^2 a^2$, so both maps show the same pattern
+# on two scales; their medians differ by a factor that belongs to the models. Where $ka$ comes near 1 a solid sphere
+# resonates, several diameters fit alike, and the map of beads jumps. A diameter is a parameter of the model that was
+# assumed.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why can a whole plane be mapped without a loop over its windows?
+# After the logarithm, attenuation is a subtraction and both fits are fixed matrices. Maps are products of these
+# matrices with the spectra of all windows.
+# ````
+#
+# ````{dropdown} What does it mean that the ESD of a window is missing?
+# The spectrum rises too steeply for any diameter: the fit's slope $M$ is not negative. The map says so instead of
+# giving a number.
+# ````
+#
+# ````{dropdown} Why do the networks' images leave out SS, one of the five maps?
+# They hold MBF and SI, and $\mathrm{SS} = (\mathrm{MBF} - \mathrm{SI}) / f_c$: it adds no information that the two
+# others have not.
 # ````
 #
 # ## Take-aways
@@ -460,3 +550,10 @@ Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
 # - Region medians recover the truth well when the attenuation is known; not knowing it costs most, of what there is to see,
 #   in SS and ESD.
 # - Where no real diameter fits, the map says so (NaN) and the fraction is reported.
+#
+# ## Further reading
+#
+# - {cite:t}`lizzi1983`: where midband fit, slope and intercept come from, and what tissue does to each.
+# - {cite:t}`insana1990`: form factors and effective diameters: what a size from a spectrum can mean.
+# - {cite:t}`oelze2002`: the Gaussian form factor in practice, with the formula for a flat reflector that does not
+#   belong to a phantom.

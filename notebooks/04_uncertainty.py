@@ -512,27 +512,98 @@ _ = ax.set(xlabel="depth / mm", ylabel="frequency / MHz")
 # %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
-# :label: ex-uncertainty-frames
-# Rerun with a phantom of two frames (`make book SET="n_reference_frames=2"`). Which standard errors grow: the windows' or
-# the regions'?
-# ````
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
 #
-# ````{solution} ex-uncertainty-frames
-# :class: dropdown
-# The regions'. A window's error is dominated by its own speckle; a region averages that away, but not the error of
-# the reference that all its windows share.
-# ````
-#
-# ````{exercise}
+# ````{exercise} Small scatterers · recall · 5 min
 # :label: ex-uncertainty-small
+#
 # Why is ESD so uncertain for scatterers of 80 µm, although MBF is not?
 # ````
 #
 # ````{solution} ex-uncertainty-small
 # :class: dropdown
-# $ka$ is small: the form factor hardly bends the spectrum, $M$ is near 0, and
-# $\mathrm{d\,ESD} \propto \mathrm{ESD}/M \propto 1/\mathrm{ESD}$.
+#
+# $ka$ is small: the form factor hardly bends the spectrum, $M$ is near 0, and $\mathrm{d\,ESD} \propto \mathrm{ESD}/M
+# \propto 1/\mathrm{ESD}$.
+# ````
+#
+# ````{exercise} Attenuation from a tilt · compute · 5 min
+# :label: ex-uncertainty-tilt
+#
+# With the phantom's 0.576 dB/cm/MHz put back for the tissue as well, SS of a core falls by 0.9 dB/MHz for every cm of
+# depth. What is the core's attenuation?
+#
+# Check: `check("ex-uncertainty-tilt", ...)` (dB/cm/MHz).
+# ````
+#
+# ````{solution} ex-uncertainty-tilt
+# :class: dropdown
+#
+# $\mathrm{d\,SS} / \mathrm{d}z = -2 (\alpha - \alpha_r)$, so $\alpha = 0.576 + 0.9 / 2 = 1.026$ dB/cm/MHz. Had the size
+# of the scatterers grown with depth, the estimate would have taken that for attenuation.
+# ````
+#
+# ````{exercise} What a thousand windows are worth · compute · 5 min
+# :label: ex-uncertainty-worth
+#
+# A window of a core has a standard error of 1.8 dB in MBF, the mean of its 1,000 windows one of 0.3 dB. How many
+# independent windows are they worth?
+#
+# Check: `check("ex-uncertainty-worth", ...)` (windows).
+# ````
+#
+# ````{solution} ex-uncertainty-worth
+# :class: dropdown
+#
+# $(1.8 / 0.3)^2 = 36$. Windows that share most of their echoes are no new measurements.
+# ````
+#
+# ````{exercise} A phantom of two frames · vary · 15 min
+# :label: ex-uncertainty-frames
+#
+# Rerun with a phantom of two frames (`make book SET="n_reference_frames=2"`). Which standard errors grow: the windows'
+# or the regions'?
+# ````
+#
+# ````{solution} ex-uncertainty-frames
+# :class: dropdown
+#
+# The regions'. A window's error is dominated by its own speckle; a region averages that away, but not the error of the
+# reference that all its windows share.
+# ````
+#
+# ````{exercise} Do your intervals hold? · project · 60 min
+# :label: ex-uncertainty-coverage
+#
+# Take a recorded phantom of several frames. Map frames of one half against the other half, in regions of 10 mm at
+# several depths, and count how many of the 95 % intervals of MBF hold 0 dB. How many must, at least, before you believe
+# the others?
+# ````
+#
+# ````{solution} ex-uncertainty-coverage
+# :class: dropdown
+#
+# Let $k$ of $n$ regions hold it; `proportion_interval(k, n)` should hold 0.95. Take regions that share no echoes, or
+# $n$ is not $n$: frames without a move of the probe show the same speckle. Fewer than that: look for targets, for
+# settings that changed between frames, or for depths where noise is near.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} How can the phantom know the error of a window in tissue?
+# Speckle of many scatterers is alike everywhere. Through the same lines, beam and gate the phantom's windows scatter as
+# those of any uniform tissue do.
+# ````
+#
+# ````{dropdown} What does the interval of a region not know?
+# All that is not speckle: an attenuation that is assumed wrongly, its exponent, the phantom's own values, and uneven
+# tissue within a window.
+# ````
+#
+# ````{dropdown} The Nakagami parameter of a core lies clearly below the phantom's. What follows for its maps?
+# Its echoes are more uneven than those of many scatterers. The standard errors, taken from the phantom, are then too
+# small.
 # ````
 #
 # ## Take-aways
@@ -540,3 +611,9 @@ _ = ax.set(xlabel="depth / mm", ylabel="frequency / MHz")
 # - The phantom tells the error of every window; a claim of error can be checked and should be.
 # - Regions are known far better than windows, but not by the square root of their number of windows.
 # - Attenuation can be estimated where the region is deep and even; its interval knows speckle, not unevenness.
+#
+# ## Further reading
+#
+# - {cite:t}`yao1991`: what the phantom's own speckle adds to the error of backscatter and attenuation.
+# - {cite:t}`lizzi1997`: how the error of a spectrum becomes that of its slope and intercept.
+# - {cite:t}`gerig2003`: the statistics of estimated diameters, and why small ones are hard.

@@ -266,27 +266,113 @@ Markdown(
 # %% [markdown] tags=["about-simulation"]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Two tumours in a plane · recall · 5 min
+# :label: ex-regions-two
+#
+# Two cores lie 6 mm apart, and the margin is 5 mm wide. To whose margin does the tissue between them belong? And the
+# other core?
+# ````
+#
+# ````{solution} ex-regions-two
+# :class: dropdown
+#
+# What is within 5 mm of both belongs to both margins. A core belongs to no margin: it is tumour, whoever's.
+# ````
+#
+# ````{exercise} A ring of five millimetres · compute · 5 min
+# :label: ex-regions-ring
+#
+# A core is a circle of 20 mm. How large is its margin of 5 mm, as a multiple of the core's area?
+#
+# Check: `check("ex-regions-ring", ...)` (ratio).
+# ````
+#
+# ````{solution} ex-regions-ring
+# :class: dropdown
+#
+# $(15^2 - 10^2) / 10^2 = 1.25$: the margin of such a tumour is larger than its core, so a mean over both is mostly a
+# mean over the margin.
+# ````
+#
+# ````{exercise} A ring of ten · vary · 5 min
+# :label: ex-regions-wide
+#
+# The same for a margin of 10 mm, this time on pixels: `regions.margin_of` on a grid of 0.05 mm.
+#
+# Check: `check("ex-regions-wide", ...)` (ratio).
+# ````
+#
+# ````{solution} ex-regions-wide
+# :class: dropdown
+#
+# ```python
+# at_mm = np.arange(-22, 22, 0.05)
+# disc = np.hypot(at_mm[:, None], at_mm) <= 10
+# regions.margin_of(disc, at_mm, at_mm, 10.0).sum() / disc.sum()
+# ```
+# By hand $(20^2 - 10^2) / 10^2 = 3$; pixels at the border make the difference.
+# ````
+#
+# ````{exercise} Size alone · compute · 10 min
 # :label: ex-regions-size
-# Compute the AUC of the number of windows in the core (`summary["windows"]`). What should it be in the simulated cohort, and
-# why does the check matter?
+#
+# Compute the AUC of the number of windows in the core (`summary["windows"]`). What should it be in the simulated
+# cohort, and why does the check matter?
 # ````
 #
 # ````{solution} ex-regions-size
 # :class: dropdown
-# Near 0.5: size is drawn independently of response. If it were not, a network could read the answer off the outline
-# and we would praise it for quantitative ultrasound.
+#
+# Near 0.5: size is drawn independently of response. If it were not, a network could read the answer off the outline and
+# we would praise it for quantitative ultrasound.
 # ````
 #
-# ````{exercise}
+# ````{exercise} A margin too wide · vary · 15 min
 # :label: ex-regions-margin
+#
 # Rerun with `margin_mm=10.0`. The simulated margin is 5 mm thick. What do the margin's AUCs do?
 # ````
 #
 # ````{solution} ex-regions-margin
 # :class: dropdown
+#
 # The wider band takes in background, which carries no information in the simulation: the medians move towards the
 # background's and the AUCs towards 0.5.
+# ````
+#
+# ````{exercise} Two readers · project · 60 min
+# :label: ex-regions-readers
+#
+# Let two people outline the core on the same five B-modes, unseen by one another. How far apart are their outlines (the
+# 95th percentile of the distance of one to the other, mm), and how far apart the medians of MBF in core and margin?
+# ````
+#
+# ````{solution} ex-regions-readers
+# :class: dropdown
+#
+# `regions.distance_outside_mm` of one core, taken at the border of the other, gives the distances. Set the difference
+# of the medians against the spread between patients: where it is a good part of it, outlines are a source of error that
+# no interval of this book knows. A margin of 5 mm moves with the outline; the core's median moves less, since most of
+# the core is in both.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why is the margin made from a distance in millimetres and not by growing the mask?
+# A line is about ten times as wide as a sample is deep. The same number of pixels would be ten times thicker sideways
+# than in depth.
+# ````
+#
+# ````{dropdown} Why do all patients share the colours of a map?
+# With colours stretched to each patient a bright core says nothing: nobody can tell a high value from the highest of a
+# low tumour.
+# ````
+#
+# ````{dropdown} Why are region means shown of training patients only?
+# Whoever looks at test patients may choose by them what to try next. They stay unseen until the models are finished.
 # ````
 #
 # ## Take-aways
@@ -295,3 +381,9 @@ Markdown(
 # - Colours are shared between patients, or they cannot be compared.
 # - Single means tell the groups apart in part, and the best of many on few patients looks better than it is; combining them
 #   is the networks' task.
+#
+# ## Further reading
+#
+# - {cite:t}`tadayyon2017`: the margin enters: features of core and margin before treatment, and survival.
+# - {cite:t}`sannachi2023`: which of many features of core and margin were chosen, in a larger cohort.
+# - {cite:t}`sadeghinaini2017`: why the unevenness inside a tumour, and not only its mean, may tell of response.

@@ -308,34 +308,117 @@ for ax, image in zip(axes, moved[:, one], strict=True):
     ax.imshow(tissue, cmap="magma", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
 
-# %% [markdown]
+# %% [markdown] tags=["about-simulation"]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} A value for nothing · recall · 5 min
+# :label: ex-images-zero
+#
+# Why may the lowest tissue not be scaled to 0?
+# ````
+#
+# ````{solution} ex-images-zero
+# :class: dropdown
+#
+# Outside is 0. Tissue of the same value could not be told from it, by the network or by an occlusion that blanks
+# patches with 0; the outline would move with the values.
+# ````
+#
+# ````{exercise} The margin in pixels · compute · 5 min
+# :label: ex-images-margin
+#
+# How many pixels across is a margin of 5 mm in the paper's image of 512 pixels, if that shows 60 mm? And in one of 64
+# pixels?
+#
+# Check: `check("ex-images-margin", ...)` (pixels, of 512).
+# ````
+#
+# ````{solution} ex-images-margin
+# :class: dropdown
+#
+# $5 / (60 / 512) = 42.7$ pixels, and 5.3: at 64 pixels the margin is narrower than a patch of 8, which matters in
+# [](13_pda).
+# ````
+#
+# ````{exercise} What the network sees · compute · 5 min
+# :label: ex-images-scaled
+#
+# The training patients' 1st and 99th percentiles of EAC are -10 and 20 dB. What does the network get for a pixel of 5
+# dB, for one of 30 dB, and outside?
+#
+# Check: `check("ex-images-scaled", ...)` (0 to 1, of 5 dB).
+# ````
+#
+# ````{solution} ex-images-scaled
+# :class: dropdown
+#
+# $0.1 + 0.9 \cdot (5 + 10) / (20 + 10) = 0.55$; 1, for it is clipped; 0.
+# ````
+#
+# ````{exercise} All patients in the scale · compute · 10 min
 # :label: ex-images-leak
-# Scale the images with *all* patients instead of the training patients. How much do the limits change? Is
-# this a leak worth worrying about?
+#
+# Scale the images with *all* patients instead of the training patients. How much do the limits change? Is this a leak
+# worth worrying about?
 # ````
 #
 # ````{solution} ex-images-leak
 # :class: dropdown
-# `fit_scaling(images, np.ones(len(images), bool), "core", clip_percentile)` differs from the training
-# scale by a small part of its range: pixels of one tumour go together, and a few dark tumours set the first
-# percentile. It knows nothing of the response. The damage would be small. The habit is what matters: whoever lets the test patients in
-# at one place cannot say any more that they were unseen.
+#
+# `fit_scaling(images, np.ones(len(images), bool), "core", clip_percentile)` differs from the training scale by a small
+# part of its range: pixels of one tumour go together, and a few dark tumours set the first percentile. It knows nothing
+# of the response. The damage would be small. The habit is what matters: whoever lets the test patients in at one place
+# cannot say any more that they were unseen.
 # ````
 #
-# ````{exercise}
+# ````{exercise} Holes filled with zeros · vary · 30 min
 # :label: ex-images-holes
-# In a cohort with holes (smaller scatterers make them, see [](16_pitfalls)), fill them with zeros after scaling and train
-# the four models of [](08_training) again. Which number of the table above predicts whether the networks can gain from it?
+#
+# In a cohort with holes (smaller scatterers make them, see [](16_pitfalls)), fill them with zeros after scaling and
+# train the four models of [](08_training) again. Which number of the table above predicts whether the networks can gain
+# from it?
 # ````
 #
 # ````{solution} ex-images-holes
 # :class: dropdown
-# The AUC of the fraction of holes. Where it is near 0.5, holes carry nothing and zeros merely disturb;
-# where it is clearly off, a network can count zeros instead of reading tissue, and would fail on a
-# scanner whose fits fail elsewhere.
+#
+# The AUC of the fraction of holes. Where it is near 0.5, holes carry nothing and zeros merely disturb; where it is
+# clearly off, a network can count zeros instead of reading tissue, and would fail on a scanner whose fits fail
+# elsewhere.
+# ````
+#
+# ````{exercise} Turned images · project · 60 min
+# :label: ex-images-turn
+#
+# Add turns by up to ten degrees to `augment`, so that outside stays 0 and holes stay closed. Which turns and flips show
+# the network images that no scanner can make?
+# ````
+#
+# ````{solution} ex-images-turn
+# :class: dropdown
+#
+# Turn values and mask alike, bilinearly, and divide as in *Resampling without smearing*; set to 0 what the turned mask
+# leaves out. A flip left to right gives an image that could be recorded. A flip upside down, or a quarter turn, puts
+# the depth elsewhere: shadows, noise that grows with depth and errors of attenuation would come from the side. Small
+# turns are harmless, as a probe held at a slant is.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why does the average of a pixel divide by the share of the map that is there?
+# So that missing values neither count as 0 nor spread. A pixel half outside is the mean of the half that is inside.
+# ````
+#
+# ````{dropdown} Why percentiles and not minimum and maximum?
+# Two pixels out of all would set the scale of everybody, and the tissue in between would be squeezed into a small part
+# of it.
+# ````
+#
+# ````{dropdown} What does a hole take for a value, and why that?
+# The median of its own plane's region. Then its place carries no information on which windows failed.
 # ````
 #
 # ## Take-aways
@@ -344,3 +427,10 @@ for ax, image in zip(axes, moved[:, one], strict=True):
 # - Everything that is fitted, even a scale, is fitted on training patients.
 # - Zero means outside and nothing else; holes take their region's median; both are decisions the paper
 #   leaves open {cite:p}`taleghamar2022`.
+#
+# ## Further reading
+#
+# - {cite:t}`taleghamar2022`: its section on the images, short: note what it does not say of scale, zero and field of
+#   view.
+# - {cite:t}`kapoor2023`: what counts as a leak, in eight kinds, with the fields where each was found.
+# - {cite:t}`varoquaux2022`: where studies on medical images go wrong, from the data to the claim.

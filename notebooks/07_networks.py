@@ -359,28 +359,94 @@ Markdown(
 # %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Levels of a mask · recall · 5 min
 # :label: ex-networks-depth
+#
 # Why has the mask of the first stage three levels, that of the second two, that of the third one?
 # ````
 #
 # ````{solution} ex-networks-depth
 # :class: dropdown
-# The stages work at 1/4, 1/8 and 1/16 of the image. Three, two and one further halvings bring all masks
-# down to 1/32, the size of the last feature maps: every mask sees about the same, large, part of the
-# image.
+#
+# The stages work at 1/4, 1/8 and 1/16 of the image. Three, two and one further halvings bring all masks down to 1/32,
+# the size of the last feature maps: every mask sees about the same, large, part of the image.
 # ````
 #
-# ````{exercise}
+# ````{exercise} The weights of a head · compute · 5 min
+# :label: ex-networks-head
+#
+# How many weights has a head of 256 inputs, 100 hidden neurons and 2 outputs, biases included?
+#
+# Check: `check("ex-networks-head", ...)` (weights).
+# ````
+#
+# ````{solution} ex-networks-head
+# :class: dropdown
+#
+# $256 \cdot 100 + 100 + 100 \cdot 2 + 2 = 25{,}902$. Dropout has none.
+# ````
+#
+# ````{exercise} A wider head · vary · 5 min
+# :label: ex-networks-hidden
+#
+# And with `hidden=300`, the upper end of the paper's search? How many training patients stand against each weight?
+#
+# Check: `check("ex-networks-hidden", ...)` (weights).
+# ````
+#
+# ````{solution} ex-networks-hidden
+# :class: dropdown
+#
+# $256 \cdot 300 + 300 + 300 \cdot 2 + 2 = 77{,}702$. With 100 patients to learn from, as in the paper, there are
+# hundreds of weights for each patient: what keeps them in check is dropout and the early stop.
+# ````
+#
+# ````{exercise} Two readings, counted · compute · 10 min
 # :label: ex-networks-pool
+#
 # How many weights has the 1 × 1 convolution in each reading, for a backbone that ends in $c$ channels? Why does the
 # flattened vector change more when the image moves, and what in training makes up for it?
 # ````
 #
 # ````{solution} ex-networks-pool
 # :class: dropdown
+#
 # One map at 512 pixels: $c + 1$ weights; 256 maps: $256 (c + 1)$. A mean does not know where its terms stood, the
 # flattened vector moves its entries. Augmentation by shifts teaches the head to live with that.
+# ````
+#
+# ````{exercise} Without the mask · project · 90 min
+# :label: ex-networks-mask
+#
+# Build the attention network with $M(x) = 0$, so that only its trunk is left, and train model 4 of this profile both
+# ways with three seeds. Does the mask earn its weights on the validation patients?
+# ````
+#
+# ````{solution} ex-networks-mask
+# :class: dropdown
+#
+# Let the mask's `forward` return zeros and keep everything else, the seeds too. Compare the mean validation AUC of the
+# two with the spread over seeds ([](08_training)): a difference smaller than that is none. Count weights and MACs of
+# both as well; a fair rival of the mask has as many of them in its trunk.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} What does the 1 in (1 + M) T do?
+# A mask of 0 leaves the trunk as it is. Without the 1 the mask would erase, and masks in a row would fade the signal to
+# nothing.
+# ````
+#
+# ````{dropdown} The weights of a network are as many as published. What does that prove?
+# That layers of the right size are there. It does not prove that they are wired rightly: a sum more or less costs no
+# weight.
+# ````
+#
+# ````{dropdown} What is one entry of the 256 numbers, in each reading?
+# Flattened: a place in the image. Pooled: a kind of feature, seen anywhere.
 # ````
 #
 # ## Take-aways
@@ -389,3 +455,9 @@ Markdown(
 # - Counting weights and MACs catches most mistakes; wiring needs tests of its own.
 # - The 256-vector, the paper's silence, is a decision: one map from 512 pixels, more maps from fewer
 #   {cite:p}`taleghamar2022`.
+#
+# ## Further reading
+#
+# - {cite:t}`he2016`: residual units, and why very deep stacks could not be trained before.
+# - {cite:t}`wang2017ran`: the residual attention network: look at its figure of the mask while you read `attention.py`.
+# - {cite:t}`he2016identity`: why the sum should be left alone: what comes in has to get through.

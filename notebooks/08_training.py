@@ -378,30 +378,96 @@ Markdown(shown)
 # %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Below the training loss · recall · 5 min
+# :label: ex-training-below
+#
+# In some epochs the validation loss lies *below* the training loss. Name two reasons that have nothing to do with luck.
+# ````
+#
+# ````{solution} ex-training-below
+# :class: dropdown
+#
+# Training loss is taken with dropout and on augmented planes, validation loss without either. And it is the mean over
+# an epoch in which the network was still getting better.
+# ````
+#
+# ````{exercise} The weight that balances · compute · 5 min
+# :label: ex-training-balance
+#
+# Which $C$ balances the paper's 43 non-responders and 138 responders?
+#
+# Check: `check("ex-training-balance", ...)` (ratio).
+# ````
+#
+# ````{solution} ex-training-balance
+# :class: dropdown
+#
+# $C \cdot 43 = 138$ gives $C = 3.2$. The paper's $C = 5$ makes non-responders 61 % of the weighted patients.
+# ````
+#
+# ````{exercise} The ignorant model · compute · 10 min
 # :label: ex-training-c
-# What is the loss of the ignorant model for $C$ = 1, for $C$ = 5, and for the $C$ that balances the
-# classes? When is it largest?
+#
+# What is the loss of the ignorant model for $C = 5$ and the 43 of 181 patients of the paper? And for $C = 1$, and for
+# the $C$ that balances the classes? When is it largest?
+#
+# Check: `check("ex-training-c", ...)` (nats, at C = 5).
 # ````
 #
 # ````{solution} ex-training-c
 # :class: dropdown
-# It is the entropy of the weighted share $q = C n_1 / (C n_1 + n_0)$: for the paper's 43 of 181 about
-# 0.55 at $C = 1$ and 0.67 at $C = 5$, and $\log 2 = 0.693$, its maximum, where
-# $C = n_0 / n_1$ makes $q = 1/2$.
+#
+# It is the entropy of the weighted share $q = C n_1 / (C n_1 + n_0)$: for the paper's 43 of 181 about 0.55 at $C = 1$
+# and 0.67 at $C = 5$, and $\log 2 = 0.693$, its maximum, where $C = n_0 / n_1$ makes $q = 1/2$.
 # ````
 #
-# ````{exercise}
+# ````{exercise} Three other seeds · vary · 30 min
 # :label: ex-training-seed
-# Train with three other seeds (`-p seed 2`, ...). Compare how far the validation AUC of one model varies
-# between seeds with how far the four models differ within one seed.
+#
+# Train with three other seeds (`-p seed 2`, ...). Compare how far the validation AUC of one model varies between seeds
+# with how far the four models differ within one seed.
 # ````
 #
 # ````{solution} ex-training-seed
 # :class: dropdown
-# Compare the two standard deviations. Where they are of one size, a table of four models trained once
-# each ranks seeds as much as networks, and only a mean over seeds, on more patients, can say which
-# network is better.
+#
+# Compare the two standard deviations. Where they are of one size, a table of four models trained once each ranks seeds
+# as much as networks, and only a mean over seeds, on more patients, can say which network is better.
+# ````
+#
+# ````{exercise} Stop by the AUC · project · 60 min
+# :label: ex-training-stop
+#
+# Let the validation AUC instead of the validation loss choose the epoch, for five seeds. Which of the two ends with the
+# better test AUC, and which flatters its validation figure more? Decide beforehand what would convince you.
+# ````
+#
+# ````{solution} ex-training-stop
+# :class: dropdown
+#
+# With $n_+$ and $n_-$ validation patients an AUC moves in steps of $1 / (n_+ n_-)$, many epochs tie, and the first or
+# the luckiest wins; the loss moves with every probability. The choice by AUC makes the validation AUC flatter, as
+# choosing by any figure flatters that figure. The test patients may answer this once: write down the comparison and its
+# interval before you look.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why does the loss count a non-responder C times?
+# Non-responders are few. Unweighted, a model that calls everybody a responder already has a low loss, and little to
+# gain from finding them.
+# ````
+#
+# ````{dropdown} Why does the predictive network learn on patients and not on planes?
+# The answer is asked of a patient. Planes of one tumour share a label and look alike; as samples they would count one
+# patient several times.
+# ````
+#
+# ````{dropdown} Why is the validation AUC of the kept epoch too good?
+# It was kept because it was good on these patients. Other patients did not choose it.
 # ````
 #
 # ## Take-aways
@@ -410,3 +476,9 @@ Markdown(shown)
 # - Early stopping uses the validation patients up: from then on their figures flatter the model.
 # - One seed gives one result, also after a kill; another seed gives another, and the difference is part
 #   of the truth. The paper {cite:p}`taleghamar2022` gives one.
+#
+# ## Further reading
+#
+# - {cite:t}`prechelt1998`: when to stop early, with the question in its title; curves that are as rough as ours.
+# - {cite:t}`bouthillier2021`: seeds, splits and configurations: where the spread of a benchmark comes from.
+# - {cite:t}`taleghamar2022`: the paper's own training in a few lines: count what it leaves to the reader.

@@ -305,32 +305,100 @@ Markdown(why_not or found)
 # ```bash
 # snakemake search --workflow-profile profiles/slurm --config run=artifacts/paper scatter=1 workers=8
 # ```
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Why not the loss · recall · 5 min
+# :label: ex-search-loss
+#
+# Why are trials judged by the validation patients' AUC and not by their weighted loss?
+# ````
+#
+# ````{solution} ex-search-loss
+# :class: dropdown
+#
+# The loss contains $C$, one of the parameters searched: the smallest $C$ gives the smallest loss, whatever the model is
+# worth.
+# ````
+#
+# ````{exercise} The best of thirty equals · compute · 15 min
 # :label: ex-search-noise
-# Thirty trials that are all alike, each with a true AUC of 0.75, are judged on 9 non-responders and 21
-# responders. What AUC does the best of them show? Simulate it with normal scores, independent between trials.
+#
+# Thirty trials that are all alike, each with a true AUC of 0.75, are judged on 9 non-responders and 21 responders. What
+# AUC does the best of them show on average? Simulate it with normal scores, independent between trials.
+#
+# Check: `check("ex-search-noise", ...)` (AUC).
 # ````
 #
 # ````{solution} ex-search-noise
 # :class: dropdown
-# With scores `rng.normal(0.954 * positive, 1)`, since $\Phi(0.954 / \sqrt 2) = 0.75$, and `area_under_curve`, the
-# best of thirty shows about 0.92. Trials on the same vectors are not independent, so a real search is flattered
-# less; the order of magnitude stays.
+#
+# With scores `rng.normal(0.954 * positive, 1)`, since $\Phi(0.954 / \sqrt 2) = 0.75$, and `area_under_curve`, the best
+# of thirty shows about 0.92. Trials on the same vectors are not independent, so a real search is flattered less; the
+# order of magnitude stays.
 # ````
 #
-# ````{exercise}
+# ````{exercise} One standard error · compute · 10 min
 # :label: ex-search-one-se
-# The "one standard error" rule takes, among all trials within one standard error of the best, the simplest.
-# Which would you call the simplest here, and does the rule spare the paper's choice?
+#
+# The "one standard error" rule takes, among all trials within one standard error of the best, the simplest. Which would
+# you call the simplest here, and does the rule spare the paper's choice?
 # ````
 #
 # ````{solution} ex-search-one-se
 # :class: dropdown
-# Fewer hidden neurons and more dropout give the simpler head. The standard error is the spread over other
-# patients in the table above; subtract it from the best AUC and compare it with the first trial's.
+#
+# Fewer hidden neurons and more dropout give the simpler head. The standard error is the spread over other patients in
+# the table above; subtract it from the best AUC and compare it with the first trial's.
+# ````
+#
+# ````{exercise} Twice as many trials · vary · 15 min
+# :label: ex-search-trials
+#
+# Rerun with twice as many `search_trials`. What happens to the best validation AUC, and what to that of the winner on
+# the other half?
+# ````
+#
+# ````{solution} ex-search-trials
+# :class: dropdown
+#
+# The best of more is never worse: it rises, or stays. The other half need not follow: what is added is mostly the
+# choice among more lucky ones, and the gap between the two grows.
+# ````
+#
+# ````{exercise} Nested · project · 90 min
+# :label: ex-search-nested
+#
+# Search inside a cross-validation: split all patients that are no test patients into five folds, search on four of
+# them, judge the winner on the fifth. How far does the mean over folds lie below the best validation AUC of this page,
+# and what do five different winners tell?
+# ````
+#
+# ````{solution} ex-search-nested
+# :class: dropdown
+#
+# `search.search_head` needs vectors from a feature network that has not seen the fifth fold either: train it anew in
+# each fold. The mean over folds is an honest estimate of *searching*, not of one configuration. Five winners that have
+# little in common say that the validation patients cannot tell configurations apart.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why may the winner's validation AUC not stand in a table of results?
+# It is the largest of many noisy figures, and was chosen for being so. An estimate needs patients who did not choose.
+# ````
+#
+# ````{dropdown} Two trials differ by 0.03. How do you find out whether that is more than luck?
+# Judge both on the same patients drawn anew many times, and look at the spread of the *difference*; then train both
+# with other seeds.
+# ````
+#
+# ````{dropdown} Why does the search of the head take seconds and that of the backbone minutes?
+# The head reads stored vectors of 256 numbers; what shapes the vectors has to train the feature network anew.
 # ````
 #
 # ## Take-aways
@@ -340,3 +408,9 @@ Markdown(why_not or found)
 #   winner. Where they are of one size, take what was fixed beforehand.
 # - A winner's validation figure is not an estimate. The paper {cite:p}`taleghamar2022` prints such figures
 #   beside its test figures; only the latter count, and they count once.
+#
+# ## Further reading
+#
+# - {cite:t}`bergstra2012`: why random trials beat a grid, and which parameters that is for.
+# - {cite:t}`akiba2019`: Optuna, the library of this page: proposals, pruning, shared studies.
+# - {cite:t}`cawley2010`: over-fitting by choosing a model, and how much nested judging takes off.

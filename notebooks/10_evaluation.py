@@ -624,37 +624,48 @@ Markdown(
 #
 # The validation columns flatter every model: validation patients decided when training stopped. Only the test
 # columns count.
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise} Another threshold
-# :label: ex-threshold
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
 #
-# Missing a non-responder may be worse than a false alarm. Choose, on the *validation* patients, the largest
-# threshold with a sensitivity of at least 80 %, and evaluate model 4 with it on the test patients. Why must
-# the test patients not choose it?
+# ````{exercise} Eighty-four per cent · recall · 5 min
+# :label: ex-table2-rate
+#
+# A model is right for 42 of 50 patients, 40 of whom respond. Is it better than nothing?
 # ````
 #
-# ````{solution} ex-threshold
+# ````{solution} ex-table2-rate
 # :class: dropdown
 #
-# ```python
-# rows = predictions[(predictions.model == "ran_core_margin") & (predictions.split == "validation")]
-# scores = np.sort(rows.probability[~rows.responder])
-# threshold = scores[int(np.floor(0.2 * len(scores)))]
-# evaluation.table2(predictions, level, threshold).loc[4]
-# ```
-#
-# With `m` non-responders, the threshold may leave at most `floor(0.2 m)` of them below it. Chosen on the test
-# patients, the threshold would adapt to their chance features, and the sensitivity would be too good. Note
-# how coarse the choice is: each validation non-responder is a large step.
+# Calling everybody a responder is right for 40. Two patients more are 84 against 80 %, and `proportion_interval(42,
+# 50)` holds 80 % with room on both sides: the table cannot tell.
 # ````
 #
-# ````{exercise} A perfect score
+# ````{exercise} Seven of ten · compute · 10 min
+# :label: ex-table2-wilson
+#
+# Seven of ten non-responders are found. Where does Wilson's 95 % interval of the sensitivity begin?
+#
+# Check: `check("ex-table2-wilson", ...)` (share, 0 to 1).
+# ````
+#
+# ````{solution} ex-table2-wilson
+# :class: dropdown
+#
+# `proportion_interval(7, 10)` gives 0.397 to 0.892: sensitivities from two fifths to nine tenths agree with seven of
+# ten.
+# ````
+#
+# ````{exercise} A perfect score · compute · 10 min
 # :label: ex-perfect
 #
-# Suppose a model separates all ten non-responders from all forty responders. Which AUCs are compatible with
-# that? Compare with the interval for ten of ten patients found.
+# Suppose a model separates all ten non-responders from all forty responders. Where does the 95 % interval of its AUC
+# begin? Compare with the interval for ten of ten patients found.
+#
+# Check: `check("ex-perfect", ...)` (AUC).
 # ````
 #
 # ````{solution} ex-perfect
@@ -665,15 +676,15 @@ Markdown(
 # auc_interval(positive, positive.astype(float)), proportion_interval(10, 10)
 # ```
 #
-# The AUC's interval ends at 1 and begins where ten independent pairs would all be won with a probability of
-# 2.5 %. It is Clopper and Pearson's for ten of ten; Wilson's begins near it.
+# The AUC's interval ends at 1 and begins where ten independent pairs would all be won with a probability of 2.5 %, at
+# $0.025^{1/10}$. It is Clopper and Pearson's for ten of ten; Wilson's begins near it.
 # ````
 #
-# ````{exercise} Does the margin help?
+# ````{exercise} Does the margin help? · compute · 10 min
 # :label: ex-margin-helps
 #
-# Two of the six pairs answer the paper's second question: does the margin add to the core? Find them in the table.
-# How large would a gain in AUC have to be for its interval to leave zero out?
+# Two of the six pairs answer the paper's second question: does the margin add to the core? Find them in the table. How
+# large would a gain in AUC have to be for its interval to leave zero out?
 # ````
 #
 # ````{solution} ex-margin-helps
@@ -688,6 +699,61 @@ Markdown(
 # $\sqrt 2$ times that of one AUC; the more they agree on the patients, the smaller it gets. It is large all the same.
 # ````
 #
+# ````{exercise} Another threshold · vary · 15 min
+# :label: ex-threshold
+#
+# Missing a non-responder may be worse than a false alarm. Choose, on the *validation* patients, the largest threshold
+# with a sensitivity of at least 80 %, and evaluate model 4 with it on the test patients. Why must the test patients not
+# choose it?
+# ````
+#
+# ````{solution} ex-threshold
+# :class: dropdown
+#
+# ```python
+# rows = predictions[(predictions.model == "ran_core_margin") & (predictions.split == "validation")]
+# scores = np.sort(rows.probability[~rows.responder])
+# threshold = scores[int(np.floor(0.2 * len(scores)))]
+# evaluation.table2(predictions, level, threshold).loc[4]
+# ```
+#
+# With `m` non-responders, the threshold may leave at most `floor(0.2 m)` of them below it. Chosen on the test patients,
+# the threshold would adapt to their chance features, and the sensitivity would be too good. Note how coarse the choice
+# is: each validation non-responder is a large step.
+# ````
+#
+# ````{exercise} Somebody else's Table 2 · project · 45 min
+# :label: ex-table2-another
+#
+# Take a study of the same kind, for instance {cite:t}`quiaoit2020` or {cite:t}`dasgupta2020`. From its numbers of
+# patients and its rates compute all counts, Wilson's intervals and the no-information rate. What can its table tell,
+# and what not?
+# ````
+#
+# ````{solution} ex-table2-another
+# :class: dropdown
+#
+# Counts are the whole numbers that round to every printed rate at once; if none do, somebody is missing or a rate
+# belongs to another class. Write the four counts first, then `evaluation.proportion_interval`. Most tables of this size
+# tell a model from chance, and hardly one tells two models apart.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} What is sensitivity here, in one sentence about patients?
+# The share of non-responders who are called non-responders.
+# ````
+#
+# ````{dropdown} Why are Wald's intervals wrong near 0 and 1?
+# Their width uses the proportion that was seen. With everybody found it is zero, as if one more patient could not be
+# missed.
+# ````
+#
+# ````{dropdown} Two intervals overlap. May one say that the models do not differ?
+# No. Both models judged the same patients and share their luck; the interval of the difference answers, and it may
+# leave zero out while the two overlap.
+# ````
+#
 # ## Take-aways
 #
 # - Read sensitivity and specificity with the positive class in mind: here it is the non-responder.
@@ -696,5 +762,10 @@ Markdown(
 # - An interval is a promise that can be checked by simulation.
 # - Compare models on the same patients with their *difference*, and count how many comparisons you make.
 #
-# **References** {cite}`taleghamar2022,delong1988,hanley1982`; reporting guidelines ask for all of this
-# {cite}`collins2024,tejani2024`.
+# ## Further reading
+#
+# - {cite:t}`wilson1927`: the interval of this page in its four original pages, a century old and hard to beat.
+# - {cite:t}`delong1988`: the variance of an AUC, and of a difference of two on the same patients.
+# - {cite:t}`hanley1982`: what the area means, and the formula that papers use when nobody has the scores.
+#
+# Reporting guidelines ask for all of this {cite}`collins2024,tejani2024`; the study is {cite:t}`taleghamar2022`.

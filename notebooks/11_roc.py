@@ -354,14 +354,61 @@ Markdown(
 # - The class weight is undone by formula, which needs no further patients. Whether that is enough, the reliability
 #   figure has to show; the four models are not calibrated anew.
 # - Calibration is judged in groups of equal size, with Wilson intervals.
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise} Averaging models
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} One patient · recall · 5 min
+# :label: ex-roc-step
+#
+# A curve of 10 non-responders and 40 responders: how high and how wide are its steps, and when is a step slanted?
+# ````
+#
+# ````{solution} ex-roc-step
+# :class: dropdown
+#
+# A non-responder is a step of 1/10 upwards, a responder one of 1/40 to the right. Patients of both classes with the
+# same score make one slanted step: their pairs count one half.
+# ````
+#
+# ````{exercise} Called at one half · compute · 5 min
+# :label: ex-roc-weight
+#
+# A model was trained to perfection with $C = 5$. A patient for whom it says 0.5: how probable is non-response in truth?
+#
+# Check: `check("ex-roc-weight", ...)` (probability).
+# ````
+#
+# ````{solution} ex-roc-weight
+# :class: dropdown
+#
+# $p = q / (q + C (1 - q)) = 0.5 / (0.5 + 2.5) = 1/6$. At 0.5 it calls patients of whom one in six does not respond.
+# ````
+#
+# ````{exercise} Net benefit by hand · compute · 10 min
+# :label: ex-roc-benefit
+#
+# Of 50 patients, 7 of 10 non-responders and 3 of 40 responders are called non-responders. What is the net benefit per
+# patient at $t = 0.2$? Is the model worth more than calling everybody?
+#
+# Check: `check("ex-roc-benefit", ...)` (per patient).
+# ````
+#
+# ````{solution} ex-roc-benefit
+# :class: dropdown
+#
+# $7/50 - 3/50 \cdot 0.2/0.8 = 0.125$. Calling everybody gives $10/50 - 40/50 \cdot 0.25 = 0$, and so does calling
+# nobody: at $t$ equal to the share of non-responders the two simple rules are worth the same.
+# ````
+#
+# ````{exercise} Averaging models · vary · 10 min
 # :label: ex-ensemble
 #
-# Average the probabilities of the four models for each test patient. Is the AUC of the average above that of
-# each model, and is the difference to the best one clear?
+# Average the probabilities of the four models for each test patient. Is the AUC of the average above that of each
+# model, and is the difference to the best one clear?
 # ````
 #
 # ````{solution} ex-ensemble
@@ -375,15 +422,15 @@ Markdown(
 # {slug: auc_difference(positive, wide.mean(axis=1), wide[slug], level) for slug in wide}
 # ```
 #
-# Averaging removes part of the chance in training, not the chance in the choice of test patients. Picking the
-# best of the four *after* seeing the test set and comparing with it favours that model.
+# Averaging removes part of the chance in training, not the chance in the choice of test patients. Picking the best of
+# the four *after* seeing the test set and comparing with it favours that model.
 # ````
 #
-# ````{exercise} Turning the question round
+# ````{exercise} Turning the question round · vary · 10 min
 # :label: ex-turn
 #
-# Make the responder the positive class. Which numbers change: AUC, its interval, sensitivity, the shape of
-# the curve, precision and recall?
+# Make the responder the positive class. Which numbers change: AUC, its interval, sensitivity, the shape of the curve,
+# precision and recall?
 # ````
 #
 # ````{solution} ex-turn
@@ -395,9 +442,40 @@ Markdown(
 # comparison.precision_recall(rows.responder, 1 - rows.probability)[2]
 # ```
 #
-# The AUC and its interval stay: each pair is won or lost as before. Sensitivity and specificity swap, and the
-# curve is mirrored at the falling diagonal. Precision and recall become quite different ones, and look much better
-# where most patients respond.
+# The AUC and its interval stay: each pair is won or lost as before. Sensitivity and specificity swap, and the curve is
+# mirrored at the falling diagonal. Precision and recall become quite different ones, and look much better where most
+# patients respond.
+# ````
+#
+# ````{exercise} Calibrated anew · project · 60 min
+# :label: ex-roc-anew
+#
+# Fit the intercept of the calibration line on the *validation* patients, add it to the test patients' log-odds, and
+# compare the Brier score with that of the weight undone by formula. When is the fit worth the patients it takes?
+# ````
+#
+# ````{solution} ex-roc-anew
+# :class: dropdown
+#
+# `calibration.calibration_line` on the validation patients gives the intercept and its interval. Where the interval is
+# wider than the correction itself, the fit adds more noise than it removes, and the formula, which takes no patient,
+# wins. A slope fitted on so few patients is worse still. Never fit on those whom you judge on.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Two models have the same AUC. May they still differ in use?
+# Yes: in their curves, which may cross, in whether their probabilities can be believed, and in what they are worth at
+# the threshold where one would act.
+# ````
+#
+# ````{dropdown} What does the weight in the loss do to the ROC curve?
+# To its shape, at best, little: undoing the weight keeps the order of the patients. It moves the dot along the curve.
+# ````
+#
+# ````{dropdown} Why does precision fall when non-responders become rarer, although sensitivity and specificity stay?
+# The same share of responders is called falsely, but there are more responders for each non-responder: more alarms are
+# false.
 # ````
 #
 # ## Take-aways
@@ -407,5 +485,11 @@ Markdown(
 # - Choose a threshold from what errors cost, before seeing the test patients.
 # - A model that orders patients well may still be worth nothing at the threshold where one would act.
 #
-# **References** {cite}`taleghamar2022,delong1988,hanley1982`; band after Pepe (2003), calibration after Cox (1958),
-# score after Brier (1950), net benefit after Vickers and Elkin (2006).
+# ## Further reading
+#
+# - {cite:t}`vancalster2019`: why calibration decides whether a prediction helps or harms, and how to look at it.
+# - {cite:t}`vickers2006`: net benefit and decision curves, from the physician's side.
+# - {cite:t}`hanley1982`: the area as the share of pairs won, with its standard error.
+#
+# Also behind this page: {cite}`taleghamar2022,delong1988`; band after Pepe (2003), calibration after Cox (1958), score
+# after Brier (1950).

@@ -350,14 +350,62 @@ plt.show()
 # | size of the effect | a hazard ratio and a difference in restricted mean are added, with intervals |
 # | whether hazards are proportional | a score test, with time on the scale of the Kaplan-Meier curve |
 # | correction for five comparisons | none in the table; read the p-values with that in mind |
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise} Training patients
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Who leaves · recall · 5 min
+# :label: ex-survival-censored
+#
+# A patient was seen last after two years, free of recurrence. What does she add to the curve at one, at two and at five
+# years?
+# ````
+#
+# ````{solution} ex-survival-censored
+# :class: dropdown
+#
+# Until two years she is among those at risk, and makes every step before smaller. Afterwards she is nobody: neither
+# cured nor lost.
+# ````
+#
+# ````{exercise} Five patients · compute · 5 min
+# :label: ex-survival-hand
+#
+# Recurrences after 1, 3 and 5 years; two patients were seen last after 2 and 4 years, free of recurrence. What is the
+# Kaplan-Meier estimate at 3.5 years?
+#
+# Check: `check("ex-survival-hand", ...)` (share, 0 to 1).
+# ````
+#
+# ````{solution} ex-survival-hand
+# :class: dropdown
+#
+# $(1 - 1/5)(1 - 1/3) = 0.533$: five are at risk at the first recurrence, three at the second.
+# ````
+#
+# ````{exercise} Recurrences needed · compute · 5 min
+# :label: ex-survival-events
+#
+# One patient in five is a non-responder. How many recurrences does a log-rank test at 5 % need to find a hazard ratio
+# of 2 with a power of 80 %?
+#
+# Check: `check("ex-survival-events", ...)` (recurrences).
+# ````
+#
+# ````{solution} ex-survival-events
+# :class: dropdown
+#
+# $(1.96 + 0.84)^2 / (0.2 \cdot 0.8 \cdot (\ln 2)^2) = 102$. A test set of 50 patients cannot have them.
+# ````
+#
+# ````{exercise} Training patients · vary · 10 min
 # :label: ex-survival-training
 #
-# Repeat the table for all patients instead of the test patients. What becomes of the models' p-values, and
-# why is that no evidence for the models?
+# Repeat the table for all patients instead of the test patients. What becomes of the models' p-values, and why is that
+# no evidence for the models?
 # ````
 #
 # ````{solution} ex-survival-training
@@ -370,17 +418,16 @@ plt.show()
 #     print(slug, survival.compare(follow_up.duration_years, follow_up.recurrence, rows.probability >= 0.5))
 # ```
 #
-# Many of these patients taught the models who responds. On them the prediction partly repeats the truth, and
-# the curves show the truth's difference in survival, not the models' foresight. More patients also make the p-value of
-# a true difference smaller, while a difference that chance had made on the test patients melts away.
+# Many of these patients taught the models who responds. On them the prediction partly repeats the truth, and the curves
+# show the truth's difference in survival, not the models' foresight. More patients also make the p-value of a true
+# difference smaller, while a difference that chance had made on the test patients melts away.
 # ````
 #
-# ````{exercise} A landmark
+# ````{exercise} A landmark · vary · 15 min
 # :label: ex-landmark
 #
-# Response is known only after some months of treatment, yet the curves start before it. Exclude patients with
-# a recurrence in the first half year and compare the groups by the truth again. Which bias does this guard
-# against?
+# Response is known only after some months of treatment, yet the curves start before it. Exclude patients with a
+# recurrence in the first half year and compare the groups by the truth again. Which bias does this guard against?
 # ````
 #
 # ````{solution} ex-landmark
@@ -391,9 +438,40 @@ plt.show()
 # survival.compare(late.duration_years - 0.5, late.recurrence, ~late.responder, level)
 # ```
 #
-# A patient has to stay free of recurrence long enough to be judged a responder at all: time that no responder
-# could have failed in (immortal time). Groups formed by a *prediction before treatment* do not have this
-# problem.
+# A patient has to stay free of recurrence long enough to be judged a responder at all: time that no responder could
+# have failed in (immortal time). Groups formed by a *prediction before treatment* do not have this problem.
+# ````
+#
+# ````{exercise} An imperfect copy · project · 60 min
+# :label: ex-survival-copy
+#
+# Simulate studies in which a model finds 70 % of the non-responders and calls 8 % of the responders so. With
+# `chance.log_rank_studies` as in [](15_audit): how much power does one wrong call in eight cost, and how many patients
+# would give it back?
+# ````
+#
+# ````{solution} ex-survival-copy
+# :class: dropdown
+#
+# Wrong calls move the two hazards towards each other: with $\pi$ the share called and the mixture of hazards in each
+# group, the log of the ratio shrinks, and the recurrences needed grow with the inverse of its *square*. A third off the
+# log of the ratio more than doubles the patients.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} What does a hazard ratio of 2 mean, and what does it suppose?
+# At any time twice as many of those still free of recurrence relapse in a short span; and it supposes that this factor
+# stays the same over the years.
+# ````
+#
+# ````{dropdown} A log-rank p of 0.2 on 50 patients: no difference?
+# The test had little power. Look at the interval of the hazard ratio: it is likely to hold both 1 and ratios that would
+# matter.
+# ````
+#
+# ````{dropdown} Why is the difference in restricted mean given beside the ratio?
+# It is in years, needs no constant ratio, and can be told to a patient.
 # ````
 #
 # ## Take-aways
@@ -404,5 +482,11 @@ plt.show()
 # - A difference in years supposes less than a ratio of hazards, and says more to a patient.
 # - Recurrences, not patients, decide what a survival comparison can find.
 #
-# **References** {cite}`taleghamar2022`; curves and test follow Kaplan and Meier (1958), Mantel (1966) and Cox
-# (1972), the number of recurrences Schoenfeld (1981), the check of proportional hazards Grambsch and Therneau (1994).
+# ## Further reading
+#
+# - {cite:t}`kaplan1958`: the curve, by those whose names it bears; the first pages suffice.
+# - {cite:t}`royston2013`: restricted means in place of hazard ratios, for trials whose curves do not keep a ratio.
+# - {cite:t}`esserman2012`: response and recurrence in I-SPY 1, by receptors.
+#
+# Also behind this page: {cite}`taleghamar2022`; the test follows Mantel (1966) and Cox (1972), the number of
+# recurrences {cite:t}`schoenfeld1981`, the check of proportional hazards Grambsch and Therneau (1994).

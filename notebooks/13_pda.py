@@ -732,71 +732,42 @@ Markdown(
 # | patches at the border when the step does not fit | one more patch, flush with the border |
 # | colour scale | one for all maps of a patient, from zero |
 # | core or margin | shares of the summed differences against even shares, all test patients |
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise} Core only
-# :label: ex-pda-core
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
 #
-# Repeat the analysis for model 3, which sees only the core. What must the map show in the margin, and why is
-# it not exactly zero there?
+# ````{exercise} What zero says · recall · 5 min
+# :label: ex-pda-zero
+#
+# What does a patch of zeros in the middle of a core say to a network that was trained on these images?
 # ````
 #
-# ````{solution} ex-pda-core
+# ````{solution} ex-pda-zero
 # :class: dropdown
 #
-# Set `slug = "ran_core"` and run the chapter again. Outside the core all pixels are zero, so patches that lie
-# wholly in the margin are skipped and have a difference of 0. Patches that straddle the border hold some
-# core, and their difference stands at their centre, which may lie in the margin.
+# "Outside the tumour", at a place where no training image had an outside. The difference mixes what was covered with
+# how odd the hole is.
 # ````
 #
-# ````{exercise} Larger patches
-# :label: ex-pda-patch
+# ````{exercise} How many passes · compute · 5 min
+# :label: ex-pda-passes
 #
-# Double `pda_patch_px` and `pda_stride_px`. How does the largest difference change? What would a patch of the
-# whole image show?
+# Patches of 8 pixels every 4 pixels over four maps of 64 pixels: how many forward passes, if every patch holds tissue?
+#
+# Check: `check("ex-pda-passes", ...)` (forward passes).
 # ````
 #
-# ````{solution} ex-pda-patch
+# ````{solution} ex-pda-passes
 # :class: dropdown
 #
-# ```python
-# predict, plane = central_predictor(model, central[example])
-# for patch in (4, 8, 16, plane.shape[-1]):
-#     values = pda.patch_differences(predict, plane, patch, max(patch // 2, 1), pda_batch_size)
-#     print(patch, np.abs(values).max((1, 2)))
-# ```
-#
-# A larger patch removes more and usually moves the prediction more, with less detail. A patch of the whole
-# image blanks one map: one number per map, the importance of the parameter in this plane.
+# $(64 - 8)/4 + 1 = 15$ starts along an edge, $15^2 = 225$ patches a map, 900 in four. Patches of zeros are skipped, so
+# it takes fewer.
 # ````
 #
-# ````{exercise} A kinder patch
-# :label: ex-pda-median
-#
-# Put the plane's own median into the patch in place of zeros. Is its map nearer to that of the zeros or to that of
-# the draws?
-# ````
-#
-# ````{solution} ex-pda-median
-# :class: dropdown
-#
-# ```python
-# predict, plane = central_predictor(model, central[example])
-# inside = core_and_margin(images, central[example].image).any(0)
-# medians_here = [channel[inside].median() for channel in plane.cpu()]
-# def fill(channel, top, left):
-#     tissue = inside[top : top + pda_patch_px, left : left + pda_patch_px]
-#     return torch.from_numpy(tissue) * medians_here[channel]
-# kind = pda.prediction_difference(predict, plane, pda_patch_px, pda_stride_px, pda_batch_size, fill)
-# print([attribution.agreement(kind, methods[name], inside) for name in ("zeros", "draws")])
-# ```
-#
-# As a rule nearer to the draws: both leave no hole. The median still is one value for the whole patch, flat as no tissue is;
-# a draw keeps the texture.
-# ````
-#
-# ````{exercise} The sign
+# ````{exercise} The sign · compute · 10 min
 # :label: ex-pda-sign
 #
 # `pda.patch_differences` keeps the sign. Where do patches speak for non-response in this patient?
@@ -814,6 +785,98 @@ Markdown(
 # Positive values: without the patch non-response is less likely, so the patch speaks for it.
 # ````
 #
+# ````{exercise} Core only · vary · 10 min
+# :label: ex-pda-core
+#
+# Repeat the analysis for model 3, which sees only the core. What must the map show in the margin, and why is it not
+# exactly zero there?
+# ````
+#
+# ````{solution} ex-pda-core
+# :class: dropdown
+#
+# Set `slug = "ran_core"` and run the chapter again. Outside the core all pixels are zero, so patches that lie wholly in
+# the margin are skipped and have a difference of 0. Patches that straddle the border hold some core, and their
+# difference stands at their centre, which may lie in the margin.
+# ````
+#
+# ````{exercise} Larger patches · vary · 10 min
+# :label: ex-pda-patch
+#
+# Double `pda_patch_px` and `pda_stride_px`. How does the largest difference change? What would a patch of the whole
+# image show?
+# ````
+#
+# ````{solution} ex-pda-patch
+# :class: dropdown
+#
+# ```python
+# predict, plane = central_predictor(model, central[example])
+# for patch in (4, 8, 16, plane.shape[-1]):
+#     values = pda.patch_differences(predict, plane, patch, max(patch // 2, 1), pda_batch_size)
+#     print(patch, np.abs(values).max((1, 2)))
+# ```
+#
+# A larger patch removes more and usually moves the prediction more, with less detail. A patch of the whole image blanks
+# one map: one number per map, the importance of the parameter in this plane.
+# ````
+#
+# ````{exercise} A kinder patch · vary · 20 min
+# :label: ex-pda-median
+#
+# Put the plane's own median into the patch in place of zeros. Is its map nearer to that of the zeros or to that of the
+# draws?
+# ````
+#
+# ````{solution} ex-pda-median
+# :class: dropdown
+#
+# ```python
+# predict, plane = central_predictor(model, central[example])
+# inside = core_and_margin(images, central[example].image).any(0)
+# medians_here = [channel[inside].median() for channel in plane.cpu()]
+# def fill(channel, top, left):
+#     tissue = inside[top : top + pda_patch_px, left : left + pda_patch_px]
+#     return torch.from_numpy(tissue) * medians_here[channel]
+# kind = pda.prediction_difference(predict, plane, pda_patch_px, pda_stride_px, pda_batch_size, fill)
+# print([attribution.agreement(kind, methods[name], inside) for name in ("zeros", "draws")])
+# ```
+#
+# As a rule nearer to the draws: both leave no hole. The median still is one value for the whole patch, flat as no
+# tissue is; a draw keeps the texture.
+# ````
+#
+# ````{exercise} Would a reader notice? · project · 60 min
+# :label: ex-pda-reader
+#
+# Draw the maps of six test patients by the trained network and by one with random weights, shuffle them, and let three
+# colleagues say which are which. What follows if they are right half of the time?
+# ````
+#
+# ````{solution} ex-pda-reader
+# :class: dropdown
+#
+# Eighteen guesses at a coin: `proportion_interval` of those that are right says how far from chance you can see. If
+# nobody can tell, the pictures show outlines and values that every network responds to, and a figure of one patient is
+# no evidence of what was learned. The table over all patients against random weights is.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why is the paper's method occlusion sensitivity and not prediction difference analysis as first published?
+# It covers a patch with zeros. The original draws what the patch could have shown, given its surroundings, and averages
+# the prediction over the draws.
+# ````
+#
+# ````{dropdown} Why does the margin's share of the differences need another yardstick than its share of the area?
+# A patch in the thin margin reaches beyond the tumour and blanks less tissue than one in the core. The even share is
+# that of a network to which all pixels are equal.
+# ````
+#
+# ````{dropdown} A map of random weights looks like that of the trained network. What is it worth?
+# It shows the image, not what was learned from responses. Only what lies beyond such maps is a finding.
+# ````
+#
 # ## Take-aways
 #
 # - The method is occlusion sensitivity with zeros; a zero is a message of its own to the network.
@@ -822,6 +885,11 @@ Markdown(
 # - Compare maps inside the tumour only: its outline agrees with itself.
 # - Before believing a map, look at that of random weights and at that of another trained network.
 #
-# **References** {cite}`taleghamar2022,zintgraf2017`; occluding patches goes back to Zeiler and Fergus (2014), the test
-# with random weights to Adebayo et al. (2018), integrated gradients to Sundararajan et al. (2017), Grad-CAM to
-# Selvaraju et al. (2017), captum to Kokhlikyan et al. (2020); the passes can be sped up {cite}`nakandala2019`.
+# ## Further reading
+#
+# - {cite:t}`zintgraf2017`: the original analysis, which draws what a patch could have been.
+# - {cite:t}`zeiler2014`: occlusion of patches, and what layers of a network respond to.
+# - {cite:t}`adebayo2018`: sanity checks: explanations that do not change when the network forgets all.
+#
+# Also behind this page: {cite}`taleghamar2022`; integrated gradients after Sundararajan et al. (2017), Grad-CAM after
+# Selvaraju et al. (2017), captum by Kokhlikyan et al. (2020); the passes can be sped up {cite}`nakandala2019`.

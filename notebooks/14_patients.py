@@ -504,17 +504,66 @@ Markdown(
 # something that nobody made a feature of, the features find little of it with as many patients as were tried here, and a
 # network found far more: one whose pooling fits the question. Which of the two worlds breast tumours
 # live in, 50 test patients cannot tell, and a paper that shows no simple model beside its network leaves it open.
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Of the same family · recall · 5 min
+# :label: ex-patients-family
+#
+# Why can no network overtake the regression under the truth *mean*, however many patients there are?
+# ````
+#
+# ````{solution} ex-patients-family
+# :class: dropdown
+#
+# There the best possible rule is linear in means and spreads of regions, and these are what the features measure. The
+# regression is of the family of the best rule; more patients bring it nearer to that rule, and nothing lies beyond it.
+# ````
+#
+# ````{exercise} Counting features · compute · 5 min
+# :label: ex-patients-features
+#
+# How many hand-made features has a patient whose five maps are all there: mean, SD and four textures of core and of
+# margin, and the core against the margin?
+#
+# Check: `check("ex-patients-features", ...)` (features).
+# ````
+#
+# ````{solution} ex-patients-features
+# :class: dropdown
+#
+# $5 \cdot 6 = 30$ for each region and 30 more for the comparison: 90, with the paper's 26 non-responders to learn from.
+# The ridge penalty is what makes that possible.
+# ````
+#
+# ````{exercise} A share of what can be found · compute · 5 min
+# :label: ex-patients-share
+#
+# A model has a mean AUC of 0.74 on new patients, the oracle 0.86. Which share of what can be found has it found?
+#
+# Check: `check("ex-patients-share", ...)` (share, 0 to 1).
+# ````
+#
+# ````{solution} ex-patients-share
+# :class: dropdown
+#
+# $(0.74 - 0.5) / (0.86 - 0.5) = 2/3$. An AUC begins at 0.5, not at 0.
+# ````
+#
+# ````{exercise} Two spreads · compute · 10 min
 # :label: ex-patients-spread
-# Take the SD of one network's AUC over cohorts, on its own test patients and on the new ones. Which part of the first is
-# due to the test set being small? Compare with DeLong's standard error of one run.
+#
+# Take the SD of one network's AUC over cohorts, on its own test patients and on the new ones. Which part of the first
+# is due to the test set being small? Compare with DeLong's standard error of one run.
 # ````
 #
 # ````{solution} ex-patients-spread
 # :class: dropdown
+#
 # ```python
 # rows = patients.of(judged, "mean", "ran_core_margin")
 # rows[["test_auc", "new_auc"]].std(), (rows["test_high"] - rows["test_low"]) / 4
@@ -523,16 +572,52 @@ Markdown(
 # the variances add up, and the second is about the square of DeLong's standard error.
 # ````
 #
-# ````{exercise}
+# ````{exercise} A small experiment · vary · 15 min
 # :label: ex-patients-rerun
-# Run the experiment yourself, small: `-p rerun_cohorts 1 -p profile smoke`. Why are its AUCs so far from the ones above?
+#
+# Run the experiment yourself, small: `-p rerun_cohorts 1 -p profile smoke`. Why are its AUCs so far from the ones
+# above?
 # ````
 #
 # ````{solution} ex-patients-rerun
 # :class: dropdown
+#
 # The smoke profile has a handful of training patients, a coarse grid, tiny networks and two epochs: it shows that
-# everything runs. With `profile experiment` the same command repeats the experiment of this page with fewer cohorts; all
-# of it takes about two hours on two processor cores.
+# everything runs. With `profile experiment` the same command repeats the experiment of this page with fewer cohorts;
+# all of it takes about two hours on two processor cores.
+# ````
+#
+# ````{exercise} A feature that finds it · project · 120 min
+# :label: ex-patients-arranged
+#
+# Make a feature for the truth *arrangement*: the mean EAC of the core's outer half less that of its inner half, by
+# distance from the border. Draw a cohort with `signal=arrangement`, and give the feature alone, and beside the others,
+# to the regression.
+# ````
+#
+# ````{solution} ex-patients-arranged
+# :class: dropdown
+#
+# `scipy.ndimage.distance_transform_edt` of the core gives the distance of each pixel from the border; cut it at its
+# median. Judge on further simulated patients, `study.draw_patients` with another seed. A feature made by somebody who
+# knows the truth should come near the oracle. The lesson is the order of events: a network may find what nobody thought
+# of; once thought of, a few lines find it with fewer patients.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Which simple models belong beside every network, and why?
+# A regression on hand-made features, size and outline alone, the clinic alone. Whatever they reach, the network may
+# have read off as well.
+# ````
+#
+# ````{dropdown} Why does the same experiment end so differently in another cohort?
+# Three draws change at once: who is learned from, the initial weights, and who judges. On few test patients the last is
+# the largest.
+# ````
+#
+# ````{dropdown} What is gained by judging all runs on the same new patients?
+# They are many, and the same for all: what is left of the spread comes from learning.
 # ````
 #
 # ## Take-aways
@@ -542,4 +627,10 @@ Markdown(
 # - A network earns its place where a truth is tried that hand-made features hardly see; elsewhere it can at best draw level.
 # - New patients judge better than a second look at the old ones.
 #
-# **References** {cite}`taleghamar2022,tadayyon2017,sannachi2023,haralick1973,obuchowski1995`.
+# ## Further reading
+#
+# - {cite:t}`tadayyon2017`: the hand-made features of core and margin that ours follow.
+# - {cite:t}`haralick1973`: the four textures, and many more, from one table of neighbouring greys.
+# - {cite:t}`obuchowski1995`: two errors in one interval: of those who learn, and of those who are judged.
+#
+# Also behind this page: {cite}`taleghamar2022,sannachi2023`.

@@ -420,10 +420,27 @@ Markdown(
 # intervals of the AUC are too short, the best accuracy is not clearly above knowing nothing, and neither the ranking of the
 # models nor the survival of the predicted groups is settled by 50 patients. Audited figures say nothing about figures that cannot
 # be audited: whether the split came before every choice, or how often the test patients were looked at.
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise} Another denominator
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} What no audit can see · recall · 5 min
+# :label: ex-audit-silent
+#
+# All printed figures of a study agree with one another. Name two mistakes that may still be in it.
+# ````
+#
+# ````{solution} ex-audit-silent
+# :class: dropdown
+#
+# Patients or planes on both sides of the split; a threshold, an epoch or a configuration chosen on the test patients;
+# patients left out before anything was counted. Figures that are wrong together agree.
+# ````
+#
+# ````{exercise} Another denominator · compute · 10 min
 # :label: ex-audit-denominator
 #
 # A paper prints 42.9 %, 28.6 % and 28.6 % of "about 60 patients". How many can there have been?
@@ -436,16 +453,34 @@ Markdown(
 # audit.denominators(["42.9", "28.6", "28.6"], 70)
 # ```
 #
-# Multiples of seven and nothing else; other numbers come in beyond 600 only. Percentages with one decimal pin down small
-# denominators, not large ones.
+# Multiples of seven and nothing else; other numbers come in beyond 600 only. Percentages with one decimal pin down
+# small denominators, not large ones.
 # ````
 #
-# ````{exercise} How many patients would have done?
+# ````{exercise} Which class is positive? · compute · 15 min
+# :label: ex-audit-positive
+#
+# {cite:t}`dicenzo2020` print, for 48 responders and 34 non-responders, a sensitivity of 91 %, a specificity of 83 % and
+# an accuracy of 87 %. Which class is the positive one, and how many patients were called rightly?
+#
+# Check: `check("ex-audit-positive", ...)` (patients).
+# ````
+#
+# ````{solution} ex-audit-positive
+# :class: dropdown
+#
+# Of 48 no whole number is 91 % (43 are 90, 44 are 92), of 34 it is 31. So the non-responder is positive: $31/34$,
+# $40/48$, and $71/82 = 87$ %. It all fits, in one way only.
+# ````
+#
+# ````{exercise} How many patients would have done? · compute · 10 min
 # :label: ex-audit-power
 #
-# How many recurrences does a log-rank test need to find, with a power of 80 %, the hazard ratio of 2.2 that
-# the responders and non-responders of I-SPY 1 differ by (computed from the patients of {cite:t}`esserman2012`)? How many
-# patients is that, if a third of them recur?
+# How many recurrences does a log-rank test need to find, with a power of 80 %, the hazard ratio of 2.2 that the
+# responders and non-responders of I-SPY 1 differ by (computed from the patients of {cite:t}`esserman2012`), if one
+# fifth of the patients do not respond? How many patients is that, if a third of them recur?
+#
+# Check: `check("ex-audit-power", ...)` (recurrences).
 # ````
 #
 # ````{solution} ex-audit-power
@@ -457,11 +492,60 @@ Markdown(
 # ```
 # ````
 #
+# ````{exercise} A smaller ratio · vary · 5 min
+# :label: ex-audit-smaller
+#
+# The same for hazard ratios of 1.5 and 3. What happens to the number when the logarithm of the ratio is halved?
+# ````
+#
+# ````{solution} ex-audit-smaller
+# :class: dropdown
+#
+# `[chance.events_needed(ratio, 0.2) for ratio in (1.5, 3.0)]`. It grows fourfold: the logarithm of the ratio stands
+# squared in the denominator.
+# ````
+#
+# ````{exercise} An audit of your own · project · 90 min
+# :label: ex-audit-own
+#
+# Audit a paper of your field as this page does: every percentage with its denominator, every interval with its formula,
+# every sum that must come out. Keep a list of verdicts, the good ones too.
+# ````
+#
+# ````{solution} ex-audit-own
+# :class: dropdown
+#
+# Begin with the counts of classes and sets, then percentages (`audit.denominators`), then rates of one model together,
+# as in `audit.splits_behind`, then intervals against Wald's and Wilson's. Write "reproduced" where it fits: an audit
+# that finds only faults is as one-sided as a paper that finds only successes. Ask the authors before you publish a
+# fault.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} How can percentages without a denominator tell how many patients there were?
+# A percentage of patients is a whole number over a whole number. Few denominators give all percentages of a table at
+# once.
+# ````
+#
+# ````{dropdown} Why is an interval for an AUC too short if it treats the AUC as a proportion of 50 patients?
+# An AUC hangs on the pairs of both classes, and the smaller class, 10 patients, sets its spread.
+# ````
+#
+# ````{dropdown} What is the strongest thing that a p-value of 0.04 from one of five comparisons can say?
+# After Bonferroni the level is 0.01: nothing. Before, that chance alone does this in four of 100 such comparisons.
+# ````
+#
 # ## Take-aways
 #
 # - Printed percentages of few patients are whole numbers in disguise. Check your own before somebody else does.
 # - Ask of every interval which formula gave it, and of every denominator how many values were missing.
 # - "Not significant" and "significant" at 50 patients are both weak words.
 #
-# **References** {cite}`taleghamar2022,hanley1982,delong1988,esserman2012`; power after Schoenfeld (1981), paired counts after
-# McNemar (1947).
+# ## Further reading
+#
+# - {cite:t}`hanley1982`: an interval of an AUC from the counts alone, which an audit can compute.
+# - {cite:t}`schoenfeld1981`: why recurrences, not patients, make the power of a survival comparison.
+# - {cite:t}`dicenzo2020`: a study whose printed rates fit to the last patient; the exercise above is about it.
+#
+# Also behind this page: {cite}`taleghamar2022,delong1988,esserman2012`; paired counts after McNemar (1947).

@@ -854,14 +854,63 @@ ax.invert_yaxis()
 # %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} The cheapest check · recall · 5 min
+# :label: ex-pitfalls-shuffle
+#
+# The responses are shuffled and the whole pipeline runs again, 20 times. The mean AUC is 0.61 with an interval from
+# 0.57 to 0.65. What do you know, and what not?
+# ````
+#
+# ````{solution} ex-pitfalls-shuffle
+# :class: dropdown
+#
+# Something leaks: there is nothing to find, and it was found. Where it leaks you do not know; take away one step after
+# the other until 0.5 comes back.
+# ````
+#
+# ````{exercise} Ten useless features · compute · 5 min
+# :label: ex-pitfalls-ten
+#
+# Ten features that say nothing are tested at 5 % each, independently. How probable is it that at least one looks
+# significant?
+#
+# Check: `check("ex-pitfalls-ten", ...)` (probability).
+# ````
+#
+# ````{solution} ex-pitfalls-ten
+# :class: dropdown
+#
+# $1 - 0.95^{10} = 0.40$.
+# ````
+#
+# ````{exercise} The accuracy of guessing · compute · 5 min
+# :label: ex-pitfalls-guess
+#
+# Ten patients of the paper's test set, 10 non-responders and 40 responders, are called non-responders at random. What
+# accuracy is to be expected?
+#
+# Check: `check("ex-pitfalls-guess", ...)` (share, 0 to 1).
+# ````
+#
+# ````{solution} ex-pitfalls-guess
+# :class: dropdown
+#
+# $0.2 \cdot 0.2 + 0.8 \cdot 0.8 = 0.68$; calling nobody gives 0.80, and knows as little.
+# ````
+#
+# ````{exercise} One row a patient · vary · 10 min
 # :label: ex-pitfalls-planes
+#
 # In the first experiment, what does the leak depend on? Average the planes of each patient first (`features` instead of
 # `planes`), and repeat it.
 # ````
 #
 # ````{solution} ex-pitfalls-planes
 # :class: dropdown
+#
 # ```python
 # alone = pitfalls.repeated(
 #     lambda rng: split_of_planes(features, features.index.to_numpy(), rng), repeats
@@ -872,20 +921,53 @@ ax.invert_yaxis()
 # patient, and a model flexible enough to recognise her.
 # ````
 #
-# ````{exercise}
+# ````{exercise} Random columns · vary · 15 min
 # :label: ex-pitfalls-random
+#
 # How many random columns does it take until ten chosen features "predict" with an AUC above 0.8?
 # ````
 #
 # ````{solution} ex-pitfalls-random
 # :class: dropdown
+#
 # ```python
 # for n_random in (0, 100, 1000, 10_000):
 #     table = pitfalls.repeated(lambda rng: fitted_on_all(features, rng, n_random=n_random), 5)
 #     print(n_random, table["chosen on all"].mean())
 # ```
-# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With the paper's number of patients
-# about a thousand columns do it, which is what radiomics tables have; with fewer patients, fewer.
+# The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With the paper's number of
+# patients about a thousand columns do it, which is what radiomics tables have; with fewer patients, fewer.
+# ````
+#
+# ````{exercise} Your own pipeline, shuffled · project · 90 min
+# :label: ex-pitfalls-own
+#
+# Take a pipeline of your own, shuffle the responses among patients before its very first step, and run all of it ten
+# times. Then do it again, shuffling *after* features were chosen. What does the difference between the two tell?
+# ````
+#
+# ````{solution} ex-pitfalls-own
+# :class: dropdown
+#
+# Shuffled first, an honest pipeline ends at 0.5 on average. Shuffled late, the steps before have seen the true
+# responses only, and nothing of their leak is seen: the test is of what comes after the shuffle. The place of the
+# shuffle decides what is tested.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Why does a split by planes flatter a flexible model more than a stiff one?
+# A flexible model recognises the patient by her sister planes and repeats her label. A stiff one cannot store single
+# patients.
+# ````
+#
+# ````{dropdown} Size carries the label. Why does "the network sees only tissue" not help?
+# Zeros outside are part of the image. Means over the whole picture, and filters that meet the border, tell the size.
+# ````
+#
+# ````{dropdown} A model meets another scanner. When is the phantom enough?
+# Where pulse, gain and electronics differ, and it was measured on that scanner. It does not help against noise, against
+# another beam if sound is slower in it, or against a wrong attenuation.
 # ````
 #
 # ## Take-aways
@@ -896,4 +978,10 @@ ax.invert_yaxis()
 #   for noise and not for a wrong attenuation.
 # - The cheapest check of a whole pipeline is to shuffle the responses and run it again.
 #
-# **References** {cite}`ambroise2002,delong1988,yao1990,collins2024`.
+# ## Further reading
+#
+# - {cite:t}`ambroise2002`: features chosen on all patients: the mistake, named and measured, on gene tables.
+# - {cite:t}`kapoor2023`: the same and its relatives in many fields, and a form that makes one think of each.
+# - {cite:t}`nam2011`: what is left in a map when sound is slower in the phantom, and what can be done about it.
+#
+# Also behind this page: {cite}`delong1988,yao1990,collins2024`.

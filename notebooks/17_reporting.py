@@ -104,10 +104,14 @@ Markdown(
 # %% [markdown]
 # A filled checklist says that something was reported, not that it was done well. A study with leaking patients, or a threshold
 # chosen on the test set, can tick every box. That is what the audit and the experiments are for.
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise} The paper by the same list
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} The paper by the same list · recall · 20 min
 # :label: ex-reporting-paper
 #
 # Take the paper {cite}`taleghamar2022` and TRIPOD+AI items 8c, 11, 15, 21 and 23a. Which does it answer?
@@ -116,12 +120,41 @@ Markdown(
 # ````{solution} ex-reporting-paper
 # :class: dropdown
 #
-# 8c: the pathologist was blinded to the study's results. 11: the text names no missing data, though the denominators of its
-# Table 1 do (see the audit). 15: no threshold is named. 21: patients are counted, recurrences are not. 23a: yes for accuracy and
-# AUC, with intervals that are too short; no for sensitivity, specificity and survival.
+# 8c: the pathologist was blinded to the study's results. 11: the text names no missing data, though the denominators of
+# its Table 1 do (see the audit). 15: no threshold is named. 21: patients are counted, recurrences are not. 23a: yes for
+# accuracy and AUC, with intervals that are too short; no for sensitivity, specificity and survival.
 # ````
 #
-# ````{exercise} Your own cohort
+# ````{exercise} How many for the share alone · compute · 10 min
+# :label: ex-reporting-size
+#
+# A plan for the number of patients begins with the least that can be asked: the share of non-responders, 23.8 % in the
+# paper, known to plus or minus five points at 95 %. How many patients does that take?
+#
+# Check: `check("ex-reporting-size", ...)` (patients).
+# ````
+#
+# ````{solution} ex-reporting-size
+# :class: dropdown
+#
+# $0.238 \cdot 0.762 \cdot (1.96 / 0.05)^2 = 279$. It is the first of the criteria of {cite:t}`riley2020`; a model of
+# many parameters asks for more.
+# ````
+#
+# ````{exercise} Another level · vary · 10 min
+# :label: ex-reporting-level
+#
+# Run this chapter with `level=0.9`. Which of the answers change, and which should not?
+# ````
+#
+# ````{solution} ex-reporting-level
+# :class: dropdown
+#
+# Those that give an interval; they name the level they were made at. Numbers of patients, splits and thresholds stay.
+# An answer that names 95 % after that was typed in by somebody.
+# ````
+#
+# ````{exercise} Your own cohort · project · 60 min
 # :label: ex-reporting-own
 #
 # Run the book on a recorded cohort. Which answers change by themselves, and which must you write?
@@ -135,10 +168,29 @@ Markdown(
 # stand in the last column of `src/trust/answers.csv`.
 # ````
 #
+# ## Questions
+#
+# ````{dropdown} A study ticks every box of a checklist. Is it a good study?
+# It is one that can be judged. A box says that something was reported, not that it was right.
+# ````
+#
+# ````{dropdown} Which items can no longer be answered once the study is done?
+# What had to be fixed beforehand: the protocol, the threshold, the number of patients planned, who was blinded to what.
+# ````
+#
+# ````{dropdown} Why two lists?
+# TRIPOD+AI asks what any prediction model owes its readers, CLAIM what images and their networks add: scanners,
+# annotators, preprocessing, weights.
+# ````
+#
 # ## Take-aways
 #
 # - Fill the list before the study, not after it: most items cannot be answered later.
 # - "Not done" is an answer. An empty field is not.
 # - A link to the place is worth more than a tick.
 #
-# **References** {cite}`collins2024,tejani2024,mongan2020`
+# ## Further reading
+#
+# - {cite:t}`collins2024`: TRIPOD+AI itself, with an explanation of each item; have it at hand when you report.
+# - {cite:t}`tejani2024`: CLAIM as it stands since 2024; the first version is {cite:t}`mongan2020`.
+# - {cite:t}`riley2020`: how many patients a prediction model needs, in four criteria.

@@ -386,28 +386,97 @@ Markdown(f"Written to the folder `own_rf` of the artifacts: {names}.")
 # ```
 # make book DATA=path/to/folder
 # ```
-#
+
+# %% [markdown]
 # ## Exercises
 #
-# ````{exercise}
+# Each exercise says of what kind it is and how long it may take. Where a number can be checked,
+# `from reading.teaching import check` tells whether yours is right, or gives a hint ({doc}`../teaching`).
+#
+# ````{exercise} Wires in the phantom · recall · 5 min
+# :label: ex-own-targets
+#
+# A phantom with wires passes the test of one frame against another. Why, and where would you see the wires?
+# ````
+#
+# ````{solution} ex-own-targets
+# :class: dropdown
+#
+# Both frames have them in the same place, and they divide out. They do not divide out of the sample. The B-mode shows
+# them, and one half of the lines against the other half, if they lie in one of the two.
+# ````
+#
+# ````{exercise} An unknown attenuation · compute · 5 min
+# :label: ex-own-attenuation
+#
+# The attenuation of your sample is unknown. By how much does MBF change at 3 cm if it is 0.1 dB/cm/MHz higher than
+# assumed?
+#
+# Check: `check("ex-own-attenuation", ...)` (dB).
+# ````
+#
+# ````{solution} ex-own-attenuation
+# :class: dropdown
+#
+# $2 \cdot 0.1 \cdot 3 \cdot 5.5 = 3.3$ dB at the centre of the band: more than most differences one hopes to see.
+# ````
+#
+# ````{exercise} Lines in a window · compute · 5 min
+# :label: ex-own-lines
+#
+# A probe of 38.4 mm makes 192 lines. How many lie in a window of 2 mm?
+#
+# Check: `check("ex-own-lines", ...)` (lines).
+# ````
+#
+# ````{solution} ex-own-lines
+# :class: dropdown
+#
+# The pitch is $38.4 / 192 = 0.2$ mm, so there are 10. If the beam is 0.8 mm wide they hold two or three independent
+# looks at the tissue, not ten.
+# ````
+#
+# ````{exercise} A wrong pitch · vary · 10 min
 # :label: ex-own-pitch
+#
 # Double `line_pitch_mm`. Which of the figures change, and do the values of the maps?
 # ````
 #
 # ````{solution} ex-own-pitch
 # :class: dropdown
-# The images become twice as wide and a window holds half as many lines: the maps grow noisier, but their
-# median hardly moves, because tissue and phantom are treated alike.
+#
+# The images become twice as wide and a window holds half as many lines: the maps grow noisier, but their median hardly
+# moves, because tissue and phantom are treated alike.
 # ````
 #
-# ````{exercise}
-# :label: ex-own-attenuation
-# The attenuation of your sample is unknown. By how much does MBF change at 3 cm if it is 0.1 dB/cm/MHz higher than assumed?
+# ````{exercise} A day with a phantom · project · 90 min
+# :label: ex-own-day
+#
+# Record a phantom on three days, with all settings the same, and map each day's frames with another day's as the
+# reference. How far apart are the days, against what speckle allows?
 # ````
 #
-# ````{solution} ex-own-attenuation
+# ````{solution} ex-own-day
 # :class: dropdown
-# $2 \cdot 0.1 \cdot 3 \cdot 5.5 = 3.3$ dB at the centre of the band: more than most differences one hopes to see.
+#
+# Take MBF by depth, as in {numref}`fig-own-self`, with two days in place of two halves. Inside the dotted lines the
+# days agree as well as speckle can tell. A constant offset is gain; a slope over depth is a time gain or an attenuation
+# that changed with temperature; a step at one depth is another focus. Whatever it is, it is in every map of that day:
+# scan the phantom on the day of the patient.
+# ````
+#
+# ## Questions
+#
+# ````{dropdown} Which value that every map needs is often missing in the file?
+# The distance between the lines. Without it neither widths nor windows in millimetres are known.
+# ````
+#
+# ````{dropdown} Why are windows left empty where the echo stands less than 6 dB above the noise?
+# There noise adds more than 1 dB to the power. A number would be there, and would be about the scanner.
+# ````
+#
+# ````{dropdown} Which maps can be had without the phantom's backscatter?
+# MBF, SS and SI, relative to that phantom. ESD and EAC need its absolute value.
 # ````
 #
 # ## Take-aways
@@ -415,3 +484,10 @@ Markdown(f"Written to the folder `own_rf` of the artifacts: {names}.")
 # - The pitch is not in the file; a phantom is worth nothing if it was scanned with other settings.
 # - Test the phantom against itself first, and look at it: it has to be uniform.
 # - What is not known is left empty.
+#
+# ## Further reading
+#
+# - {cite:t}`oasbud2017`: raw echoes of a hundred breast lesions, open to all, without a phantom: what can be mapped of
+#   them?
+# - {cite:t}`anderson2010`: laboratories measure the backscatter of the same phantoms: how far apart they are.
+# - {cite:t}`madsen1982`: what a phantom of oil in gelatin is made of, and how its attenuation is set.

@@ -116,7 +116,7 @@ def new_folder(folder: str | Path, n_bytes: int) -> Path:
     """Return where a cohort can be written. Raises ``InputError`` unless it is new or empty and has room."""
     path = Path(folder).expanduser()
     if not str(folder).strip():
-        raise InputError("TO = '', expected a folder to write the cohort to")
+        raise InputError("TO = '', expected a folder to write to")
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path}: there is something already, expected a folder that is new or empty")
     above = next(parent for parent in path.absolute().parents if parent.is_dir())
