@@ -77,11 +77,13 @@ def own_parameters(wildcards):
 
 
 def data_of(wildcards):
-    """Tables of the package, and the committed results that a chapter reads."""
+    """Tables of the package, what its figures are moved by, and the committed results that a chapter reads."""
     text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
     committed = Path("results").rglob("*.json") if "results/" in text else []
     committed = [path for path in committed if path != OWN_RESULTS]  # else the book would ask rule `results` for it
-    return [*Path("src").rglob("*.csv"), *Path("src").rglob("*.html"), *committed]
+    own = [path for path in Path("src").rglob("*.*") if path.suffix in {".csv", ".html"}]
+    moved = [path for path in Path("src/reading").glob("*.*") if path.is_file()] if "from reading " in text else []
+    return [*moved, *(path for path in own if path.parts[1] != "reading"), *committed]
 
 
 def content(wildcards, input):

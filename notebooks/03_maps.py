@@ -60,6 +60,7 @@ from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
 from pages import echoes, figures
 from pages.maps import check_plane, not_mapped
+from reading import moving
 
 figures.use_book_style()
 settings = load_settings(
@@ -186,6 +187,22 @@ axes[1].plot(f, fitted_db, label=f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB")
 axes[0].set(xlabel="frequency / MHz", ylabel="normalised spectrum / dB")
 axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 _ = [ax.legend() for ax in axes]
+
+# %% [markdown]
+# Move the window: inside the tumour the line falls more steeply than around it. Where a window holds two tissues, on the
+# border, its five numbers belong to neither; and next to each other, in the same tissue, two windows differ by their speckle.
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-moving-window", "caption": "Simulated plane: a window to move over the B-mode (sliders, or press and drag), core dashed; its normalised spectrum with the fitted line, and its five numbers beside the truth. True attenuation; windows on a coarse grid."}, "image": {"alt": "Left: a B-mode image with a small square on it; right: the points of a normalised spectrum with a straight line through them"}}
+moving.window(known, settings.maps, true_attenuation)
+
+# %% [markdown]
+# The fit of the form factor can be done by eye as well. Move the diameter: a larger scatterer bends the curve down at
+# high frequencies. For each diameter the concentration moves the curve up or down to where it fits best; what is left is the
+# misfit, and the fit returns the diameter where that is least.
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-moving-diameter", "caption": "Simulated RF, the window of {numref}`fig-window`: its backscatter coefficient and the Gaussian form factor of a diameter to move; right, the misfit of all diameters, its lowest point dashed."}, "image": {"alt": "Left: the points of a backscatter coefficient with a smooth curve; right: misfit against diameter, a valley with its lowest point marked"}}
+moving.diameter(f, bsc_db, rf.sound_speed_m_s)
+
 # %% [markdown]
 # ## All windows of a plane
 #
@@ -299,6 +316,15 @@ Markdown(
         else ""
     )
 )
+
+# %% [markdown]
+# ## What a wrong guess of the attenuation does
+#
+# The truth is not known of a patient's way from the skin to the tumour. Assume one value for all of it, and move that value.
+# Too small a value leaves the spectrum too steep, and steep means large scatterers.
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-moving-attenuation", "caption": "Simulated plane: mean spectrum of the windows centred in the core, corrected for one assumed attenuation of the whole way, which is to be moved, with its line (the true one dashed); right, the diameter that follows from it, both truths dashed. True attenuation: the mean along the way to the core."}, "image": {"alt": "Left: a normalised spectrum with its line; right: a curve of diameter falling with the assumed attenuation, the truth marked by two dashed lines"}}
+moving.attenuation(known, settings.maps)
 
 # %% [markdown] tags=["about-simulation"]
 # ## Accuracy over regions

@@ -48,6 +48,7 @@ from pages import chance, judgement
 from pages.figures import use_book_style
 from pages.judgement import p_text, plot_groups, with_interval
 from pages.printed import printed
+from reading import moving
 
 use_book_style()
 settings = load_settings(profile, level=level)
@@ -278,6 +279,15 @@ Markdown(
     if len(summary)
     else judgement.sentence(judgement.lacking(follow_up.responder))
 )
+
+# %% [markdown]
+# The threshold of 0.5 is one of many. Move it, and watch how far the p-value moves with a few patients who change their
+# group. Whoever looks for the smallest one finds it, and it means nothing: a test is for one grouping that was chosen
+# before.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-moving-survival", "caption": "{{ Whose }} test patients. Recurrence-free survival of the two groups that a model's threshold makes, to be moved, with log-rank p and numbers at risk. Curves are drawn in steps of 0.1 years; p comes from the times as they are."}, "image": {"alt": "A solid and a dashed falling step curve of recurrence-free survival, for the patients that a model calls responders and non-responders"}}
+titles = {spec.title: probability[slug] for slug, spec in MODELS.items()}
+moving.survival(*times, titles)
 
 # %% [markdown]
 # A p-value of 0.04 beside one of 0.06 does not make one model better than the other: the step from

@@ -92,6 +92,7 @@ from pages.pda import (
     rank_in_words,
 )
 from pages.pda import survey as survey_of
+from reading import moving
 
 figures.use_book_style()
 
@@ -284,7 +285,7 @@ random = {}
 for seed in range(101, 101 + pda_random):  # none of these was trained
     drawn_anew = settings.replace(seed=seed)
     net = untrained_model(drawn_anew, MODELS[slug], model.scaling, device)
-    _, of_net = survey_of(net, *same)
+    of_random, of_net = survey_of(net, *same)  # maps: of the last one
     random[seed] = of_net.excess.groupby("parameter", sort=False).mean()
 own = survey.excess.groupby("parameter", sort=False).mean()
 null = beyond_random(own, pd.DataFrame(random).T, level)
@@ -592,6 +593,42 @@ for ax, (where, found) in zip(axes, of_pixels, strict=True):
         xticks=range(3), xticklabels=labels, xlim=(-0.5, 2.5), title=where
     )
 _ = axes[0].set(ylabel="rank correlation")
+
+# %% [markdown]
+# The same for the eye. Lay either network's differences over the map and make them more or less opaque: would you have known
+# which of the two had learned something?
+
+# %% tags=["hide-input"]
+sure = (rows.probability - 0.5).abs().sort_values()
+rule = {
+    name: f"{kind.capitalize()} nearest to the truth"
+    for kind, name in chosen.items()
+}
+if sure.index[0] not in rule:
+    rule[sure.index[0]] = "Called with least certainty"
+shown = []
+for patient, title in rule.items():
+    at = central_plane(images, patient, model.scaling, model.region).image
+    acquired = stages.acquire(
+        settings, artifacts, patient, int(images.plane[at])
+    )
+    layers = {
+        "Differences of model 4": maps[patient],
+        "Differences of a network with random weights": of_random[patient],
+    }
+    shown.append(
+        moving.Explained(
+            title,
+            map_plane(acquired, settings.maps, with_b_mode=True),
+            images.maps[at],
+            images.mask(model.region)[at],
+            tuple(images.extent_mm[at]),
+            layers,
+        )
+    )
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-moving-explanation", "caption": "{{ Whose }} patients, chosen by rule. B-mode, over it a parametric map, and over that, with an opacity to move, the prediction differences of model 4 or of a network with random weights: each network on a scale of its own, from zero to its largest difference. Core dashed."}, "image": {"alt": "A parametric map over a B-mode image beside the maps of prediction differences of a trained network and of one with random weights"}}
+moving.explanation(shown, images.fields)
 
 # %% [markdown]
 # Two lessons. First, over the whole image *any* two maps agree, because the outline is in all of them: an eye that
