@@ -44,7 +44,6 @@ tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in core and margin
 # %% tags=["hide-input"]
 from itertools import product
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -88,11 +87,11 @@ core, margin = known.regions(settings.maps.margin_mm)
 # %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
 mapped = map_plane(acquired, settings.maps, with_b_mode=True)
 present = mapped.maps.present
-fig, axes = figures.panels(len(present), 3, (4.5, 3.5), shared=True)
+fig, axes = figures.panels(len(present), 2, 2.6, shared=True)
 for ax, name in zip(axes, present, strict=True):
     values, label = getattr(mapped.maps, name), parametric.LABELS[name]
     figures.show_overlay(ax, mapped, values, label)
-figures.label_outer(axes, 3)
+figures.label_outer(axes, 2)
 
 # %% tags=["hide-input", "if-recorded"]
 n_windows = int(np.isfinite(mapped.maps.mbf).sum())
@@ -176,13 +175,17 @@ five = pd.DataFrame(
 )
 Markdown(five.astype(float).round(2).to_markdown())
 
-# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: the points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
-axes[0].plot(f, W, "o")
-axes[0].plot(f, si + ss * f, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
-axes[1].plot(f, bsc_db, "o")
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Panel A: the points of a normalised spectrum with a straight line through them; panel B: the backscatter coefficient with a smooth fitted curve"}}
+fig, axes = figures.subplots(2, row_in=2.8)
+look = {"color": figures.COLOUR["estimate"]}
+axes[0].plot(f, W, "ko")
+axes[0].plot(
+    f, si + ss * f, **look, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz"
+)
+axes[1].plot(f, bsc_db, "ko")
 fitted_db = form_factor.gaussian_bsc_db(f, esd_um, eac_db, rf.sound_speed_m_s)
-axes[1].plot(f, fitted_db, label=f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB")
+told = f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB"
+axes[1].plot(f, fitted_db, **look, label=told)
 axes[0].set(xlabel="frequency / MHz", ylabel="normalised spectrum / dB")
 axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 _ = [ax.legend() for ax in axes]
@@ -201,7 +204,7 @@ truth = true_maps(
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
-fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
+fig, axes = figures.subplots(5, 3, 2.1, sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     true, found = getattr(truth, name), getattr(estimate, name)
     limits = figures.value_range(true)
@@ -401,7 +404,7 @@ Markdown(
 )
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis estimates or assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
-fig, axes = figures.panels(5, 3, (3.7, 3.5))
+fig, axes = figures.panels(5, 2, 2.7)
 dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
 for ax, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     columns = {"x": f"true_{name}", "y": name, "hue": "region"}

@@ -43,7 +43,6 @@ hidden: int = 100  # neurons of the hidden fully connected layers
 dropout: float = 0.5  # dropout rate
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from IPython.display import Markdown
@@ -287,15 +286,12 @@ if seen:
     joined = ((1 + mask) * trunk).mean(0)
     panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0)}
     panels |= {"(1 + M) T": joined}
-n_rows = -(-len(panels) // 2)
-size = 9, 3.6 * n_rows
-fig, axes = plt.subplots(n_rows, 2, figsize=size, squeeze=False)
+fig, axes = figures.panels(len(panels), 2, 3)
 extent_mm = tuple(shown.extent_mm[0])
-for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
+for ax, (name, values) in zip(axes, panels.items(), strict=True):
     values = values.numpy()
     limits = float(values.min()), float(values.max())
     figures.show_map(ax, values, extent_mm, name, "magma", limits=limits)
-_ = [ax.remove() for ax in axes.flat[len(panels) :]]
 
 # %% [markdown]
 # ## The heads

@@ -22,7 +22,7 @@ def ax():
 
 @pytest.mark.parametrize(("n", "columns", "outer"), [(3, 3, [0, 1, 2]), (5, 3, [2, 3, 4]), (5, 2, [3, 4]), (1, 3, [0])])
 def test_there_are_as_many_panels_as_there_are_maps_and_the_outer_ones_are_labelled(n, columns, outer):
-    fig, axes = figures.panels(n, columns, (2.0, 1.0), shared=True)
+    fig, axes = figures.panels(n, columns, 2.0, shared=True)
     assert fig.axes == axes
     assert len(axes) == n
     for ax in axes:
