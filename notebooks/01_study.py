@@ -63,6 +63,7 @@ from helpers.judgement import auc_interval
 from helpers.settings import load_settings
 from pages import figures, printed
 from pages.patients import SOURCES, by_split, table1
+from reading import drawings
 
 figures.use_book_style()
 settings = load_settings(
@@ -93,7 +94,7 @@ response = np.where(patients["responder"], "responder", "non-responder")
 order = ["responder", "non-responder"]
 scored = "mr_score" in patients and patients["mr_score"].notna().all()
 bars = patients["mr_score"].astype(int) if scored else response
-look = {"hue_order": order, "palette": figures.COLOUR}
+look = {"hue_order": order, "palette": figures.COLOUR, "saturation": 1}
 sns.countplot(x=bars, hue=response, **look, dodge=False, ax=ax)
 label = "modified response score" if scored else ""
 _ = ax.set(xlabel=label, ylabel="patients")
@@ -123,6 +124,10 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(by_split(patients).to_markdown())
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-split", "caption": "{{ Whose }} cohort: how its patients are split. Networks learn from the training patients, the validation patients say when to stop, the test patients are asked once, at the end."}, "image": {"alt": "Horizontal bars of the numbers of {{ whose }} responders and non-responders in the training, validation and test set"}}
+fig, ax = figures.subplots(row_in=2.6)
+drawings.draw_split(ax, by_split(patients))
 
 # %% [markdown]
 # ## Table 1

@@ -59,6 +59,7 @@ from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
 from pages import echoes, figures
 from pages.maps import check_plane, not_mapped
+from reading import drawings
 
 figures.use_book_style()
 settings = load_settings(
@@ -102,6 +103,17 @@ Markdown(f"{n_windows:,} windows have an echo. {not_mapped(present)}")
 # held against the truth.
 
 # %% [markdown]
+# ## From the scan to a window
+#
+# A pulse goes down one line after the other, and its echoes come back on the same way. A window takes the echoes of
+# {{ window_mm }} mm of depth from all lines within {{ window_mm }} mm; the next window begins a step farther on.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scan", "caption": "{{ Whose }} plane, drawn to scale: A, some of its lines, the core (brown, dashed), and the way of a pulse to the window in its middle (red) and back. B, that window, all lines around it, and the next windows sideways and in depth (dotted)."}, "image": {"alt": "Drawing to scale of the scan's vertical lines with the outlined core and a square window in it, and a closer view of the window with two others that overlap it nearly entirely"}}
+fig, axes = figures.subplots(2, row_in=3.4)
+scan = acquired.plane, acquired.outline_mm
+drawings.draw_scan(axes, *scan, settings.maps)
+
+# %% [markdown]
 # ## One window, from echo to five numbers
 #
 # Take the window at the centre of the core. Every line in it is gated by a Hanning window and Fourier transformed; the
@@ -133,6 +145,17 @@ true_attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines), the truth
 A_s = normalisation.path_attenuation(rf, true_attenuation, grid)[row, column]
 A_r = normalisation.phantom_path(rf, reference, grid)[row]
 ratio_db = sample_db - phantom_db[row]
+
+# %% [markdown]
+# What both paths take is drawn here for the line through the window: each layer its own share of it.
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Simulated plane, along the line through the middle of the core: A, the attenuation that an analysis assumes in each layer, and the phantom's (dashed). B, what sample and phantom take from an echo, there and back, in the middle of the band. Only the difference of the two is put back."}, "image": {"alt": "Two panels over depth with coloured layers, background, margin, core, margin, background: steps of assumed attenuation against the phantom's constant one, and two rising curves of what is lost"}}
+line = np.abs(rf.lateral_mm - known.outline_mm[:, 0].mean()).argmin()
+ends = [rf.depth_mm[m[:, line]][[0, -1]] for m in (core | margin, core)]
+edges_mm = ends[0][0], *ends[1], ends[0][1]
+fig, axes = figures.subplots(2, row_in=2.5, sharex=True)
+taken = reference.attenuation_db_cm_mhz
+drawings.draw_losses(axes, rf.depth_mm, edges_mm, settings.maps, taken)
 
 # %% [markdown]
 # One thing is left. The gate blurs both spectra, with a kernel of variance $s^2 = 1/(3T^2)$ for a Hanning gate of length

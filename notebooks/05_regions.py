@@ -242,7 +242,7 @@ table = table.reset_index()
 fig, axes = figures.panels(len(named), 2, 2.5)
 groups = table.assign(response=np.where(table["responder"], "R", "NR"))
 columns = {"x": "region", "hue": "response", "hue_order": ["R", "NR"]}
-columns |= {"palette": figures.COLOUR}
+columns |= {"palette": figures.COLOUR, "saturation": 1}
 for ax, field in zip(axes, named, strict=True):
     sns.boxplot(groups, y=field, **columns, ax=ax, legend=field == named[0])
     ax.set(xlabel="", ylabel=parametric.LABELS[field])

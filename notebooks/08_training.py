@@ -62,6 +62,7 @@ from helpers.learning.training import train_runs
 from helpers.settings import load_settings
 from pages import figures, judgement
 from pages.networks import ignorant_loss, kept_epochs, show_curves
+from reading import drawings
 from trust.runs import read as read_results
 
 # %% tags=["hide-input"]
@@ -219,6 +220,11 @@ tumour = images.select(images.patient == patient)
 scaled = torch.from_numpy(scale(tumour, model.scaling, model.region))
 vectors = model.vectors(scaled)  # (P, C, n, n) to (P, 256)
 probability = model.probability(vectors).item()
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-way", "caption": "The way of one {{ whose }} patient: every plane passes the feature network, the vectors are averaged, and the head of the predictive network makes one probability of the mean."}, "image": {"alt": "Flow chart: planes of one tumour become vectors of 256 numbers, which are averaged into one, which a head turns into the probability of a non-responder"}}
+fig, ax = figures.subplots(row_in=5.2)
+n_maps, hidden = scaled.shape[1], settings.networks.hidden
+drawings.draw_patient(ax, len(vectors), n_maps, scaled.shape[-1], hidden)
 
 # %% tags=["hide-input"]
 rows = results.predictions.query("model == @slug and patient == @patient")

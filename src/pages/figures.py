@@ -83,6 +83,7 @@ def panels(n: int, columns: int, row_in: float, shared: bool = False) -> tuple[F
     axes = list(grid.flat)
     for ax in axes[n:]:
         ax.remove()
+    axes[n - 1].set_subplotspec(axes[0].get_gridspec()[-1, (n - 1) % columns :])  # as wide as there is room
     return fig, axes[:n]
 
 

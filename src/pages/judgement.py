@@ -19,7 +19,7 @@ from helpers.judgement.auc import auc_interval
 from helpers.judgement.evaluation import confusion
 from helpers.judgement.roc import band, roc_curve
 from helpers.judgement.survival import Comparison, at_risk, checked, fit_curve
-from pages.figures import COLOUR
+from pages.figures import COLOUR, SMALLEST_PT
 
 HEADINGS = {
     "features": "Features",
@@ -300,5 +300,5 @@ def write_at_risk(
     for row, (member, colour) in enumerate(zip(members, COLOURS, strict=True)):
         height = -0.30 - 0.09 * row  # fraction of the panel's height
         for year, count in zip(years, at_risk(duration[member], years), strict=True):
-            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", fontsize="small")
-    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", fontsize="small", style="italic")
+            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", size=SMALLEST_PT)
+    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", size=SMALLEST_PT, style="italic")
