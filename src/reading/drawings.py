@@ -125,7 +125,7 @@ def draw_attention(ax: Axes, trunk_units: int, depth: int) -> None:
     levels = ["halve, residual unit"] * depth + ["residual unit, double"] * depth
     mask = [*levels, "1 × 1, 1 × 1, sigmoid"]
     down = [*range(1, depth + 1), *range(depth, 0, -1), 0]  # halvings of what each of them works on
-    box(ax, (0.5, 0.955), (0.6, 0.07), "residual unit")
+    box(ax, (0.46, 0.955), (0.84, 0.07), "residual unit")
     place = np.linspace(0.83, 0.33, len(mask))
     for y, text, halvings in zip(place, mask, down, strict=True):
         box(ax, (0.7, y), (0.58 - 0.06 * halvings, 0.06), text, "#F6D9A8")
