@@ -88,7 +88,7 @@ def lacking_sets(predictions: pd.DataFrame) -> str:
 
 def write_instead(ax: Axes, why: str) -> None:
     """Write into a panel why there is nothing to draw."""
-    ax.text(0.5, 0.5, fill(why, 34), transform=ax.transAxes, ha="center", va="center", fontsize=10)
+    ax.text(0.5, 0.5, fill(why, 34), transform=ax.transAxes, ha="center", va="center", size=SMALLEST_PT)
     ax.set(xticks=[], yticks=[])
 
 
