@@ -88,7 +88,7 @@ core, margin = known.regions(settings.maps.margin_mm)
 # %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
 mapped = map_plane(acquired, settings.maps, with_b_mode=True)
 present = mapped.maps.present
-fig, axes = figures.panels(len(present), 2, 2.6, shared=True)
+fig, axes = figures.panels(len(present), 2, 2.9, shared=True)
 for ax, name in zip(axes, present, strict=True):
     values, label = getattr(mapped.maps, name), parametric.LABELS[name]
     figures.show_overlay(ax, mapped, values, label)
@@ -227,7 +227,7 @@ truth = true_maps(
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
-fig, axes = figures.subplots(5, 3, 2.1, sharex=True, sharey=True)
+fig, axes = figures.subplots(5, 3, 2.3, sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     true, found = getattr(truth, name), getattr(estimate, name)
     limits = figures.value_range(true)

@@ -214,7 +214,7 @@ for name in fields:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "{{ Whose }} cohort: the maps that the networks see, over the B-mode of two training patients (left and right), core dashed."}, "image": {"alt": "Two columns of {{ whose }} B-mode images, one for each patient, with coloured overlays over core and margin, a row for each map"}}
 n = len(planes)
-fig, axes = figures.panels(n * len(fields), n, 2.6)
+fig, axes = figures.panels(n * len(fields), n, 2.9)
 for number, (name, plane) in enumerate(planes.items()):
     for ax, field in zip(axes[number::n], fields, strict=True):
         values, label = getattr(plane.maps, field), parametric.LABELS[field]
