@@ -92,7 +92,7 @@ Markdown(seen + without * (len(channels) == 2))
 # Where a plane is narrower, what lies beyond its edge counts as outside.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour as the networks get it, before scaling: its maps over core and margin; dashed the core."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
-fig, axes = figures.panels(len(channels), 2, 3)
+fig, axes = figures.panels(len(channels), 2, 3.6)
 for ax, (name, unit), image in zip(
     axes, channels.items(), images.maps[shown], strict=True
 ):
@@ -127,7 +127,7 @@ limits, label = (
     figures.value_range(images.maps[shown, one]),
     f"{name} / {unit}",
 )
-fig, axes = figures.panels(len(sizes), 2, 2.9)
+fig, axes = figures.panels(len(sizes), 2, 3.5)
 for ax, (n, (maps, *_)) in zip(axes, sizes.items(), strict=True):
     figures.show_map(ax, maps[one], extent_mm, label, limits=limits)
     ax.set_title(f"{n} × {n} pixels")
@@ -227,7 +227,7 @@ for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
 # outside.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
-fig, axes = figures.subplots(1, 2, 2.9)
+fig, axes = figures.subplots(1, 2, 3.5)
 titles = {"core": "core", "core_margin": "core + margin"}
 style = {"cmap": "magma", "limits": (0.0, 1.0)}
 for ax, (region, title) in zip(axes, titles.items(), strict=True):

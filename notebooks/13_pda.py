@@ -467,35 +467,35 @@ Markdown(
     f"of its error is {error.item():.4f}."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Rows: parametric maps. Each column has its own colour scale, from zero to its largest value; Grad-CAM has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a row for each parametric map; the columns show different patterns, and the last has a single map."}}
-shape = len(channels), len(methods)
-look = {"sharex": True, "sharey": True, "squeeze": False}
-figure, axes = figures.subplots(*shape, 1.6, **look)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Columns: parametric maps. Each row has its own colour scale, from zero to its largest value; Grad-CAM, below, has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a column for each parametric map; the rows show different patterns, and the last has a single map."}}
+own = [name for name in methods if name != "Grad-CAM"]
+panels = [(name, row) for name in own for row in range(len(channels))]
+panels.append(("Grad-CAM", 0))
+n = len(channels)
+figure, axes = figures.panels(len(panels), n, 1.9, shared=True)
 index = planes.image
 extent_mm = tuple(images.extent_mm[index])
-for column, (name, values) in enumerate(methods.items()):
-    for row, parameter in enumerate(channels):
-        ax, shown = axes[row, column], np.where(inside, values[row], np.nan)
-        if row and name == "Grad-CAM":
-            ax.axis("off")
-            continue
-        look = {"cmap": "magma", "vmax": values[:, inside].max() + 1e-12}
-        ax.imshow(shown, extent=extent_mm, vmin=0, **look)
-        figures.show_outline(
-            ax, images.core[index], extent_mm, colour="tab:cyan"
-        )
-        title = f"{name}, one for all" if name == "Grad-CAM" else name
-        depth = f"{parameter}\ndepth / mm"
-        _ = ax.set(title="" if row else title, ylabel="" if column else depth)
+for number, (ax, (name, row)) in enumerate(zip(axes, panels, strict=True)):
+    values = methods[name]
+    look = {"cmap": "magma", "vmax": values[:, inside].max() + 1e-12}
+    shown = np.where(inside, values[row], np.nan)
+    ax.imshow(shown, extent=extent_mm, vmin=0, **look)
+    figures.show_outline(ax, images.core[index], extent_mm, colour="tab:cyan")
+    if number < n:
+        ax.set_title(list(channels)[row])
+    if not row:
+        ax.set_ylabel(name.replace(" ", "\n"))
+axes[-1].set_title("one for all maps")
 left, _, _, top = extent_mm
 across, down = (
     np.flatnonzero(inside.any(axis))[[0, -1]] * pixel_mm for axis in (0, 1)
 )
-_ = axes[0, 0].set(
+_ = axes[0].set(
     xlim=left + across + (-2, 2 + pixel_mm),
     ylim=(top + down + (-2, 2 + pixel_mm))[::-1],
 )
 figure.supxlabel("lateral / mm")
+figure.supylabel("depth / mm")
 plt.show()
 
 # %%
