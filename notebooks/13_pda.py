@@ -468,11 +468,11 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Columns: parametric maps. Each row has its own colour scale, from zero to its largest value; Grad-CAM, below, has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a column for each parametric map; the rows show different patterns, and the last has a single map."}}
-own = [name for name in methods if name != "Grad-CAM"]
-panels = [(name, row) for name in own for row in range(len(channels))]
+finer = [name for name in methods if name != "Grad-CAM"]
+panels = [(name, row) for name in finer for row in range(len(channels))]
 panels.append(("Grad-CAM", 0))
-n = len(channels)
-figure, axes = figures.panels(len(panels), n, 1.9, shared=True)
+n_maps = len(channels)
+figure, axes = figures.panels(len(panels), n_maps, 1.9, shared=True)
 index = planes.image
 extent_mm = tuple(images.extent_mm[index])
 for number, (ax, (name, row)) in enumerate(zip(axes, panels, strict=True)):
@@ -481,7 +481,7 @@ for number, (ax, (name, row)) in enumerate(zip(axes, panels, strict=True)):
     shown = np.where(inside, values[row], np.nan)
     ax.imshow(shown, extent=extent_mm, vmin=0, **look)
     figures.show_outline(ax, images.core[index], extent_mm, colour="tab:cyan")
-    if number < n:
+    if number < n_maps:
         ax.set_title(list(channels)[row])
     if not row:
         ax.set_ylabel(name.replace(" ", "\n"))

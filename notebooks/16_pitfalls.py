@@ -782,9 +782,9 @@ Markdown(
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
 fig, ax = figures.subplots(row_in=4)
-lost_or_not = figures.COLOUR["R"], figures.COLOUR["NR"]
 for name, row in score.iterrows() if seen else ():
-    ax.plot(row.to_numpy(), color=lost_or_not[lost[name]], alpha=0.5, lw=1)
+    colour = figures.COLOUR["NR" if lost[name] else "R"]
+    ax.plot(row.to_numpy(), color=colour, alpha=0.5, lw=1)
 ax.axhline(0.5, ls=":", color="0.4")
 labels = [
     name.replace(", ", ",\n").replace(" instead", "\ninstead")
