@@ -51,7 +51,6 @@ signal: str = "mean"  # or texture, arrangement, interaction
 attenuation_spread: float = 0.25  # SD of patients' attenuation, relative
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -64,6 +63,7 @@ from helpers.judgement import auc_interval
 from helpers.settings import load_settings
 from pages import figures, printed
 from pages.patients import SOURCES, by_split, table1
+from reading import drawings
 
 figures.use_book_style()
 settings = load_settings(
@@ -89,12 +89,13 @@ whose, simulated = settings.study.whose, settings.study.simulated
 # her treatment.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "{{ Whose }} cohort: patients by modified response score, or, where not all scores are on record, by response. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of {{ whose }} patients with each modified response score from 1 to 5, or with and without response"}}
-fig, ax = plt.subplots(figsize=(6, 3))
+fig, ax = figures.subplots(row_in=2.8)
 response = np.where(patients["responder"], "responder", "non-responder")
 order = ["responder", "non-responder"]
 scored = "mr_score" in patients and patients["mr_score"].notna().all()
 bars = patients["mr_score"].astype(int) if scored else response
-sns.countplot(x=bars, hue=response, hue_order=order, dodge=False, ax=ax)
+look = {"hue_order": order, "palette": figures.COLOUR, "saturation": 1}
+sns.countplot(x=bars, hue=response, **look, dodge=False, ax=ax)
 label = "modified response score" if scored else ""
 _ = ax.set(xlabel=label, ylabel="patients")
 # %% tags=["hide-input"]
@@ -123,6 +124,10 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(by_split(patients).to_markdown())
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-split", "caption": "{{ Whose }} cohort: how its patients are split. Networks learn from the training patients, the validation patients say when to stop, the test patients are asked once, at the end."}, "image": {"alt": "Horizontal bars of the numbers of {{ whose }} responders and non-responders in the training, validation and test set"}}
+fig, ax = figures.subplots(row_in=2.6)
+drawings.draw_split(ax, by_split(patients))
 
 # %% [markdown]
 # ## Table 1
@@ -184,16 +189,15 @@ Markdown(
 )
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, by response. The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
-fig, axes = plt.subplots(2, 3, figsize=(9, 6.4))
-axes[1, 2].remove()
+fig, axes = figures.panels(len(study.TRAITS), 2, 2.6)
 group = np.where(drawn["responder"], "R", "NR")
-for ax, name in zip(axes.flat, study.TRAITS, strict=False):
+for ax, name in zip(axes, study.TRAITS, strict=True):
     sns.stripplot(
         x=group,
         y=drawn[name],
         hue=group,
         order=["R", "NR"],
-        hue_order=["R", "NR"],
+        palette=figures.COLOUR,
         size=3,
         alpha=0.6,
         ax=ax,
@@ -254,12 +258,13 @@ Markdown(
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-oracle", "caption": "Simulated cohort: score of the oracle that sees core and margin, by response. The overlap is what no model can undo."}, "image": {"alt": "Two overlapping histograms of the oracle score for simulated responders and non-responders"}}
 score = oracle_score(drawn, tuple(study.TRAITS), effect, signal)
-fig, ax = plt.subplots(figsize=(6, 3))
+fig, ax = figures.subplots(row_in=2.8)
 response = np.where(drawn["responder"], "responder", "non-responder")
 sns.histplot(
     x=score,
     hue=response,
     hue_order=["responder", "non-responder"],
+    palette=figures.COLOUR,
     element="step",
     bins=24,
     ax=ax,

@@ -40,7 +40,6 @@ scatterers_per_cell: float = 1.0  # mean number where few are shown
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
@@ -83,10 +82,11 @@ window_mm = settings.maps.window_mm
 lateral_mm, tumour_mm = acquired.outline_mm.mean(axis=0)
 line = rf.samples[:, np.abs(rf.lateral_mm - lateral_mm).argmin()]
 part = np.abs(rf.depth_mm - tumour_mm) <= window_mm / 2
-fig, axes = plt.subplots(2, 1, figsize=(9, 4))
+colour = figures.COLOUR["estimate"]
+fig, axes = figures.subplots(2, row_in=1.9)
 axes[0].plot(rf.depth_mm, line, linewidth=0.4)
-axes[0].axvspan(*rf.depth_mm[part][[0, -1]], color="C1", alpha=0.5)
-axes[1].plot(rf.depth_mm[part], line[part], color="C1")
+axes[0].axvspan(*rf.depth_mm[part][[0, -1]], color=colour, alpha=0.4)
+axes[1].plot(rf.depth_mm[part], line[part], color=colour)
 _ = [ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
 # %% tags=["hide-input"]
 Markdown(
@@ -105,18 +105,38 @@ Markdown(
 # %% [markdown] tags=["if-simulated"]
 # Here the outline comes with the simulation.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bmode", "caption": "{{ Whose }} B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the {{ whose }} phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images side by side: a {{ whose }} breast tumour with a dashed outline, and a {{ whose }} phantom"}}
-fig, axes = plt.subplots(1, 2, figsize=(11, 4.5))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-bmode", "caption": "{{ Whose }} B-mode of one plane with the outline of the tumour core (dashed), and of one frame of the {{ whose }} phantom under the same settings. Grey levels are dB re the brightest point."}, "image": {"alt": "Two grey-scale ultrasound images: a {{ whose }} breast tumour with a dashed outline, and a {{ whose }} phantom"}}
+fig, axes = figures.subplots(2)
 for ax, shown, title in (
     (axes[0], rf, echoes.title_of(settings, patient, plane)),
     (axes[1], reference.planes[0], "phantom"),
 ):
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
-    fig.colorbar(ax.images[0], ax=ax, label="echo / dB", shrink=0.7)
+    figures.add_bar(ax, ax.images[0], "echo / dB")
     ax.set_title(title)
 _ = axes[0].plot(
     *np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--"
 )
+# %% [markdown] tags=["about-simulation"]
+# A typical patient is not every patient. By the same measure this is the least typical simulated one among those in training:
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-atypical", "caption": "Simulated B-mode: middle plane of the training patient farthest from the medians, core dashed. How far she is from them stands below."}, "image": {"alt": "Grey-scale ultrasound image of the least typical simulated breast tumour, its core outlined with a dashed line"}}
+people = echoes.known_patients(settings, artifacts)
+odd = echoes.example_patient(people, atypical=True)
+n_planes = int(people.loc[odd, "n_planes"])
+far = stages.simulate(people.loc[odd], n_planes // 2, settings)
+fig, ax = figures.subplots()
+figures.show_b_mode(ax, b_mode_db(far.plane), far.plane.extent_mm)
+_ = ax.plot(*np.vstack([far.outline_mm, far.outline_mm[:1]]).T, "w--")
+# %% tags=["about-simulation", "hide-input"]
+known = people[list(echoes.KNOWN)].astype(float)
+away = ((known - known.median()) / known.std()).loc[odd]
+away = away.loc[away.abs().nlargest(3).index]
+told = [
+    f"{name.replace('_', ' ')} {value:+.1f} SD" for name, value in away.items()
+]
+Markdown(f"Farthest from the medians of all: {', '.join(told)}.")
+
 # %% [markdown] tags=["about-simulation"]
 # ## How echoes are simulated
 
@@ -148,7 +168,7 @@ fields = {
     "eac_db": "EAC / dB",
     "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz",
 }
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
+fig, axes = figures.subplots(3, row_in=2.7)
 for ax, (name, label) in zip(axes, fields.items(), strict=True):
     figures.show_map(ax, getattr(truth, name), extent, label)
 
@@ -184,7 +204,7 @@ off_focus = (deep_mm - system.focus_mm) / system.focal_zone_mm
 width_mm = system.beam_mm * np.sqrt(1 + off_focus**2)  # FWHM, amplitude
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-beam", "caption": "Simulated sound field of an assumed aperture at the middle of the band: intensity there and back over depth, re its maximum at each depth, with its -6 dB contour (white), and the width of the Gaussian beam that the simulated echoes have (red)."}, "image": {"alt": "Image of intensity over lateral position and depth: a beam that is narrowest at the focus, with side lobes, and two lines of the Gaussian width that follow it"}}
-fig, ax = plt.subplots(figsize=(7, 3.6))
+fig, ax = figures.subplots()
 across_mm = np.concatenate([-focusing.ACROSS_MM[:0:-1], focusing.ACROSS_MM])
 both_db = np.concatenate([beam_db[:, :0:-1], beam_db], axis=1)
 shown = ax.pcolormesh(
@@ -192,7 +212,7 @@ shown = ax.pcolormesh(
 )
 ax.contour(deep_mm, across_mm, both_db.T, [-6], colors="w", linewidths=1)
 for side in (-0.5, 0.5):
-    ax.plot(deep_mm, side * width_mm, "C3", linewidth=1)
+    ax.plot(deep_mm, side * width_mm, color=figures.COLOUR["mistake"], lw=1)
 fig.colorbar(shown, ax=ax, label="intensity / dB")
 _ = ax.set(xlabel="depth / mm", ylabel="lateral / mm", ylim=(-3, 3))
 
@@ -226,7 +246,7 @@ for name, n in number.items():
     envelope[name] = values / np.sqrt(np.mean(values**2))
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-speckle", "caption": "Simulated speckle: B-modes of one tissue with very many and with few scatterers in a resolution cell, and the distribution of the envelope in a uniform tissue around the focus, against Rayleigh's."}, "image": {"alt": "Two grey-scale images of the same simulated tumour, the second grainier; and two histograms of the envelope, the first along the Rayleigh curve, the second with more small and more large values"}}
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
+fig, axes = figures.subplots(3, row_in=2.8)
 bins = np.linspace(0, 3, 61)
 for ax, (name, shown) in zip(axes, speckle.items(), strict=False):
     figures.show_b_mode(ax, b_mode_db(shown), shown.extent_mm)
@@ -277,16 +297,14 @@ for planes in ([rf], reference.planes):
     ]
     spectrum_db.append(decibel(mean_of_frames(powers)[0]))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spectra", "caption": "{{ Whose }} spectra at the depth of the tumour, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Left: power spectra of a {{ whose }} tissue plane and phantom against frequency; right: their ratio"}}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-spectra", "caption": "{{ Whose }} spectra at the depth of the tumour, averaged over all lines: the tissue plane and the phantom have the pulse in common, and their ratio does not contain it."}, "image": {"alt": "Panel A: power spectra of a {{ whose }} tissue plane and phantom against frequency; panel B: their ratio"}}
+fig, axes = figures.subplots(2, row_in=2.6)
 axes[0].plot(band_mhz, spectrum_db[0], label="tissue")
 axes[0].plot(band_mhz, spectrum_db[1], label="phantom")
 axes[0].legend()
-axes[1].plot(band_mhz, spectrum_db[0] - spectrum_db[1], "C2")
+axes[1].plot(band_mhz, spectrum_db[0] - spectrum_db[1], "k")
 axes[0].set(xlabel="frequency / MHz", ylabel="power / dB re 1 count²")
-_ = axes[1].set(
-    xlabel="frequency / MHz", ylabel="ratio tissue to phantom / dB"
-)
+_ = axes[1].set(xlabel="frequency / MHz", ylabel="tissue to phantom / dB")
 # %% [markdown]
 # ## What the beads scatter
 #
@@ -301,7 +319,7 @@ _ = axes[1].set(
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-faran", "caption": "Backscatter coefficient of glass beads by Faran's theory at 4 g/L: three single diameters and the mixture of the simulated phantom, which is the paper's. Small beads follow the fourth power of frequency; the mixture nearly coincides with 20 µm."}, "image": {"alt": "Backscatter coefficient against frequency on logarithmic axes for beads of 10, 20 and 30 micrometres and for the 5 to 30 micrometre mixture"}}
 frequency_mhz = np.linspace(1, 12, 100)
-fig, ax = plt.subplots(figsize=(6, 3.5))
+fig, ax = figures.subplots()
 for diameter_um in (10.0, 20.0, 30.0):
     single = bead_backscatter(frequency_mhz * 1e6, (diameter_um, diameter_um))
     ax.loglog(frequency_mhz, single, label=f"{diameter_um:.0f} µm")

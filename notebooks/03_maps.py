@@ -44,7 +44,6 @@ tumour_attenuation_db_cm_mhz: float = 1.0  # assumed in core and margin
 # %% tags=["hide-input"]
 from itertools import product
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -60,7 +59,7 @@ from helpers.maps.recovery import true_maps
 from helpers.settings import load_settings
 from pages import echoes, figures
 from pages.maps import check_plane, not_mapped
-from reading import moving
+from reading import drawings, moving
 
 figures.use_book_style()
 settings = load_settings(
@@ -89,11 +88,11 @@ core, margin = known.regions(settings.maps.margin_mm)
 # %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
 mapped = map_plane(acquired, settings.maps, with_b_mode=True)
 present = mapped.maps.present
-fig, axes = figures.panels(len(present), 3, (4.5, 3.5), shared=True)
+fig, axes = figures.panels(len(present), 2, 2.9, shared=True)
 for ax, name in zip(axes, present, strict=True):
     values, label = getattr(mapped.maps, name), parametric.LABELS[name]
     figures.show_overlay(ax, mapped, values, label)
-figures.label_outer(axes, 3)
+figures.label_outer(axes, 2)
 
 # %% tags=["hide-input", "if-recorded"]
 n_windows = int(np.isfinite(mapped.maps.mbf).sum())
@@ -102,6 +101,17 @@ Markdown(f"{n_windows:,} windows have an echo. {not_mapped(present)}")
 # %% [markdown] tags=["about-simulation", "if-recorded"]
 # What follows, up to the whole cohort, uses **simulated** patients. Their tissue is known: only there can an estimate be
 # held against the truth.
+
+# %% [markdown]
+# ## From the scan to a window
+#
+# A pulse goes down one line after the other, and its echoes come back on the same way. A window takes the echoes of
+# {{ window_mm }} mm of depth from all lines within {{ window_mm }} mm; the next window begins a step farther on.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scan", "caption": "{{ Whose }} plane, drawn to scale: A, some of its lines, the core (brown, dashed), and the way of a pulse to the window in its middle (red) and back. B, that window, all lines around it, and the next windows sideways and in depth (dotted)."}, "image": {"alt": "Drawing to scale of the scan's vertical lines with the outlined core and a square window in it, and a closer view of the window with two others that overlap it nearly entirely"}}
+fig, axes = figures.subplots(2, row_in=3.4)
+scan = acquired.plane, acquired.outline_mm
+drawings.draw_scan(axes, *scan, settings.maps)
 
 # %% [markdown]
 # ## One window, from echo to five numbers
@@ -135,6 +145,17 @@ true_attenuation = tissue.attenuation_on(rf)  # (n_samples, n_lines), the truth
 A_s = normalisation.path_attenuation(rf, true_attenuation, grid)[row, column]
 A_r = normalisation.phantom_path(rf, reference, grid)[row]
 ratio_db = sample_db - phantom_db[row]
+
+# %% [markdown]
+# What both paths take is drawn here for the line through the window: each layer its own share of it.
+
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Simulated plane, along the line through the middle of the core: A, the attenuation that an analysis assumes in each layer, and the phantom's (dashed). B, what sample and phantom take from an echo, there and back, in the middle of the band. Only the difference of the two is put back."}, "image": {"alt": "Two panels over depth with coloured layers, background, margin, core, margin, background: steps of assumed attenuation against the phantom's constant one, and two rising curves of what is lost"}}
+line = np.abs(rf.lateral_mm - known.outline_mm[:, 0].mean()).argmin()
+ends = [rf.depth_mm[m[:, line]][[0, -1]] for m in (core | margin, core)]
+edges_mm = ends[0][0], *ends[1], ends[0][1]
+fig, axes = figures.subplots(2, row_in=2.5, sharex=True)
+taken = reference.attenuation_db_cm_mhz
+drawings.draw_losses(axes, rf.depth_mm, edges_mm, settings.maps, taken)
 
 # %% [markdown]
 # One thing is left. The gate blurs both spectra, with a kernel of variance $s^2 = 1/(3T^2)$ for a Hanning gate of length
@@ -177,13 +198,17 @@ five = pd.DataFrame(
 )
 Markdown(five.astype(float).round(2).to_markdown())
 
-# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Left: the points of a normalised spectrum with a straight line through them; right: the backscatter coefficient with a smooth fitted curve"}}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.5))
-axes[0].plot(f, W, "o")
-axes[0].plot(f, si + ss * f, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz")
-axes[1].plot(f, bsc_db, "o")
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Panel A: the points of a normalised spectrum with a straight line through them; panel B: the backscatter coefficient with a smooth fitted curve"}}
+fig, axes = figures.subplots(2, row_in=2.8)
+look = {"color": figures.COLOUR["estimate"]}
+axes[0].plot(f, W, "ko")
+axes[0].plot(
+    f, si + ss * f, **look, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz"
+)
+axes[1].plot(f, bsc_db, "ko")
 fitted_db = form_factor.gaussian_bsc_db(f, esd_um, eac_db, rf.sound_speed_m_s)
-axes[1].plot(f, fitted_db, label=f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB")
+told = f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB"
+axes[1].plot(f, fitted_db, **look, label=told)
 axes[0].set(xlabel="frequency / MHz", ylabel="normalised spectrum / dB")
 axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 _ = [ax.legend() for ax in axes]
@@ -218,7 +243,7 @@ truth = true_maps(
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
-fig, axes = plt.subplots(5, 3, figsize=(12, 14.5), sharex=True, sharey=True)
+fig, axes = figures.subplots(5, 3, 2.3, sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     true, found = getattr(truth, name), getattr(estimate, name)
     limits = figures.value_range(true)
@@ -427,7 +452,7 @@ Markdown(
 )
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis estimates or assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
-fig, axes = figures.panels(5, 3, (3.7, 3.5))
+fig, axes = figures.panels(5, 2, 2.7)
 dots = {"s": 8, "linewidth": 0, "alpha": 0.6}
 for ax, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     columns = {"x": f"true_{name}", "y": name, "hue": "region"}

@@ -38,7 +38,6 @@ level: float = 0.95  # confidence level of all intervals
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
@@ -95,7 +94,7 @@ for name in ("mbf", "esd_um"):
         shown[label] = getattr(maps, name)
         shown[f"standard error of {label}"] = getattr(errors, name)
 shown["misfit / dB"] = errors.misfit_db
-fig, axes = figures.panels(len(shown), 2, (4.5, 3.2), shared=True)
+fig, axes = figures.panels(len(shown), 2, 2.5, shared=True)
 for ax, (label, values) in zip(axes, shown.items(), strict=True):
     figures.show_map(ax, values, maps.extent_mm, label)
     figures.show_outline(
@@ -131,7 +130,7 @@ flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], flat_grid)
 flat_truth = true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
-fig, axes = figures.panels(5, 3, (3.0, 2.5))
+fig, axes = figures.panels(5, 2, 2.2)
 x = np.linspace(-4, 4, 100)
 standardised = {}
 for name in uncertainty.FIELDS:
@@ -176,7 +175,7 @@ for edge_mm in (1.0, 1.5, 2.0, 3.0, 4.0):
 sizes = pd.DataFrame(rows)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-size", "caption": "Simulated uniform tissue: standard deviation and bias of single windows against the edge of the window."}, "image": {"alt": "Three panels, for mid-band fit, diameter and concentration: the standard deviation falls steeply from windows of 1 to 2 mm and slowly beyond, and the smaller bias with it"}}
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
+fig, axes = figures.subplots(3, row_in=2.4, sharex=True)
 for ax, (name, of_map) in zip(
     axes, sizes.groupby("name", sort=False), strict=True
 ):
@@ -255,11 +254,13 @@ scatterers = true_esd_um[inside][:, None], true_eac_db[inside][:, None]
 true_db = gaussian_bsc_db(f, *scatterers, rf.sound_speed_m_s)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-bsc", "caption": "Simulated core: backscatter coefficient of its windows (half of them in the dark band, nine tenths in the light one), their mean, and the mean of the truth."}, "image": {"alt": "Backscatter coefficient against frequency: a wide band of single windows around a mean curve that lies on the true one"}}
-fig, ax = plt.subplots(figsize=(6.5, 3.5))
+fig, ax = figures.subplots()
+look = {"color": figures.COLOUR["estimate"], "lw": 0}
 for low, high, alpha in ((5, 95, 0.15), (25, 75, 0.3)):
     between = np.percentile(spectra_db, [low, high], axis=0)
-    ax.fill_between(f, *between, color="C0", alpha=alpha, linewidth=0)
-ax.plot(f, spectra_db.mean(axis=0), "C0o-", label="mean of the windows")
+    ax.fill_between(f, *between, **look, alpha=alpha)
+look = look | {"lw": 1.5, "label": "mean of the windows"}
+ax.plot(f, spectra_db.mean(axis=0), "o-", **look)
 ax.plot(f, true_db.mean(axis=0), "k--", label="truth")
 ax.legend()
 _ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
@@ -342,10 +343,11 @@ labels = {
     name: parametric.LABELS[name] for name in ("mbf", "esd_um", "eac_db")
 } | {"attenuation": "attenuation / dB/cm/MHz"}
 shown = seeds[seeds["kind"] == "middle"]
-fig, axes = plt.subplots(2, 2, figsize=(9, 7), sharey=True)
+fig, axes = figures.subplots(2, 2, 2.7, sharey=True)
+two = figures.COLOUR["estimate"], figures.COLOUR["mistake"]
 for ax, (name, label) in zip(axes.flat, labels.items(), strict=True):
     one = shown[shown["name"] == name].reset_index()
-    colours = np.where(one["covered"], "C0", "C3")
+    colours = np.where(one["covered"], *two)
     ax.hlines(one.index, one["low"], one["high"], colors=colours)
     ax.scatter(one["value"], one.index, c=colours, s=12)
     ax.axvline(one["truth"].iloc[0], color="k", linewidth=0.8)
@@ -499,7 +501,7 @@ bands = np.array(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-band", "caption": "{{ Whose }} phantom: its -6 dB band at every depth. Dashed: the fixed band of the study, where one is chosen."}, "image": {"alt": "Lower and upper end of the minus 6 dB band of the {{ whose }} phantom against depth, with dashed lines at the fixed band"}}
-fig, ax = plt.subplots(figsize=(6.5, 3))
+fig, ax = figures.subplots(row_in=2.8)
 middle_mm = (starts + n_window / 2) * rf.sample_spacing_mm
 ax.fill_between(
     middle_mm, *bands.T, alpha=0.4, label="-6 dB band of the phantom"

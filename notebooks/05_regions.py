@@ -32,7 +32,6 @@ artifacts: str = "artifacts"  # folder of computed maps, images and models
 margin_mm: float = 5.0  # thickness of the margin around the core, mm
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -40,6 +39,7 @@ from IPython.display import Markdown
 
 from helpers import stages
 from helpers.data import regions, simulation, study
+from helpers.data.form_factor import gaussian_bsc_db
 from helpers.data.rf import b_mode_db
 from helpers.judgement.evaluation import auc_interval
 from helpers.maps import parametric
@@ -75,8 +75,8 @@ core = regions.core_from_polygon(acquired.outline_mm, depth_mm, rf.lateral_mm)
 distance_mm = regions.distance_outside_mm(core, depth_mm, rf.lateral_mm)
 margin = regions.margin_of(core, depth_mm, rf.lateral_mm, margin_mm)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin", "caption": "{{ Whose }} plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Left: {{ whose }} B-mode image with the dashed core outline and the solid outer border of the margin; right: map of the distance from the core"}}
-fig, axes = plt.subplots(1, 2, figsize=(11, 4))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin", "caption": "{{ Whose }} plane: B-mode with the core dashed and the outer border of the margin solid; and the distance to the core from which the margin is made."}, "image": {"alt": "Panel A: {{ whose }} B-mode image with the dashed core outline and the solid outer border of the margin; panel B: map of the distance from the core"}}
+fig, axes = figures.subplots(2)
 figures.show_b_mode(axes[0], b_mode_db(rf), rf.extent_mm)
 figures.show_map(
     axes[1],
@@ -116,7 +116,7 @@ cases = {
 }
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-clipped", "caption": "Simulated outlines: the margin (orange) of a core (dashed) at the edge of the image, and of a core beside another one (dotted)."}, "image": {"alt": "Left: an elliptic core cut by the left edge of the image with its margin ending there; right: two elliptic cores, the margin of the left one leaving out the right one"}}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
+fig, axes = figures.subplots(1, 2, 2.4, sharey=True)
 for ax, (name, (one, other)) in zip(axes, cases.items(), strict=True):
     band = regions.margin_of(one, z, x, margin_mm, other)
     drawn = {"cmap": "Oranges", "vmin": 0, "vmax": 2, "aspect": "equal"}
@@ -146,7 +146,7 @@ for name, kind in (("round", False), ("spiculated", True)):
     kinds[name] = simulation.simulated(one, 2, *size, n_frames=1, seed=0)
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-spicules", "caption": "Simulated B-mode of one tumour drawn with a round and with a spiculated outline, core dashed, margin solid. All else is the same."}, "image": {"alt": "Two simulated B-mode images of one tumour; the first core has a smooth outline, the second one several narrow spikes; the margin follows both"}}
-fig, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
+fig, axes = figures.subplots(2, sharex=True)
 for ax, (name, made) in zip(axes, kinds.items(), strict=True):
     extent = made.plane.extent_mm
     figures.show_b_mode(ax, b_mode_db(made.plane), extent)
@@ -154,7 +154,40 @@ for ax, (name, made) in zip(axes, kinds.items(), strict=True):
     figures.show_outline(ax, core_, extent)
     figures.show_outline(ax, core_ | margin_, extent, style="-")
     ax.set(title=name)
-_ = axes[1].set(ylabel="")
+_ = axes[0].set(xlabel="")
+# %% [markdown] tags=["about-simulation"]
+# ## Darker than its margin?
+#
+# To the eye most breast cancers are **hypoechoic**: the core is darker than the tissue around it. Where a rim stands out it is
+# bright, the *echogenic halo* among the terms in which radiologists describe a mass. Are the simulated cores the darker
+# part? Those of EAC, and of the backscatter in the middle of the band, which is nearer to what an eye sees:
+
+# %% tags=["about-simulation"]
+people = echoes.known_patients(settings, artifacts)
+middle_mhz, c = np.mean(settings.maps.band_mhz or [3, 8]), rf.sound_speed_m_s
+bsc_db = {
+    region: gaussian_bsc_db(
+        middle_mhz, people[f"{region}_esd_um"], people[f"{region}_eac_db"], c
+    )
+    for region in ("core", "margin")
+}
+lower_eac = np.mean(people["margin_eac_db"] < people["core_eac_db"])
+darker = np.mean(bsc_db["margin"] < bsc_db["core"])
+
+# %% tags=["about-simulation", "hide-input"]
+Markdown(
+    f"Of {len(people)} simulated patients {lower_eac:.0%} have a margin of lower EAC than the core's, "
+    f"and {darker:.0%} one that scatters less at {middle_mhz:g} MHz."
+)
+
+# %% [markdown] tags=["about-simulation"]
+# A radiologist would find these tumours odd: bright cores in a dark rim, the reverse of a halo. Nobody measured them. Values
+# of cores are published {cite:p}`tadayyon2014`; that a margin lies between core and background, spreads as widely as cores do,
+# and follows its core in part, are our assumptions ([](02_rf) lists them), and this share is what they amount to. It does not help the
+# networks to the label by itself, since what ties margin and core to response is the mean of each ([](01_study)). But a
+# margin whose contrast is right more often may be easier, or harder, to learn from than a recorded one; this book cannot
+# say which.
+
 # %% [markdown]
 # ## Overlays
 #
@@ -162,8 +195,8 @@ _ = axes[1].set(ylabel="")
 # chosen by rule. The colours of a map are the same for both.
 
 # %% [markdown] tags=["if-simulated"]
-# One is a typical responder, the other a typical non-responder: of each group the one whose tissue is nearest to the
-# population's mean.
+# One is a typical responder, the other a typical non-responder: of each group the one who is nearest to its medians, in
+# tissue, attenuation, and size, depth and outline of the tumour.
 
 # %% [markdown] tags=["if-recorded"]
 # Whether they responded had no say in the choice and is not shown: outcomes of single patients stay out of this book.
@@ -181,7 +214,7 @@ for name in fields:
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "{{ Whose }} cohort: the maps that the networks see, over the B-mode of two training patients (left and right), core dashed."}, "image": {"alt": "Two columns of {{ whose }} B-mode images, one for each patient, with coloured overlays over core and margin, a row for each map"}}
 n = len(planes)
-fig, axes = figures.panels(n * len(fields), n, (5.5, 3.75))
+fig, axes = figures.panels(n * len(fields), n, 2.9)
 for number, (name, plane) in enumerate(planes.items()):
     for ax, field in zip(axes[number::n], fields, strict=True):
         values, label = getattr(plane.maps, field), parametric.LABELS[field]
@@ -206,9 +239,10 @@ table = means.loc[training.index].join(training["responder"], on="patient")
 table = table.reset_index()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-means", "caption": "{{ Whose }} training patients: mean over planes of the median of each map, in core and margin, by response (R: responder, NR: non-responder)."}, "image": {"alt": "Box plots comparing {{ whose }} responders and non-responders in core and margin, one for each map"}}
-fig, axes = figures.panels(len(named), 2, (4.5, 3.25))
+fig, axes = figures.panels(len(named), 2, 2.5)
 groups = table.assign(response=np.where(table["responder"], "R", "NR"))
 columns = {"x": "region", "hue": "response", "hue_order": ["R", "NR"]}
+columns |= {"palette": figures.COLOUR, "saturation": 1}
 for ax, field in zip(axes, named, strict=True):
     sns.boxplot(groups, y=field, **columns, ax=ax, legend=field == named[0])
     ax.set(xlabel="", ylabel=parametric.LABELS[field])

@@ -37,7 +37,6 @@ field_of_view_mm: float = 60.0  # edge of the square image, mm
 clip_percentile: float = 1.0  # clipped at both ends before scaling
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -93,7 +92,7 @@ Markdown(seen + without * (len(channels) == 2))
 # Where a plane is narrower, what lies beyond its edge counts as outside.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour as the networks get it, before scaling: its maps over core and margin; dashed the core."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
-fig, axes = figures.panels(len(channels), 2, (4.25, 3.75))
+fig, axes = figures.panels(len(channels), 2, 3.6)
 for ax, (name, unit), image in zip(
     axes, channels.items(), images.maps[shown], strict=True
 ):
@@ -121,14 +120,14 @@ sizes = {
     for n in (32, 64, 512)
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "One map of one {{ whose }} plane at three image sizes, the middle one that of the laptop profile, the right one that of the paper."}, "image": {"alt": "The same {{ whose }} map at 32, 64 and 512 pixels, with finer and finer detail"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "One map of one {{ whose }} plane at three image sizes, B that of the laptop profile, C that of the paper."}, "image": {"alt": "The same {{ whose }} map at 32, 64 and 512 pixels, with finer and finer detail"}}
 one = min(2, len(channels) - 1)  # ESD where it is there, else SI
 name, unit = list(channels.items())[one]
 limits, label = (
     figures.value_range(images.maps[shown, one]),
     f"{name} / {unit}",
 )
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
+fig, axes = figures.panels(len(sizes), 2, 3.5)
 for ax, (n, (maps, *_)) in zip(axes, sizes.items(), strict=True):
     figures.show_map(ax, maps[one], extent_mm, label, limits=limits)
     ax.set_title(f"{n} × {n} pixels")
@@ -215,12 +214,11 @@ scaled = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-histogram", "caption": "Scaled values of the {{ whose }} training patients' core and margin. Nothing lies between 0, the outside, and 0.1, the lowest tissue; clipped values pile up at both ends."}, "image": {"alt": "Histograms of scaled pixel values, one for each parametric map, all between 0.1 and 1"}}
-n = len(channels)
-fig, axes = plt.subplots(1, n, figsize=(3 * n, 2.8), sharey=True)
+fig, axes = figures.panels(len(channels), 2, 2.1)
 for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
     pixels = scaled["core_margin"][train, channel][seen]
     ax.hist(pixels, bins=np.linspace(0, 1, 41))
-    ax.set(xlabel=f"{name}, scaled", ylabel="pixels" if channel == 0 else "")
+    ax.set(xlabel=f"{name}, scaled", ylabel="pixels")
 
 # %% [markdown]
 # ## Two inputs
@@ -229,7 +227,7 @@ for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
 # outside.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
+fig, axes = figures.subplots(1, 2, 3.5)
 titles = {"core": "core", "core_margin": "core + margin"}
 style = {"cmap": "magma", "limits": (0.0, 1.0)}
 for ax, (region, title) in zip(axes, titles.items(), strict=True):
@@ -302,7 +300,7 @@ generator = torch.Generator().manual_seed(settings.training.seed)
 moved = augment(batch, generator, settings.training.max_shift)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-augmented", "caption": "One {{ whose }} plane as the network meets it in eight epochs: one map, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same {{ whose }} tumour, each flipped or moved to another place in the square"}}
-fig, axes = plt.subplots(1, 8, figsize=(12, 1.8))
+fig, axes = figures.panels(len(moved), 4, 1.6)
 for ax, image in zip(axes, moved[:, one], strict=True):
     tissue = np.where(image > 0, image, np.nan)
     ax.imshow(tissue, cmap="magma", vmin=0, vmax=1)

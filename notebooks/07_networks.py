@@ -43,7 +43,6 @@ hidden: int = 100  # neurons of the hidden fully connected layers
 dropout: float = 0.5  # dropout rate
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from IPython.display import Markdown
@@ -62,7 +61,7 @@ from helpers.learning.networks import (
     build_feature_network,
     vector_shape,
 )
-from helpers.settings import load_settings
+from helpers.settings import VECTOR, load_settings
 from pages import echoes, figures
 from pages.networks import (
     count_macs,
@@ -70,6 +69,7 @@ from pages.networks import (
     milliseconds_per_plane,
     output_shapes,
 )
+from reading import drawings
 
 # %% tags=["hide-input"]
 figures.use_book_style()
@@ -109,6 +109,11 @@ n_channels = len(images.fields)
 #
 # The 1 matters: a mask of 0 leaves the trunk as it is instead of erasing it, and stacked modules do not
 # fade the signal.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-attention", "caption": "An attention module, as this profile's network for {{ whose }} planes has it in the first stage with one: the trunk keeps the size of the maps, the mask goes down and up again and says how much of the trunk is raised. What the skips add on the way up is left out."}, "image": {"alt": "Flow chart: one input goes down two branches, a trunk of residual units and a mask that halves and doubles the maps and ends in a sigmoid; both are joined as one plus M times T"}}
+first = next((place for place, n in enumerate(ran_attention) if n), 0)
+fig, ax = figures.subplots(row_in=6.4)
+drawings.draw_attention(ax, ran_trunk_units, depth=3 - first)
 
 # %% [markdown]
 # ## Are they the published ones?
@@ -244,16 +249,33 @@ kinds = {Unit: "residual unit", Attention: "attention module"}
 parts = [(kinds[type(part)], part) for part in ran.stages]
 parts = [("stem", ran.stem), *parts, ("tail", ran.tail)]
 columns = ["channels × pixels", "weights"]
-table = pd.DataFrame(output_shapes(parts, example), columns=["RAN", *columns])
+blocks = {"RAN": output_shapes(parts, example)}
+table = pd.DataFrame(blocks["RAN"], columns=["RAN", *columns])
 Markdown(table.to_markdown(index=False, disable_numparse=True))
 
 # %% tags=["hide-input"]
 resnet = networks["ResNet"].backbone
 stem = nn.Sequential(resnet.conv1, resnet.bn1, nn.ReLU(), resnet.maxpool)
 parts = [(f"stage {i}", getattr(resnet, f"layer{i}")) for i in (1, 2, 3, 4)]
-shapes = output_shapes([("stem", stem), *parts], example)
-table = pd.DataFrame(shapes, columns=["ResNet", *columns])
+blocks["ResNet"] = output_shapes([("stem", stem), *parts], example)
+table = pd.DataFrame(blocks["ResNet"], columns=["ResNet", *columns])
 Markdown(table.to_markdown(index=False, disable_numparse=True))
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-blocks", "caption": "The two networks of this profile, built for {{ whose }} planes, block by block, with what each hands on: channels × rows × columns. Orange: attention modules."}, "image": {"alt": "Two columns of boxes from top to bottom, the ResNet's stem and four stages and the RAN's stem, stages with attention modules and tail, each ending in a 1 by 1 convolution and a head"}}
+units = dict(enumerate(resnet_layers, 1))
+fig, axes = figures.subplots(1, 2, 7.0)
+ends = [
+    ("1 × 1 convolution", f"{vector}: {VECTOR}"),
+    ("head", f"{hidden} → 2"),
+]
+for ax, name in zip(axes, ("ResNet", "RAN"), strict=True):
+    rows = [
+        (f"input, {image_px} px", f"{n_channels} × {image_px} × {image_px}")
+    ]
+    for part, size, _ in blocks[name]:
+        n = part.startswith("stage") and units[int(part.split()[1])]
+        rows.append((f"{part}, units: {n}" if n else part, size))
+    drawings.draw_stack(ax, [*rows, *ends], name)
 
 # %% [markdown]
 # ## A mask at work
@@ -287,15 +309,12 @@ if seen:
     joined = ((1 + mask) * trunk).mean(0)
     panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0)}
     panels |= {"(1 + M) T": joined}
-n_rows = -(-len(panels) // 2)
-size = 9, 3.6 * n_rows
-fig, axes = plt.subplots(n_rows, 2, figsize=size, squeeze=False)
+fig, axes = figures.panels(len(panels), 2, 3)
 extent_mm = tuple(shown.extent_mm[0])
-for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
+for ax, (name, values) in zip(axes, panels.items(), strict=True):
     values = values.numpy()
     limits = float(values.min()), float(values.max())
     figures.show_map(ax, values, extent_mm, name, "magma", limits=limits)
-_ = [ax.remove() for ax in axes.flat[len(panels) :]]
 
 # %% [markdown]
 # ## The heads

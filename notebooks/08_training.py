@@ -45,7 +45,6 @@ precision: str = "float32"  # float32 or bf16
 compile_network: bool = False  # by torch.compile; pays on a GPU
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -63,6 +62,7 @@ from helpers.learning.training import train_runs
 from helpers.settings import load_settings
 from pages import figures, judgement
 from pages.networks import ignorant_loss, kept_epochs, show_curves
+from reading import drawings
 from trust.runs import read as read_results
 
 # %% tags=["hide-input"]
@@ -221,6 +221,11 @@ scaled = torch.from_numpy(scale(tumour, model.scaling, model.region))
 vectors = model.vectors(scaled)  # (P, C, n, n) to (P, 256)
 probability = model.probability(vectors).item()
 
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-way", "caption": "The way of one {{ whose }} patient: every plane passes the feature network, the vectors are averaged, and the head of the predictive network makes one probability of the mean."}, "image": {"alt": "Flow chart: planes of one tumour become vectors of 256 numbers, which are averaged into one, which a head turns into the probability of a non-responder"}}
+fig, ax = figures.subplots(row_in=5.2)
+n_maps, hidden = scaled.shape[1], settings.networks.hidden
+drawings.draw_patient(ax, len(vectors), n_maps, scaled.shape[-1], hidden)
+
 # %% tags=["hide-input"]
 rows = results.predictions.query("model == @slug and patient == @patient")
 saved = rows["probability"].item()
@@ -241,7 +246,7 @@ Markdown(told if settings.study.simulated else kept_back)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-vectors", "caption": "The 256-vectors of the planes of one {{ whose }} patient, and their mean, which is all that the predictive network sees of the tumour."}, "image": {"alt": "Heat map with one row of 256 numbers per plane of a {{ whose }} tumour and a last row with their mean"}}
 rows = torch.cat([vectors, vectors.mean(0, keepdim=True)]).numpy()
-fig, ax = plt.subplots(figsize=(9, 2.6))
+fig, ax = figures.subplots(row_in=2.4)
 limit = np.abs(rows).max()
 colours = {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
 image = ax.imshow(rows, aspect="auto", interpolation="nearest", **colours)
@@ -298,15 +303,17 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-validation", "caption": "{{ Whose }} validation patients: predicted probability of a non-responder by true response, for the four models; dashed the threshold of one half."}, "image": {"alt": "Four strip plots of predicted probabilities of {{ whose }} validation patients, responders and non-responders side by side"}}
 judged = results.predictions.query("split == 'validation'")
 group = pd.Series(np.where(judged["responder"], "R", "NR"), judged.index)
-order = {"order": ["R", "NR"], "hue_order": ["R", "NR"], "legend": False}
-fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
+order = {"order": ["R", "NR"], "palette": figures.COLOUR, "legend": False}
+fig, axes = figures.subplots(2, 2, 2.6, sharey=True)
 for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
     score = judged.loc[judged["model"] == slug, "probability"]
     kind = group[score.index].to_numpy()
     if len(kind):
         sns.stripplot(x=kind, y=score, hue=kind, ax=ax, **order)
     ax.axhline(0.5, ls="--", color="0.5")
-    ax.set(title=spec.title, ylabel="p of a non-responder", ylim=(-0.02, 1.02))
+    ax.set(title=spec.title, ylim=(-0.02, 1.02))
+    ax.set(ylabel="p of a non-responder")
+    ax.label_outer()
 
 # %% tags=["hide-input"]
 rows = {}

@@ -37,7 +37,6 @@ n_seeds: int = 8  # seeds with which one configuration is trained
 n_splits: int = 500  # ways to halve the validation patients
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -106,7 +105,7 @@ if not why_not:
     _, low, high = auc_interval(positive, probability[0], level)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-history", "caption": "Search of the predictive network on the {{ whose }} validation patients: AUC of every trial, the best so far, and the {{ level_percent }} % interval of the first trial, the paper's choice."}, "image": {"alt": "Points of validation AUC against the number of the trial, a rising staircase of the best so far, and a wide horizontal band around the first point"}}
-fig, ax = plt.subplots(figsize=(8, 3.2))
+fig, ax = figures.subplots()
 if why_not:
     judgement.write_instead(ax, why_not)
 else:
@@ -148,8 +147,8 @@ Markdown(told)
 # %%
 share = networks.importances(study, settings.training.seed)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, {{ whose }} patients (left), and the AUC against the learning rate by optimiser (right)."}, "image": {"alt": "Left, horizontal bars of the importance of the hyperparameters; right, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-importance", "caption": "Share of each hyperparameter in the variance of the validation AUC among the trials, {{ whose }} patients (A), and the AUC against the learning rate by optimiser (B)."}, "image": {"alt": "Panel A, horizontal bars of the importance of the hyperparameters; panel B, points of validation AUC against learning rate on a logarithmic axis, coloured by optimiser"}}
+fig, (left, right) = figures.subplots(2, row_in=2.9)
 if why_not:
     _ = [judgement.write_instead(ax, why_not) for ax in (left, right)]
 else:
@@ -204,7 +203,7 @@ text = spread.rename_axis("cause").to_markdown(floatfmt=".3f")
 Markdown(why_not or f"{whose} validation patients:\n\n{text}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the {{ whose }} cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
-fig, ax = plt.subplots(figsize=(8, 2.8))
+fig, ax = figures.subplots(row_in=2.6)
 if why_not:
     judgement.write_instead(ax, why_not)
 else:
@@ -255,7 +254,7 @@ names = {
     "other": "winner, other half",
     "any": "any trial, other half",
 }
-fig, ax = plt.subplots(figsize=(8, 2.6))
+fig, ax = figures.subplots(row_in=2.4)
 if few:
     judgement.write_instead(ax, judgement.sentence(few))
 else:

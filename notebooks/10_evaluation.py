@@ -47,14 +47,13 @@ from helpers.data.study import MODELS, TRAITS
 from helpers.judgement import auc_interval, evaluation
 from helpers.judgement.evaluation import proportion_interval
 from helpers.settings import build, load_settings
-from pages import chance, judgement
-from pages.figures import use_book_style
+from pages import chance, figures, judgement
 from pages.patients import subgroups
 from pages.printed import N_NON_RESPONDERS, printed, printed_table2
 from trust.patients import crossed_auc, differing, over_seeds
 from trust.runs import read as read_results
 
-use_book_style()
+figures.use_book_style()
 settings = load_settings(profile, level=level)
 predictions = stages.models(settings, artifacts).predictions
 predictions = predictions.astype({"responder": bool})
@@ -127,12 +126,12 @@ half_width = z * np.sqrt(share * (1 - share) / n)
 wilson = np.array([proportion_interval(one, n, level) for one in k])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-wilson", "caption": "Wald's and Wilson's intervals for the sensitivity, for every possible number of non-responders found in a test set with as many non-responders as this one ({{ whose }} patients), or, if it has none, as the paper's."}, "image": {"alt": "Two sets of vertical error bars over the number of non-responders found; Wald's shrink to nothing at both ends and leave the range from 0 to 1, Wilson's do not."}}
-figure, ax = plt.subplots(figsize=(7, 3.6))
-for shift, low, high, name in [
-    (-0.1, share - half_width, share + half_width, "Wald"),
-    (0.1, wilson[:, 1], wilson[:, 2], "Wilson"),
+figure, ax = figures.subplots()
+for shift, low, high, name, kind in [
+    (-0.1, share - half_width, share + half_width, "Wald", "mistake"),
+    (0.1, wilson[:, 1], wilson[:, 2], "Wilson", "estimate"),
 ]:
-    colour = "C0" if name == "Wald" else "C1"
+    colour = figures.COLOUR[kind]
     ax.vlines(k + shift, low, high, colors=colour, lw=3, label=name)
 ax.plot(k, share, "k_", ms=12)
 ax.axhspan(1, 1.15, color="0.9", zorder=0)
@@ -453,7 +452,7 @@ paper = printed_table2()
 Markdown(judgement.readable(paper).to_markdown(disable_numparse=True))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-table2", "caption": "Test accuracy and AUC of the four models with their intervals (black; {{ whose }} patients; what is not computed is left out) and the printed values with the printed half-widths (grey). Dotted: no-information rate and chance."}, "image": {"alt": "Two panels with one row per model, each with a black and a grey horizontal error bar; a dotted vertical line marks what no information gives."}}
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
+figure, axes = figures.subplots(2, row_in=2.2, sharex=True)
 rate = comparison.no_information_rate(lost)
 for ax, name, label, nothing in [
     (axes[0], "test_accuracy", "test accuracy", rate),
@@ -465,11 +464,11 @@ for ax, name, label, nothing in [
     theirs = {"xerr": width, "fmt": "s", "color": "0.6", "label": "printed"}
     ax.errorbar(value, table.index - 0.12, capsize=3, **ours)
     ax.errorbar(paper[name], paper.index + 0.12, capsize=3, **theirs)
-    ax.axvline(nothing, color="C3", ls=":")
+    ax.axvline(nothing, **figures.CHANCE)
+    names = [f"{spec.number}  {spec.title}" for spec in MODELS.values()]
     ax.set(xlabel=label, xlim=(0, 1.02))
-names = [f"{spec.number}  {spec.title}" for spec in MODELS.values()]
-axes[0].set(yticks=table.index, yticklabels=names)
-axes[0].invert_yaxis()
+    ax.set(yticks=table.index, yticklabels=names)
+    ax.invert_yaxis()
 handles = axes[1].get_legend_handles_labels()
 figure.legend(*handles, loc="outside lower center", ncol=2)
 plt.show()
@@ -515,9 +514,9 @@ ends = [proportion_interval(7 * n // 10, n, level)[1:] for n in sizes]
 widths = np.ptp(ends, axis=1) / 2
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients", "caption": "Half the width of Wilson's interval around a sensitivity of 0.7 against the number of non-responders in the test set. Vertical line: this test set ({{ whose }} patients)."}, "image": {"alt": "A falling curve: the half-width of the interval shrinks with the square root of the number of non-responders."}}
-figure, ax = plt.subplots(figsize=(6, 3.2))
+figure, ax = figures.subplots()
 ax.plot(sizes, 100 * widths, ".-")
-ax.axvline(n_positive, color="C3", ls=":")
+ax.axvline(n_positive, color="0.4", ls=":")
 ax.set(
     xlabel="non-responders tested",
     ylabel="half-width / points",

@@ -43,12 +43,11 @@ from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import auc_interval, roc
 from helpers.settings import load_settings
-from pages import judgement
-from pages.figures import use_book_style
+from pages import figures, judgement
 from pages.judgement import with_interval
 from pages.printed import printed_table2
 
-use_book_style()
+figures.use_book_style()
 settings = load_settings(profile, level=level)
 predictions = stages.models(settings, artifacts).predictions
 predictions = predictions.astype({"responder": bool})
@@ -127,22 +126,22 @@ Markdown(
 # stopped, so their curves are no evidence; they are drawn because the paper draws them.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for {{ whose }} validation and test patients, after Figure 4 of the paper, with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
-figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.4), sharex=True, sharey=True)
-four = zip(axes.flat, MODELS.items(), "ABCD", strict=True)
-for ax, (name, spec), letter in four:
+figure, axes = figures.subplots(4, 1, 4.2, sharex=True)
+for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
     of_model = predictions[predictions.model == name]
-    for split, colour in [("validation", "C1"), ("test", "C0")]:
+    for split in ("validation", "test"):
         part = of_model[of_model.split == split]
         two, band = (~part.responder, part.probability), split == "test"
+        colour = figures.COLOUR[split]
         judgement.draw_roc(ax, *two, colour, split, level, with_band=band)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
     ax.set(
-        title=f"{letter}  {spec.title}",
+        title=spec.title,
         aspect="equal",
         xlim=(0, 1),
         ylim=(0, 1),
     )
-    ax.legend(loc="lower right", fontsize=9)
+    ax.legend(loc="lower right")
 figure.supxlabel("1 - specificity (responders called non-responders)")
 figure.supylabel("sensitivity (non-responders found)")
 plt.show()
@@ -175,21 +174,22 @@ HTML(
 # non-responders. Unlike the ROC curve, this one changes when non-responders become rarer.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the {{ whose }} test patients, with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
-figure, ax = plt.subplots(figsize=(6.5, 4))
-for number, (name, spec) in enumerate({} if why_not else MODELS.items()):
+figure, ax = figures.subplots(row_in=3.8)
+for name, spec in ({} if why_not else MODELS).items():
     part = test[test.model == name]
     precision, recall, average = comparison.precision_recall(
         ~part.responder, part.probability
     )
     label = f"{spec.title}: {average:.2f}"
-    ax.step(recall, precision, where="post", color=f"C{number}", label=label)
+    look = {"color": figures.COLOUR[name], "label": label}
+    ax.step(recall, precision, where="post", **look)
 ax.set(xlabel="recall (non-responders found)", ylabel="precision")
 ax.set(xlim=(0, 1), ylim=(0, 1.03))
 if why_not:
     judgement.write_instead(ax, why_not)
 else:
     ax.axhline(lost.mean(), color="0.6", ls=":")
-    ax.legend(fontsize=9)
+    ax.legend()
 plt.show()
 
 # %% [markdown]
@@ -215,8 +215,8 @@ sources = {
 judged = {} if why_not else {one: test[test.model == one] for one in MODELS}
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-calibration", "caption": "Reliability of the four models on the {{ whose }} test patients: share of non-responders in up to five groups of patients against the mean probability of the group, with Wilson intervals. Circles: the probability as it is; squares: with the class weight undone. Dotted: perfect."}, "image": {"alt": "Four panels, one per model, with up to five circles and five squares each around the dotted diagonal, all with long vertical intervals."}}
-figure, axes = plt.subplots(2, 2, figsize=(8.4, 8.8), sharex=True, sharey=True)
-looks = [("C0", "o"), ("C1", "s")]
+figure, axes = figures.subplots(2, 2, 3.1, sharex=True, sharey=True)
+looks = [(figures.COLOUR["estimate"], "o"), ("0.5", "s")]
 for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
     ax.set(title=spec.title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
     if why_not:
@@ -235,7 +235,7 @@ _ = [ax.set_xlabel("predicted") for ax in axes[1]]
 _ = [ax.set_ylabel("share of non-responders") for ax in axes[:, 0]]
 handles = axes[0, 0].get_legend_handles_labels()
 if not why_not:
-    figure.legend(*handles, loc="outside lower center", ncol=2, fontsize=10)
+    figure.legend(*handles, loc="outside lower center", ncol=2)
 plt.show()
 
 # %% [markdown]
@@ -304,8 +304,8 @@ benefit = {
     for name, part in judged.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the {{ whose }} test patients. Left: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. Right: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "Left: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. Right: the gain of the last model around zero with a wide band."}}
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-decision", "caption": "Decision curves on the {{ whose }} test patients. A: net benefit of acting on each model, class weight undone, on everybody and on nobody, by threshold. B: what the last model gains over the better of the two simple rules, with its interval."}, "image": {"alt": "A: net benefit against threshold, a falling line for everybody, a flat line for nobody and four jagged curves of models. B: the gain of the last model around zero with a wide band."}}
+figure, (left, right) = figures.subplots(2, row_in=3.6)
 left.set(ylabel="net benefit per patient", xlabel="threshold")
 right.set(ylabel=f"gain of {MODELS[slug].title}", xlabel="threshold")
 if why_not:
@@ -313,14 +313,16 @@ if why_not:
         judgement.write_instead(ax, why_not)
 else:
     for name, found in benefit.items():
-        left.plot(found.model, label=MODELS[name].title)
+        look = {"color": figures.COLOUR[name]}
+        left.plot(found.model, **look, label=MODELS[name].title)
     last = benefit[slug]
     left.plot(last.everybody, color="0.3", ls="--", label="everybody")
     left.plot(last.nobody, color="0.3", ls=":", label="nobody")
     left.set(ylim=(-0.12, None))
-    left.legend(fontsize=9)
-    right.plot(last.gain, color="C3")
-    band = {"color": "C3", "alpha": 0.15, "lw": 0}
+    left.legend()
+    colour = figures.COLOUR[slug]
+    right.plot(last.gain, color=colour)
+    band = {"color": colour, "alpha": 0.15, "lw": 0}
     right.fill_between(thresholds, last.low, last.high, **band)
     right.axhline(0, color="0.3", ls=":")
 plt.show()

@@ -44,13 +44,12 @@ from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import survival
 from helpers.settings import load_settings
-from pages import chance, judgement
-from pages.figures import use_book_style
+from pages import chance, figures, judgement
 from pages.judgement import p_text, plot_groups, with_interval
 from pages.printed import printed
 from reading import moving
 
-use_book_style()
+figures.use_book_style()
 settings = load_settings(profile, level=level)
 patients = stages.cohort(settings, artifacts)
 patients = patients.astype({"responder": bool, "recurrence": bool})
@@ -111,7 +110,7 @@ shown = f"First recurrences among non-responders:\n\n{first}"
 Markdown(shown if settings.study.simulated else "")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival-cohort", "caption": "All {{ n_patients }} {{ whose }} patients. Recurrence-free survival of responders and non-responders, grouped by the response found after treatment. Bands: intervals; ticks: censored patients."}, "image": {"alt": "Two falling step curves with bands, a solid one for responders and a dashed one for non-responders, and the numbers of patients at risk below the time axis."}}
-figure, ax = plt.subplots(figsize=(6.5, 4))
+figure, ax = figures.subplots(row_in=3.8)
 plot_groups(
     ax,
     patients.duration_years,
@@ -228,16 +227,15 @@ compared = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-survival", "caption": "{{ Whose }} test patients. Recurrence-free survival of responders and non-responders by the truth after treatment and by the four models' predictions before it, after Figure 5 of the paper; log-rank p-values and numbers at risk."}, "image": {"alt": "Five panels with a solid curve for responders and a dashed curve for non-responders; the first panel groups by the truth, the others by one model each."}}
-figure, axes = plt.subplots(3, 2, figsize=(9, 12))
-for ax, (title, group) in zip(axes.flat, groups.items(), strict=False):
+figure, axes = figures.panels(len(groups), 1, 3.6)
+for ax, (title, group) in zip(axes, groups.items(), strict=True):
     if title in compared:
         plot_groups(ax, *times, group, level, until_years=10.0)
         why_not = judgement.not_compared(compared[title])
         told = why_not or f"log-rank p: {p_text(compared[title].p_value)}"
-        ax.set_title(f"{title}\n{told}", fontsize=11)
+        ax.set_title(f"{title}\n{told}")
     else:
         judgement.write_instead(ax, judgement.lacking(group))
-axes.flat[-1].remove()
 figure.get_layout_engine().set(hspace=0.04, wspace=0.04)
 plt.show()
 
@@ -333,7 +331,7 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-power", "caption": "Recurrences that a log-rank test needs to find a hazard ratio with a power of 80 %, at the share of non-responders in the test set. Dotted: recurrences in the test set and in the whole cohort ({{ whose }} patients)."}, "image": {"alt": "A steeply falling curve of needed recurrences against the hazard ratio, crossed by two dotted horizontal lines."}}
-figure, ax = plt.subplots(figsize=(6.5, 3.4))
+figure, ax = figures.subplots()
 ax.set(xlabel="hazard ratio", ylabel="recurrences needed")
 if why_not:
     judgement.write_instead(ax, why_not)
@@ -341,7 +339,7 @@ else:
     ax.semilogy(ratios, needed)
     n_all = int(patients.recurrence.sum())
     for count, name in [(n_events, "test set"), (n_all, "cohort")]:
-        ax.axhline(max(count, 1), color="C3", ls=":")
+        ax.axhline(max(count, 1), color="0.4", ls=":")
         ax.annotate(name, (6, max(count, 1)), ha="right", va="bottom")
 plt.show()
 

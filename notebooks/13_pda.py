@@ -240,11 +240,11 @@ for name, patient in chosen.items():
         images.fields,
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "{{ Whose }} patient, responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "{{ Whose }} patient, responder. Top: B-mode of the central plane, whole and closer. Below, on the left the parametric overlays, on the right the prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
 figure = draw_or_say(drawn, "responder", lost)
 plt.show()
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "{{ Whose }} patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, left: the parametric overlays; right: prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "{{ Whose }} patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, on the left the parametric overlays, on the right the prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
 figure = draw_or_say(drawn, "non-responder", lost)
 plt.show()
 
@@ -333,7 +333,7 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core. Grey: where a network with random weights lies with a probability of {{ level_percent }} %."}, "image": {"alt": "Columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
-figure, ax = plt.subplots(figsize=(6.5, 3.6))
+figure, ax = figures.subplots()
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
 for column, parameter in enumerate(channels):
     mean, low, high = excess[parameter]
@@ -468,36 +468,35 @@ Markdown(
     f"of its error is {error.item():.4f}."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Rows: parametric maps. Each column has its own colour scale, from zero to its largest value; Grad-CAM has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a row for each parametric map; the columns show different patterns, and the last has a single map."}}
-shape = len(channels), len(methods)
-look = {"sharex": True, "sharey": True, "squeeze": False}
-sides = 2.2 * shape[1], 1.875 * shape[0]
-figure, axes = plt.subplots(*shape, figsize=sides, **look)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Columns: parametric maps. Each row has its own colour scale, from zero to its largest value; Grad-CAM, below, has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a column for each parametric map; the rows show different patterns, and the last has a single map."}}
+finer = [name for name in methods if name != "Grad-CAM"]
+panels = [(name, row) for name in finer for row in range(len(channels))]
+panels.append(("Grad-CAM", 0))
+n_maps = len(channels)
+figure, axes = figures.panels(len(panels), n_maps, 1.9, shared=True)
 index = planes.image
 extent_mm = tuple(images.extent_mm[index])
-for column, (name, values) in enumerate(methods.items()):
-    for row, parameter in enumerate(channels):
-        ax, shown = axes[row, column], np.where(inside, values[row], np.nan)
-        if row and name == "Grad-CAM":
-            ax.axis("off")
-            continue
-        look = {"cmap": "magma", "vmax": values[:, inside].max() + 1e-12}
-        ax.imshow(shown, extent=extent_mm, vmin=0, **look)
-        figures.show_outline(
-            ax, images.core[index], extent_mm, colour="tab:cyan"
-        )
-        title = f"{name}, one for all" if name == "Grad-CAM" else name
-        depth = f"{parameter}\ndepth / mm"
-        _ = ax.set(title="" if row else title, ylabel="" if column else depth)
+for number, (ax, (name, row)) in enumerate(zip(axes, panels, strict=True)):
+    values = methods[name]
+    look = {"cmap": "magma", "vmax": values[:, inside].max() + 1e-12}
+    shown = np.where(inside, values[row], np.nan)
+    ax.imshow(shown, extent=extent_mm, vmin=0, **look)
+    figures.show_outline(ax, images.core[index], extent_mm, colour="tab:cyan")
+    if number < n_maps:
+        ax.set_title(list(channels)[row])
+    if not row:
+        ax.set_ylabel(name.replace(" ", "\n"))
+axes[-1].set_title("one for all maps")
 left, _, _, top = extent_mm
 across, down = (
     np.flatnonzero(inside.any(axis))[[0, -1]] * pixel_mm for axis in (0, 1)
 )
-_ = axes[0, 0].set(
+_ = axes[0].set(
     xlim=left + across + (-2, 2 + pixel_mm),
     ylim=(top + down + (-2, 2 + pixel_mm))[::-1],
 )
 figure.supxlabel("lateral / mm")
+figure.supylabel("depth / mm")
 plt.show()
 
 # %%
@@ -579,8 +578,8 @@ Markdown(
     + grouped.correlation.agg(in_words).unstack().to_markdown()
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-random-weights", "caption": "{{ Whose }} patients. Rank correlation of the prediction differences of model 4 with those of a network with random weights, of its own feature network under a random head, and of trained model 2; one dot per patient. Left: over the pixels of core and margin. Right: over the whole image, where the zeros outside the tumour agree by themselves."}, "image": {"alt": "Two panels with three columns of dots each, one column per comparison; the dots on the right lie far above those on the left."}}
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-random-weights", "caption": "{{ Whose }} patients. Rank correlation of the prediction differences of model 4 with those of a network with random weights, of its own feature network under a random head, and of trained model 2; one dot per patient. A: over the pixels of core and margin. B: over the whole image, where the zeros outside the tumour agree by themselves."}, "image": {"alt": "Two panels with three columns of dots each, one column per comparison; the dots of the second panel lie far above those of the first."}}
+figure, axes = figures.subplots(2, row_in=2.9, sharey=True)
 of_pixels = correlations.groupby("pixels", sort=False)
 labels = [name.replace(", ", ",\n") for name in others]
 for ax, (where, found) in zip(axes, of_pixels, strict=True):
@@ -592,7 +591,7 @@ for ax, (where, found) in zip(axes, of_pixels, strict=True):
     _ = ax.set(
         xticks=range(3), xticklabels=labels, xlim=(-0.5, 2.5), title=where
     )
-_ = axes[0].set(ylabel="rank correlation")
+_ = [ax.set(ylabel="rank correlation") for ax in axes]
 
 # %% [markdown]
 # The same for the eye. Lay either network's differences over the map and make them more or less opaque: would you have known

@@ -156,7 +156,7 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "{{ Whose }} cohort, test patients: AUC and interval of the networks, of the regressions, of tumour size, outline, clinic and unphysical fits alone, and, of simulated patients, of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network and regression, for tumour size, outline, clinic and unphysical fits alone, and for the oracle where there is one"}}
-fig, ax = plt.subplots(figsize=(8, 4.6))
+fig, ax = figures.subplots(row_in=4.6)
 place = np.arange(len(both))
 errors = [
     both["test_auc"] - both["test_low"],
@@ -166,7 +166,7 @@ why_not = judgement.lacking(~cohort["responder"][cohort["split"] == "test"])
 if why_not:
     judgement.write_instead(ax, why_not)
 ax.errorbar(both["test_auc"], place, xerr=errors, fmt="ko", capsize=3)
-ax.axvline(0.5, ls=":", color="C3")
+ax.axvline(0.5, **figures.CHANCE)
 ax.set(
     yticks=place,
     yticklabels=both.index,
@@ -238,12 +238,12 @@ Markdown(
 # %% tags=["hide-input"]
 Markdown(patients.all_runs(judged, "mean").to_markdown())
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, left, and on the same new patients, right. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions, a forest and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, above, and on the same new patients, below. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions, a forest and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
 repeated = patients.of(judged, "mean")
 models = [
     title for title in patients.TITLES if title in set(repeated["model"])
 ]
-fig, axes = plt.subplots(1, 2, figsize=(10, 5.4), sharey=True, sharex=True)
+fig, axes = figures.subplots(2, row_in=4.6, sharey=True, sharex=True)
 sizes = {
     split: len(patients.of(runs, "mean")[split].iloc[0])
     for split in ("test", "new")
@@ -251,9 +251,10 @@ sizes = {
 for ax, split in zip(axes, sizes, strict=True):
     for place, model in enumerate(models):
         aucs = repeated.loc[repeated["model"] == model, f"{split}_auc"]
-        ax.plot(aucs, np.full(len(aucs), place), "o", color="C0", alpha=0.6)
+        look = {"color": figures.colour_of(model), "alpha": 0.6}
+        ax.plot(aucs, np.full(len(aucs), place), "o", **look)
         ax.plot([aucs.mean()], [place], "k|", ms=18)
-    ax.axvline(0.5, ls=":", color="C3")
+    ax.axvline(0.5, **figures.CHANCE)
     ax.set(title=f"{sizes[split]} {split} patients", xlabel="AUC")
 axes[0].set(
     yticks=range(len(models)),
@@ -435,18 +436,16 @@ tops = {
 hand_made = [*design.REGRESSIONS[1:], *design.FORESTS]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals (where fewer than three draws were made, of the new patients alone). Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
-fig, axes = plt.subplots(
-    1, len(truths), figsize=(11, 4.6), sharey=True, squeeze=False
-)
-for ax, (signal, of_truth) in zip(axes[0], truths.items(), strict=True):
+fig, axes = figures.panels(len(truths), 1, 3, shared=True)
+for ax, (signal, of_truth) in zip(axes, truths.items(), strict=True):
     patients.draw_curves(ax, of_truth[of_truth["model"] != "oracle_core"])
     ax.axhline(tops[signal], ls="--", color="0.3", label="oracle")
-    ax.axhline(0.5, ls=":", color="C3")
+    ax.axhline(0.5, **figures.CHANCE)
     ax.set(title=signal)
 fig.legend(
-    *axes[0, 0].get_legend_handles_labels(),
+    *axes[0].get_legend_handles_labels(),
     loc="outside lower center",
-    ncol=3,
+    ncol=2,
 )
 plt.show()
 

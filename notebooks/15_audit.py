@@ -39,11 +39,10 @@ from IPython.display import Markdown
 from scipy.stats import norm
 
 from helpers.judgement import auc, evaluation
-from pages import chance, printed
-from pages.figures import use_book_style
+from pages import chance, figures, printed
 from trust import audit
 
-use_book_style()
+figures.use_book_style()
 
 # %% [markdown]
 # What was printed is kept as text, digit by digit, with its place: `src/pages/printed.csv`. A figure is **reproduced**
@@ -322,9 +321,9 @@ for truth in (low, high):
     found[truth] = auc.wins(positive, negative).mean((1, 2))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-luck", "caption": "Simulated studies: AUC found in 4,000 studies with 10 non-responders and 40 responders, when the true AUC is the lowest and the highest printed test AUC."}, "image": {"alt": "Two broad, strongly overlapping histograms of the AUC found in simulated studies, one around 0.77 and one around 0.86."}}
-figure, ax = plt.subplots(figsize=(6.5, 3.2))
+figure, ax = figures.subplots()
 edges = np.arange(0.4, 1.01, 0.02)
-for (truth, drawn), colour in zip(found.items(), ("C1", "C0"), strict=True):
+for (truth, drawn), colour in zip(found.items(), ("0.6", "k"), strict=True):
     ax.hist(
         drawn, bins=edges, color=colour, alpha=0.6, label=f"true AUC {truth}"
     )
@@ -388,12 +387,13 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-power-survival", "caption": "Simulated studies of 50 patients: distribution of the log-rank p-value between true and between predicted groups. Dotted: the printed p-values of the truth and of model 4."}, "image": {"alt": "Two rising curves of the share of simulated studies below a p-value, both far below 1 at the two dotted lines of the printed values."}}
-figure, ax = plt.subplots(figsize=(6.5, 3.4))
+figure, ax = figures.subplots()
+looks = figures.COLOUR["truth"], figures.COLOUR["ran_core_margin"]
 curves = {
     "true groups": (by_truth, "truth"),
     "predicted groups": (by_calls, "model 4"),
 }
-for (name, (p, row)), colour in zip(curves.items(), ("C0", "C1"), strict=True):
+for (name, (p, row)), colour in zip(curves.items(), looks, strict=True):
     ax.plot(np.sort(p), np.linspace(0, 1, p.size), color=colour, label=name)
     ax.axvline(p_values[row], color=colour, ls=":")
 ax.set(xscale="log", xlim=(1e-4, 1), ylim=(0, 1))

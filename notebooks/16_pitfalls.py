@@ -35,7 +35,6 @@ n_scans: int = 30  # further patients, scanned for attenuation and holes
 # %% tags=["hide-input"]
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
@@ -139,13 +138,13 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "{{ Whose }} cohort, responses shuffled: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
-fig, ax = plt.subplots(figsize=(5, 3.6))
+fig, ax = figures.subplots()
 ways = ["planes split", "patients split"]
 ax.set(xticks=[0, 1], xticklabels=ways, xlim=(-0.4, 1.4), ylabel="AUC")
 if len(leak):
-    look = {"color": "0.6", "mfc": "C0", "mec": "C0"}
+    look = {"color": "0.6", "mfc": "k", "mec": "k"}
     ax.plot([0, 1], leak[ways].T, "o-", **look)
-    ax.axhline(0.5, ls=":", color="C3")
+    ax.axhline(0.5, **figures.CHANCE)
 else:
     judgement.write_instead(ax, no_sisters or why_not)
 
@@ -277,10 +276,9 @@ for number in range(n_repeats):
 best = pd.DataFrame(rows, columns=["study", "tried", "validation", "test"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-best", "caption": "{{ Whose }} cohort, responses shuffled: AUC of the winning configuration on the validation patients that chose it, and on test patients, against the number of configurations tried. Mean over shuffled cohorts and its interval; dotted: chance."}, "image": {"alt": "Two curves over the number of configurations tried on a logarithmic axis: validation area under the curve climbs well above one half, test area stays at one half"}}
-fig, ax = plt.subplots(figsize=(6.5, 3.8))
+fig, ax = figures.subplots(row_in=3.6)
 ax.set(xscale="log", xlabel="configurations tried", ylabel="AUC of the winner")
-colours = {} if why_not else {"validation": "C3", "test": "C0"}
-for name, colour in colours.items():
+for name in () if why_not else ("validation", "test"):
     rows = pitfalls.mean_interval(
         best.pivot(index="study", columns="tried", values=name), level
     )
@@ -291,7 +289,7 @@ for name, colour in colours.items():
         yerr=errors,
         fmt="o-",
         capsize=3,
-        color=colour,
+        color=figures.COLOUR[name],
         label=name,
     )
 if why_not:
@@ -331,7 +329,7 @@ rows = {
 Markdown(pd.DataFrame.from_dict(rows, orient="index").to_markdown())
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-fifty", "caption": "Simulated studies of two models with true AUCs 0.78 and 0.83 (dashed): what 50 and what 300 test patients say of each."}, "image": {"alt": "Two panels of overlapping histograms of the area under the curve of two models; with 50 patients the histograms overlap widely, with 300 much less"}}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.4), sharex=True)
+fig, axes = figures.subplots(2, row_in=2.7, sharex=True)
 for ax, (name, aucs) in zip(axes, drawn.items(), strict=True):
     for column, (which, value) in enumerate(truth.items()):
         ax.hist(
@@ -342,8 +340,7 @@ for ax, (name, aucs) in zip(axes, drawn.items(), strict=True):
             label=which,
         )
         ax.axvline(value, ls="--", color=f"C{column}")
-    ax.set(title=name, xlabel="AUC found")
-axes[0].set_ylabel("studies")
+    ax.set(title=name, xlabel="AUC found", ylabel="studies")
 _ = axes[0].legend()
 
 # %% [markdown]
@@ -421,14 +418,15 @@ holes = pd.DataFrame(holes).T
 alone = auc.auc_interval(~small["responder"], holes["unphysical"], level)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter; the share falls from above ten per cent to near zero as diameter grows"}}
-fig, ax = plt.subplots(figsize=(6, 3.4))
-for responder, name in ((False, "non-responders"), (True, "responders")):
+fig, ax = figures.subplots()
+for responder, name in ((False, "non-responder"), (True, "responder")):
     of_class = small["responder"] == responder
     ax.plot(
         small.loc[of_class, "core_esd_um"],
         holes.loc[of_class, "unphysical"],
         "o",
-        label=name,
+        color=figures.COLOUR[name],
+        label=f"{name}s",
     )
 ax.set(xlabel="true core ESD / µm", ylabel="share of holes")
 _ = ax.legend()
@@ -508,7 +506,7 @@ calls = pd.DataFrame(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-accuracy", "caption": "Expected accuracy of calling patients non-responders at random, in a test set like that of the {{ whose }} cohort, or of the paper where that lacks a class, against how many are called. Accuracy rewards calling nobody; balanced accuracy does not."}, "image": {"alt": "A falling line of accuracy and a flat line of balanced accuracy at one half, against the number of patients called non-responders"}}
-fig, ax = plt.subplots(figsize=(6, 3.2))
+fig, ax = figures.subplots()
 calls.plot(ax=ax)
 _ = ax.set(
     xlabel="patients called non-responders", ylabel="expected", ylim=(0, 1)
@@ -566,7 +564,7 @@ for name in ("esd_um", "eac_db"):
         lines[name, error] = np.polyfit(depth_mm, off[name][error], 1)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-depth", "caption": "Simulated patients: by how much the core's median ESD is off when the attenuation is assumed wrong, against the depth of the tumour's centre, with straight lines."}, "image": {"alt": "Scatter plot of the error of scatterer diameter against tumour depth for three errors of the assumed attenuation; the error grows with depth along straight lines"}}
-fig, ax = plt.subplots(figsize=(8.5, 3.6))
+fig, ax = figures.subplots(row_in=4)
 for number, error in enumerate(error for error in errors if error):
     ax.plot(
         depth_mm,
@@ -578,7 +576,7 @@ for number, error in enumerate(error for error in errors if error):
     ends = np.array([depth_mm.min(), depth_mm.max()])
     ax.plot(ends, np.polyval(lines["esd_um", error], ends), color=f"C{number}")
 ax.set(xlabel="depth of the centre / mm", ylabel="error of ESD / µm")
-_ = fig.legend(title="attenuation off by", loc="outside right center")
+_ = fig.legend(title="attenuation off by", loc="outside lower center", ncol=2)
 
 # %% [markdown]
 # Now let the deeper half of 2,000 patients be "non-responders"; their tissue does not differ. What their maps would show is
@@ -679,7 +677,7 @@ for name, aperture in known.items():
     left[f"corrected, {name}"] = of_slow + gain_db - of_equal
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-speed", "caption": "Simulated uniform tissue and a simulated phantom of 1488 m/s on a scanner set to 1540 m/s: by how much MBF and SS are off at every depth, as they are, and after the computed change of the beam was taken out, with the right aperture and with a wrong one."}, "image": {"alt": "Two panels of curves over depth: the error of the mid-band fit and of the spectral slope; without correction they wander by a decibel and more, with the right aperture they stay near zero, with a wrong one they are as far off"}}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.4), sharex=True)
+fig, axes = figures.subplots(2, row_in=2.9, sharex=True)
 fits = line_fit(grid.band_mhz)
 off = {name: (error @ fits.T).T for name, error in left.items()}
 for row, label in enumerate(("MBF / dB", "SS / dB/MHz")):
@@ -688,7 +686,7 @@ for row, label in enumerate(("MBF / dB", "SS / dB/MHz")):
         ax.plot(grid.depth_mm, values[row], label=name)
     ax.axhline(0, ls=":", color="0.4")
     ax.set(xlabel="depth / mm", ylabel=f"error of {label}")
-_ = fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+_ = fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center")
 
 # %% tags=["hide-input"]
 within = (grid.depth_mm >= 8) & (grid.depth_mm <= 40)
@@ -783,11 +781,10 @@ Markdown(
 )
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
-fig, ax = plt.subplots(figsize=(9, 3.8))
+fig, ax = figures.subplots(row_in=4)
 for name, row in score.iterrows() if seen else ():
-    ax.plot(
-        row.to_numpy(), color="C3" if lost[name] else "C0", alpha=0.5, lw=1
-    )
+    colour = figures.COLOUR["NR" if lost[name] else "R"]
+    ax.plot(row.to_numpy(), color=colour, alpha=0.5, lw=1)
 ax.axhline(0.5, ls=":", color="0.4")
 labels = [
     name.replace(", ", ",\n").replace(" instead", "\ninstead")
@@ -829,9 +826,10 @@ together.loc[len(together)] = [
 together = together[together["table"].map(len) > 0]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "{{ Whose }} cohort, responses tied to no tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
-fig, ax = plt.subplots(figsize=(9, 4))
+fig, ax = figures.subplots(row_in=4)
+wrong, right = figures.COLOUR["mistake"], figures.COLOUR["estimate"]
 for place, row in enumerate(together.itertuples()):
-    for column, colour in ((row.inflated, "C3"), (row.honest, "C0")):
+    for column, colour in ((row.inflated, wrong), (row.honest, right)):
         mean, low, high = pitfalls.mean_interval(
             row.table[[column]], level
         ).iloc[0]

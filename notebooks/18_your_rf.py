@@ -53,7 +53,6 @@ artifacts: str = "artifacts"  # folder for simulated files and results
 # %% tags=["hide-input"]
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
@@ -135,7 +134,7 @@ if outline_file:
     region = np.repeat(core, 5, axis=0)[: len(sample.samples)]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample, with the outline of the region where one was given, and of the phantom's first frame."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
-fig, axes = plt.subplots(1, 2, figsize=(11, 4.8))
+fig, axes = figures.subplots(2, row_in=3.6)
 shown = {f"{whose} sample": sample, f"{whose} phantom": phantom_frames[0]}
 for ax, (title, plane) in zip(axes, shown.items(), strict=True):
     figures.show_b_mode(ax, b_mode_db(plane), plane.extent_mm)
@@ -176,7 +175,7 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against itself, one part against another: median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
-fig, ax = plt.subplots(figsize=(7, 3))
+fig, ax = figures.subplots(row_in=2.8)
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
 ax.plot(itself.depth_mm, median)
 for edge in (-2 * of_row, 2 * of_row):
@@ -211,7 +210,7 @@ floor_db = noise.noise_db(phantom_frames, tuple(spaced), windows[1], end_mhz)
 above_db = level_db - np.nan_to_num(floor_db, nan=level_db.min())[:, None]
 deep_mm = (np.array(spaced) + windows[1] / 2) * other.sample_spacing_mm
 where = frequency_mhz, deep_mm
-fig, ax = plt.subplots(figsize=(7, 4))
+fig, ax = figures.subplots(row_in=3.8)
 drawn = ax.pcolormesh(*where, above_db, cmap="viridis", rasterized=True)
 fig.colorbar(drawn, label="power / dB re noise")
 below_db = level_db - level_db.max(axis=1, keepdims=True)
@@ -271,7 +270,7 @@ shown = {}
 for name in maps.present:
     shown[parametric.LABELS[name]] = getattr(maps, name)
     shown[f"error of {parametric.LABELS[name]}"] = getattr(errors, name)
-fig, axes = figures.panels(len(shown), 2, (4.5, 3.2), shared=True)
+fig, axes = figures.panels(len(shown), 2, 2.6, shared=True)
 for ax, (label, values) in zip(axes, shown.items(), strict=True):
     figures.show_map(ax, values, maps.extent_mm, label)
 figures.label_outer(axes, 2)
@@ -345,7 +344,7 @@ if backscatter is None:
         means.loc["mbf", "value"] + means.loc["ss", "value"] * off_centre
     )
     unit = "W / dB re phantom"
-fig, ax = plt.subplots(figsize=(6.5, 3.2))
+fig, ax = figures.subplots()
 ax.plot(grid.band_mhz, mean_db, "o", label=f"{whose} region")
 ax.plot(grid.band_mhz, fitted_db, "k--", label="fit")
 ax.legend()

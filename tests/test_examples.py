@@ -21,26 +21,22 @@ def recorded(n_planes, split="train"):
     return pd.DataFrame({"responder": True, "n_planes": n_planes, "split": split}, index=index)
 
 
-def test_the_simulated_example_is_the_training_patient_nearest_to_the_populations_means():
-    """Against the distance in SDs, by a loop; and she is no outlier in any trait."""
+def test_the_simulated_example_is_the_training_patient_nearest_to_their_medians_and_the_oddest_is_farthest():
+    """Against the distance in SDs, by a loop; and she is no outlier in anything."""
+    training = COHORT[COHORT["split"] == "train"]
+    off = {name: (training[name] - training[name].median()) / training[name].std() for name in echoes.KNOWN}
+    away = {patient: sum(off[name][patient] ** 2 for name in echoes.KNOWN) for patient in training.index}
     chosen = echoes.example_patient(COHORT)
-    away = {
-        name: sum(((row[trait] - of.mean) / of.sd) ** 2 for trait, of in study.TRAITS.items())
-        for name, row in COHORT[COHORT["split"] == "train"].iterrows()
-    }
     assert chosen == min(away, key=away.get)
-    assert all(abs(COHORT.loc[chosen, trait] - of.mean) < 2 * of.sd for trait, of in study.TRAITS.items())
+    assert echoes.example_patient(COHORT, atypical=True) == max(away, key=away.get)
+    assert all(abs(off[name][chosen]) < 2 for name in echoes.KNOWN)
 
 
 def test_one_nearer_who_is_kept_for_the_test_is_not_shown():
-    means = {trait: of.mean for trait, of in study.TRAITS.items()}
     chosen = echoes.example_patient(COHORT)
-    assert (
-        echoes.example_patient(
-            COHORT.assign(**{t: COHORT[t].where(COHORT.index != "P001", m) for t, m in means.items()})
-        )
-        == chosen
-    )
+    nearer = {name: COHORT[name].where(COHORT.index != "P001", COHORT[name].median()) for name in study.TRAITS}
+    assert COHORT.loc["P001", "split"] == "test"
+    assert echoes.example_patient(COHORT.assign(**nearer)) == chosen
 
 
 @pytest.mark.parametrize(
@@ -84,7 +80,7 @@ def test_two_examples_are_of_either_response_or_of_none_that_is_told():
 
 def test_the_rule_is_told_in_words_that_are_true():
     settings = load_settings("smoke")
-    assert "nearest to the population's mean. Shown is her middle plane" in echoes.why_shown(settings)
+    assert "nearest to their medians" in echoes.why_shown(settings)
     assert "usual number of planes" in echoes.why_shown(settings.replace(cohort="somewhere"))
     assert echoes.why_shown(settings, "P003", 1) == "The patient in the figures was asked for. Shown is plane 1."
 

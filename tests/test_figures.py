@@ -1,12 +1,18 @@
 """What the book draws, against the places and values it was given."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
+import jupytext
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.font_manager import FontProperties
 
+from helpers.data.study import MODELS, PARTS
 from pages import figures
+from trust.design import COMPARED
 
 EXTENT_MM = (10.0, 30.0, 25.0, 5.0)  # left, right, bottom, top: 40 columns and 20 rows of 0.5 and 1 mm
 MASK = np.zeros((20, 40), bool)
@@ -22,7 +28,7 @@ def ax():
 
 @pytest.mark.parametrize(("n", "columns", "outer"), [(3, 3, [0, 1, 2]), (5, 3, [2, 3, 4]), (5, 2, [3, 4]), (1, 3, [0])])
 def test_there_are_as_many_panels_as_there_are_maps_and_the_outer_ones_are_labelled(n, columns, outer):
-    fig, axes = figures.panels(n, columns, (2.0, 1.0), shared=True)
+    fig, axes = figures.panels(n, columns, 2.0, shared=True)
     assert fig.axes == axes
     assert len(axes) == n
     for ax in axes:
@@ -73,3 +79,62 @@ def test_an_overlay_shows_the_whole_b_mode_with_the_maps_on_top(ax):
     assert [tuple(image.get_extent()) for image in ax.images] == [(0, 60, 50, 0), EXTENT_MM]
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 60), (50, 0))
     assert len(ax.collections) == 1
+
+
+# --- one family of figures: what every chapter and module holds to
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [*sorted((ROOT / "notebooks").glob("[0-9]*.py")), *sorted((ROOT / "src").rglob("*.py"))]
+PHONE_PX = 328  # what a screen of 375 px leaves a figure
+DESKTOP_PX = 576  # what custom.css gives it elsewhere
+
+
+def code_of(path):
+    """The code of a source, without a chapter's prose."""
+    if path.parent.name != "notebooks":
+        return path.read_text()
+    return "\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code")
+
+
+def test_only_one_module_opens_figures_and_no_colour_goes_without_a_name():
+    """A colour of the cycle by its number would mean one thing here and another there."""
+    for path in SOURCES:
+        code = code_of(path)
+        assert path.name == "figures.py" or not re.search(r"plt\.(subplots|figure)\(", code), path
+        assert not re.findall(r"[\"']C\d[-o.\"']", code), path
+
+
+def test_letters_can_be_read_on_a_phone_and_on_a_screen():
+    """At least 9 px on a phone and 11 px on a screen, whatever a chapter asks for by itself."""
+    figures.use_book_style()
+    assert figures.SMALLEST_PT * PHONE_PX / (72 * figures.WIDTH_IN) >= 9
+    assert figures.SMALLEST_PT * DESKTOP_PX / (72 * figures.WIDTH_IN) >= 11
+    assert figures.WIDTH_IN * figures.DPI == pytest.approx(2 * DESKTOP_PX, rel=0.01)
+    assert f"width: {DESKTOP_PX / 16:g}rem" in (ROOT / "book" / "_static" / "custom.css").read_text()
+    sizes = ("axes.labelsize", "axes.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize", "font.size")
+    for name in (*sizes, "figure.titlesize", "figure.labelsize"):
+        assert FontProperties(size=plt.rcParams[name]).get_size_in_points() >= figures.SMALLEST_PT, name
+    for path in SOURCES:
+        told = re.findall(r"fontsize=(\S+?)[,)]", code_of(path))
+        assert not [size for size in told if not size.replace(".", "").isdigit() or float(size) < 11], path
+
+
+def test_figures_are_of_one_width_and_panels_have_their_letters():
+    one, _ = figures.subplots(row_in=2.0)
+    many, axes = figures.panels(3, 2, 2.0)
+    assert one.get_size_inches().tolist() == [figures.WIDTH_IN, 2.0]
+    assert many.get_size_inches().tolist() == [figures.WIDTH_IN, 4.0]
+    assert [[text.get_text() for text in ax.texts] for ax in axes] == [["A"], ["B"], ["C"]]
+    assert not one.axes[0].texts
+    many.draw_without_rendering()
+    assert axes[2].get_position().width > 1.8 * axes[0].get_position().width  # no slot is left empty
+    plt.close("all")
+
+
+def test_every_meaning_has_a_colour_of_its_own():
+    """Groups whose members stand in one figure: told apart."""
+    groups = (("responder", "non-responder"), PARTS, MODELS, ("truth", "estimate", "mistake"))
+    for group in (*groups, [figures.colour_of(model) for model in COMPARED]):
+        assert len({figures.COLOUR.get(name, name) for name in group}) == len(group)
+    assert figures.colour_of("forest_core_margin") == figures.COLOUR["forest"]
+    assert figures.colour_of("ran_core") == figures.COLOUR["ran_core"]

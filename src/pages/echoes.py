@@ -16,6 +16,8 @@ from helpers.data.study import TRAITS, draw_patients
 from helpers.data.tissue import WIDTH_MM, Tissue
 from helpers.settings import Settings
 
+# what makes a simulated patient typical: her tissue and her tumour
+KNOWN = (*TRAITS, "attenuation_factor", "width_mm", "height_mm", "centre_depth_mm", "spiculated")
 SAME_SPECKLE = 0.5  # correlation of two frames above which they are one measurement
 
 
@@ -35,7 +37,8 @@ def example(patients: pd.DataFrame, patient: str = "", plane: int = -1) -> tuple
 
 def why_shown(settings: Settings, patient: str = "", plane: int = -1) -> str:
     """By what rule ``example`` chooses what a page shows, in words; nothing of what was asked for."""
-    rule = "of the training patients the one whose tissue is nearest to the population's mean."
+    rule = "of the training patients the one who is nearest to their medians, in tissue, attenuation, and size, "
+    rule += "depth and outline of the tumour."
     if not settings.study.simulated:
         rule = "the middle one of those with the usual number of planes in training. Who she is stays out of this book."
     who = "was asked for." if patient else f"is chosen by rule, so that nobody picks what looks best: {rule}"
@@ -105,20 +108,19 @@ def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
     return str(sample), str(reference)
 
 
-def example_patient(patients: pd.DataFrame) -> str:
-    """The patient that pages show: of the training patients, or of all if there is none, a typical one.
+def example_patient(patients: pd.DataFrame, atypical: bool = False) -> str:
+    """The patient that pages show: of the training patients, or of all if there is none, a typical or the oddest.
 
-    A simulated one has the true traits nearest to the population's means, in its SDs; of recorded ones, whose tissue
-    is not known, the middle one in the table's order of those whose number of planes is nearest to the median.
+    Typical is who lies nearest to the median of what is known of all, in its SDs: of simulated patients ``KNOWN``, of
+    recorded ones the number of planes alone, so that a picture tells nothing of her record. Of equals it is the
+    middle one in the table's order.
     """
     training = patients[patients["split"] == "train"] if "split" in patients else patients
     training = training if len(training) else patients
-    if set(TRAITS) <= set(training):
-        away = [((training[name] - trait.mean) / trait.sd) ** 2 for name, trait in TRAITS.items()]
-        return str(sum(away).idxmin())
-    off = (training["n_planes"] - training["n_planes"].median()).abs()
-    usual = training.index[off == off.min()]
-    return str(usual[len(usual) // 2])
+    known = training[list(KNOWN if set(KNOWN) <= set(training) else ("n_planes",))].astype(float)
+    away = (((known - known.median()) / known.std().replace(0, np.nan)) ** 2).sum(axis=1)
+    equal = training.index[np.isclose(away, away.max() if atypical else away.min())]
+    return str(equal[len(equal) // 2])
 
 
 def files_or_example(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import Any
 
 import matplotlib
@@ -13,9 +14,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from entry.own import check_each
 
+WIDTH_IN = 5.5  # of every figure: on a phone its smallest letters can be read
+DPI = 210  # twice the pixels that the page gives it
+SMALLEST_PT = 11.0
+CHANCE = {"ls": ":", "color": "0.4"}  # what knows nothing
+# Okabe and Ito (2008) and Tol (2021): told apart with any colour vision; a colour means one thing throughout the book
+COLOUR = {"responder": "#0072B2", "non-responder": "#D55E00"}
+COLOUR |= {"R": COLOUR["responder"], "NR": COLOUR["non-responder"]}
+COLOUR |= {"train": "#777777", "validation": "#009E73", "test": "#882255"}
+COLOUR |= {"resnet_core": "#56B4E9", "resnet_core_margin": "#1F5A8A"}  # a hue for each network, darker with the margin
+COLOUR |= {"ran_core": "#E69F00", "ran_core_margin": "#8C4A00"}
+COLOUR |= {"statistics": "#44AA99", "regression": "#AA4499", "forest": "#117733", "oracle": "#000000"}
+COLOUR |= {"truth": "#000000", "estimate": "#332288", "mistake": "#CC3311"}
 DYNAMIC_RANGE_DB = 60.0
 PRINT_PNG = FigureCanvasAgg.print_png  # matplotlib's own
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
@@ -28,24 +42,48 @@ def use_book_style() -> None:
         check_each(shell.user_ns)  # what papermill gave to the chapter
         if "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
             shell.run_line_magic("matplotlib", "inline")
+        shell.run_line_magic("config", "InlineBackend.print_figure_kwargs = {'bbox_inches': None}")  # all of one width
     matplotlib.rcdefaults()
     FigureCanvasAgg.print_png = print_with_texts  # type: ignore[method-assign, assignment]
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
-    plt.rcParams |= {"figure.constrained_layout.use": True, "figure.dpi": 110, "savefig.facecolor": "white"}
+    plt.rcParams |= {"figure.constrained_layout.use": True, "figure.dpi": DPI, "savefig.facecolor": "white"}
+    plt.rcParams |= {"figure.figsize": (WIDTH_IN, 3.2), "axes.titlesize": "medium", "legend.framealpha": 0.6}
 
 
-def panels(n: int, columns: int, size_in: tuple[float, float], shared: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure of ``n`` axes in rows of so many, each of this width and height in inches; none of them is left empty.
+def colour_of(model: str) -> str:
+    """The colour of one of the paper's models, or of those of regions' statistics, with or without their margin."""
+    return COLOUR.get(model) or COLOUR[model.split("_")[0]]
+
+
+def subplots(rows: int = 1, columns: int = 1, row_in: float = 3.2, **look: Any) -> tuple[Figure, Any]:
+    """A figure of the book's width with rows of this height in inches, and its axes as ``plt.subplots`` has them.
+
+    Several panels have their letters. At most two columns of them can be read on a phone, three of maps.
+    """
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH_IN, rows * row_in), **look)
+    if rows * columns > 1:
+        letter(fig.axes)
+    return fig, axes
+
+
+def letter(axes: Sequence[Axes]) -> None:
+    """Write A, B, ... at the upper left of panels, in their order."""
+    told: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "weight": "bold"}
+    for ax, name in zip(axes, ascii_uppercase, strict=False):
+        ax.annotate(name, (0, 1), (-4, 5), **told)
+
+
+def panels(n: int, columns: int, row_in: float, shared: bool = False) -> tuple[Figure, list[Axes]]:
+    """A figure of ``n`` axes in rows of so many and of this height in inches; none of them is left empty.
 
     Of ``shared`` axes only the outer ones are labelled.
     """
     columns = min(columns, n)
-    rows = -(-n // columns)
-    size = columns * size_in[0], rows * size_in[1]
-    fig, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=shared, sharey=shared)
+    fig, grid = subplots(-(-n // columns), columns, row_in, squeeze=False, sharex=shared, sharey=shared)
     axes = list(grid.flat)
     for ax in axes[n:]:
         ax.remove()
+    axes[n - 1].set_subplotspec(axes[0].get_gridspec()[-1, (n - 1) % columns :])  # as wide as there is room
     return fig, axes[:n]
 
 
@@ -73,13 +111,24 @@ def show_map(
     limits: tuple[float, float] | None = None,
     alpha: float = 1.0,
 ) -> AxesImage:
-    """Draw values (n_z, n_x) in physical aspect with a colour bar; NaN stays clear."""
+    """Draw values (n_z, n_x) in physical aspect with a colour bar, below where panels stand side by side.
+
+    NaN stays clear.
+    """
     low, high = limits or value_range(values)
     image = ax.imshow(values, extent=extent_mm, cmap=cmap, vmin=low, vmax=high, alpha=alpha, interpolation="nearest")
     ax.set(xlabel="lateral / mm", ylabel="depth / mm")
     if label:
-        ax.figure.colorbar(image, ax=ax, label=label, shrink=0.8)
+        add_bar(ax, image, label)
     return image
+
+
+def add_bar(ax: Axes, image: AxesImage, label: str) -> None:
+    """Add a colour bar beside a panel, or below it where panels stand side by side."""
+    place = ax.get_subplotspec()
+    beside = place is None or place.get_gridspec().ncols == 1
+    look: Any = {"shrink": 0.8} if beside else {"location": "bottom", "aspect": 12}
+    ax.figure.colorbar(image, ax=ax, label=label, **look).locator = MaxNLocator(4)
 
 
 def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: Extent) -> None:

@@ -19,6 +19,7 @@ from helpers.judgement.auc import auc_interval
 from helpers.judgement.evaluation import confusion
 from helpers.judgement.roc import band, roc_curve
 from helpers.judgement.survival import Comparison, at_risk, checked, fit_curve
+from pages.figures import COLOUR, SMALLEST_PT
 
 HEADINGS = {
     "features": "Features",
@@ -87,7 +88,7 @@ def lacking_sets(predictions: pd.DataFrame) -> str:
 
 def write_instead(ax: Axes, why: str) -> None:
     """Write into a panel why there is nothing to draw."""
-    ax.text(0.5, 0.5, fill(why, 34), transform=ax.transAxes, ha="center", va="center", fontsize=10)
+    ax.text(0.5, 0.5, fill(why, 34), transform=ax.transAxes, ha="center", va="center", size=SMALLEST_PT)
     ax.set(xticks=[], yticks=[])
 
 
@@ -262,7 +263,7 @@ def stairs(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Float[np.n
 LABELS = ("responders", "non-responders")
 
 
-COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito 2008: told apart with any colour vision
+COLOURS = COLOUR["responder"], COLOUR["non-responder"]
 
 
 def plot_groups(
@@ -299,5 +300,5 @@ def write_at_risk(
     for row, (member, colour) in enumerate(zip(members, COLOURS, strict=True)):
         height = -0.30 - 0.09 * row  # fraction of the panel's height
         for year, count in zip(years, at_risk(duration[member], years), strict=True):
-            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", fontsize=9)
-    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", fontsize=9, style="italic")
+            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", size=SMALLEST_PT)
+    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", size=SMALLEST_PT, style="italic")

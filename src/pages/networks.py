@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import pandas as pd
@@ -15,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.data.study import MODELS
 from helpers.learning.fitting import area_under_curve, kept
+from pages.figures import CHANCE, COLOUR, subplots
 
 
 def ignorant_loss(positive: np.ndarray, count: np.ndarray, class_weight: float) -> float:
@@ -46,13 +46,13 @@ def show_curves(curves: pd.DataFrame, stage: str, ignorant: float) -> None:
 
     That loss, ``ignorant``, is not drawn where it is 0 or NaN, of validation patients of one class or none.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(9, 6.5), sharey=True)
+    _, axes = subplots(2, 2, 2.6, sharex=True, sharey=True)
     for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
         rows = curves[(curves["model"] == slug) & (curves["stage"] == stage)].set_index("epoch")
         place = kept(rows.to_dict("records"))
         show_losses(ax, rows["training_loss"], rows["validation_loss"], place)
         if ignorant > 0:
-            ax.axhline(ignorant, ls=":", color="0.4")
+            ax.axhline(ignorant, **CHANCE)
             ax.set(ylim=(0, 2.5 * ignorant))
         ax.set(title=spec.title, xlabel="epoch")
     for ax in axes[:, 0]:
@@ -62,9 +62,9 @@ def show_curves(curves: pd.DataFrame, stage: str, ignorant: float) -> None:
 
 def show_losses(ax: Axes, training: pd.Series, validation: pd.Series, place: int) -> None:
     """Draw both losses by epoch, with a dot at the place of the epoch that was kept."""
-    ax.plot(training, color="C0", label="training")
-    ax.plot(validation, color="C1", label="validation")
-    ax.plot(validation.iloc[[place]], "o", color="C1")  # at its epoch
+    ax.plot(training, color=COLOUR["train"], label="training")
+    ax.plot(validation, color=COLOUR["validation"], label="validation")
+    ax.plot(validation.iloc[[place]], "o", color=COLOUR["validation"])  # at its epoch
     ax.locator_params(axis="x", integer=True)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -135,7 +134,7 @@ def draw_or_say(drawn: Mapping[str, tuple], name: str, why_not: str) -> Figure:
     """Draw one of the explained planes, or a sentence where there is none of this name."""
     if name in drawn:
         return draw_explained(*drawn[name])
-    figure, ax = plt.subplots(figsize=(6, 1.5))
+    figure, ax = figures.subplots(row_in=1.5)
     write_instead(ax, why_not)
     return figure
 
@@ -159,7 +158,7 @@ def draw_explained(
     inside = mapped.core | mapped.margin
     limits = 0.0, float(100 * difference.max() + 1e-9)
     n_rows = 1 + len(fields)
-    figure, axes = plt.subplots(n_rows, 2, figsize=(10, 3.4 * n_rows))
+    figure, axes = figures.subplots(n_rows, 2, 2.4)
     for ax in axes[0]:
         figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
         figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)

@@ -17,6 +17,7 @@ from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_interval, delong, interval_of, wins
 from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
+from pages.figures import colour_of
 from trust.design import COMPARED, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, TITLES
 from trust.runs import read_file
 
@@ -279,7 +280,7 @@ def draw_curves(ax: Axes, curve: pd.DataFrame) -> None:
     for model in drawn:
         number, rows = COMPARED.index(model), curve[curve["model"] == model].sort_values("size")
         auc, low, high, size = rows[["auc", "low", "high", "size"]].to_numpy(float).T
-        told: Any = {"fmt": "o-", "capsize": 3, "color": f"C{number}", "label": TITLES[model]}
+        told: Any = {"fmt": "o-", "capsize": 3, "color": colour_of(model), "label": TITLES[model]}
         ax.errorbar(size * 1.03 ** (number - 2), auc, yerr=[auc - low, high - auc], **told)
     sizes = sorted(curve["size"].unique())
     ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="patients learned from", ylabel="AUC, new patients")
