@@ -1,3 +1,3 @@
 """From echo to outcome: quantitative ultrasound and deep learning, one module per chapter's idea."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
