@@ -346,7 +346,7 @@ Markdown(
     f"{100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
 )
 
-# %% tags=["remove-cell"]
+# %% tags=["about-simulation", "remove-cell"]
 from reading.results import keep
 
 of_core = checked["attenuation"] == settings.maps.attenuation
