@@ -26,7 +26,7 @@ class Judged(NamedTuple):
 
     claim: str
     printed: str
-    found: Result
+    found: str
     kind: str
     why: str
     where: str
@@ -64,7 +64,7 @@ def judge(found: Found, name: str, claim: str, text: str, verdict: tuple[str, st
     """Return a claim judged by one result; what was not computed, or of too few, leaves it open."""
     result = found[name]
     kind, why = (OPEN, result.why or result.text) if result.value is None or result.few else verdict
-    return Judged(claim, text, result, kind, why, where(result, found))
+    return Judged(claim, text, result.text, kind, why, where(result, found))
 
 
 def aucs(found: Found) -> Iterable[Judged]:
@@ -136,22 +136,28 @@ def margin(found: Found) -> Judged | None:
     both = [found[name] for name in ("margin_MBF", "margin_EAC") if name in found]
     if not both:
         return None
-    more = [result for result in both if result.low is not None and result.low > 0]
-    unknown = [result for result in both if result.low is None]
-    kind = AGREES if len(more) == 2 else OPEN if unknown or more else DISAGREES
-    told = {0: "random weights show as much", 1: "of one of the two alone", 2: "of both"}[len(more)]
-    first = both[0]
-    why = "not computed of both" if unknown or len(both) < 2 else told
-    kind = OPEN if len(both) < 2 else kind
-    text = "margins of MBF and EAC"
-    return Judged("the margin carries what the network uses", text, first, kind, why, where(first, found))
+    claim, text = "the margin carries what the network uses", "margins of MBF and EAC"
+    told = "; ".join(f"{result.name.removeprefix('margin_')} {result.text}" for result in both)
+    return Judged(claim, text, told, *margin_verdict(both), where(both[0], found))
+
+
+def margin_verdict(both: list[Result]) -> tuple[str, str]:
+    """Return whether two maps' margins weigh more, or less, than with random weights; one map alone leaves it open."""
+    ends = [(result.low, result.high) for result in both if result.low is not None and result.high is not None]
+    if len(ends) < 2:
+        return OPEN, "not computed of both"
+    n_more, n_less = (sum(flags) for flags in zip(*((low > 0, high < 0) for low, high in ends), strict=True))
+    if n_more == 2:
+        return AGREES, "both weigh more than with random weights"
+    if n_less == 2:
+        return DISAGREES, "both weigh less than with random weights"
+    return OPEN, f"random weights show as much, or more, in {'one of the two' if n_more else 'both'}"
 
 
 def table(rows: Iterable[Judged]) -> str:
     """Return claims, printed figures and what was found as a table in Markdown."""
     lines = [
-        f"| {row.claim} | {row.printed} | {row.found.text} | {NAMES[row.kind]}: {row.why} | {row.where} |"
-        for row in rows
+        f"| {row.claim} | {row.printed} | {row.found} | {NAMES[row.kind]}: {row.why} | {row.where} |" for row in rows
     ]
     return "\n".join(["| the paper | printed | this run | | where |", "| --- | --- | --- | --- | --- |", *lines])
 
@@ -246,7 +252,7 @@ def of_lead(found: Found) -> str:
         DISAGREES: "a regression on simple features leads the last network",
         OPEN: "neither the last network nor a regression on simple features clearly leads",
     }[gain_verdict(result)[0]]
-    return f"In cohorts drawn anew, judged on new simulated patients, {told} (AUC {result.text})."
+    return f"In cohorts drawn anew, judged on new simulated patients, {told} (difference in AUC {result.text})."
 
 
 def of_audit(found: Found) -> str:

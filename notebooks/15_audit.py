@@ -423,7 +423,8 @@ verdicts = {"at": "all-verdicts", "form": ".0f"}
 keep("audited", "printed figures computed anew", len(everything), **verdicts)
 keep("reproduced", "of them come out as printed", n_right, **verdicts)
 told = "width of an AUC's interval that holds, by the printed one's"
-keep("width", told, ratio, at="table-2-the-interval-of-the-auc")
+wider = np.mean(norm.ppf(0.975) * hanley / as_proportion)
+keep("width", told, wider, at="table-2-the-interval-of-the-auc")
 told = "p of the paper's model 4 against naming the larger class", right.p[4]
 at = "does-the-accuracy-beat-knowing-nothing"
 keep("p_accuracy", *told, form="p", at=at)

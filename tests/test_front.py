@@ -175,7 +175,12 @@ def test_without_a_class_or_with_too_few_every_claim_about_classes_is_open():
         ({"hazard_truth": (0.4, 0.2, 0.8)}, "the true groups differ in survival", DISAGREES),
         ({}, "the predicted groups differ in survival", OPEN),
         ({"margin_MBF": (0, -1, 1)}, "the margin carries what the network uses", OPEN),
-        ({"margin_MBF": (0, -1, 1), "margin_EAC": (0, -1, 1)}, "the margin carries what the network uses", DISAGREES),
+        ({"margin_MBF": (0, -1, 1), "margin_EAC": (0, -1, 1)}, "the margin carries what the network uses", OPEN),
+        (
+            {"margin_MBF": (-3, -4, -1), "margin_EAC": (-3, -4, -1)},
+            "the margin carries what the network uses",
+            DISAGREES,
+        ),
         ({"margin_EAC": (None,)}, "the margin carries what the network uses", OPEN),
     ],
 )
