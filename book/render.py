@@ -8,6 +8,7 @@ from pathlib import Path
 
 import addresses
 import check_html
+import front
 import jobs
 import lessons
 import nbformat
@@ -29,7 +30,8 @@ def executed(run: Path) -> list[Path]:
 def stage(run: Path, target: Path, private: publish.Private) -> None:
     """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance.
 
-    Prose and captions say what is true of the run's patients; chapters can be downloaded, so they name no machine.
+    Prose and captions say what is true of the run's patients, the front page and the discussion what was found;
+    chapters can be downloaded, so they name no machine.
     """
     told = words.words_of(*jobs.read(run / "parameters" / "stages.yml"))
     shutil.rmtree(target, ignore_errors=True)
@@ -41,6 +43,7 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     shutil.copy("data/README.md", target / "data.md")
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
+    front.write(target, run, told)
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
     (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run)))
 

@@ -106,6 +106,13 @@ Markdown(
     f"and {n_non_responders} non-responders ({share:.1f} %)."
 )
 
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+of_response = {"at": "fig-mr", "form": ".0f"}
+keep("patients", f"{whose.lower()} patients", len(patients), **of_response)
+keep("lost", "non-responders", n_non_responders, **of_response)
+
 # %% [markdown]
 # ## Three sets of patients
 #
@@ -246,6 +253,10 @@ Markdown(
         index=False
     )
 )
+
+# %% tags=["if-simulated", "remove-cell"]
+of_test = rows["test patients", "core + margin"]
+keep("oracle", "oracle's AUC, test patients", of_test, at="the-oracle")
 
 # %% [markdown] tags=["if-simulated"]
 # One cohort of {{ n_patients }} is easier or harder than the population it is drawn from, by luck. Of the seeds 1 to 10 the default is,

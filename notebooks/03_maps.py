@@ -397,6 +397,19 @@ Markdown(
     f"{100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
 )
 
+# %% tags=["about-simulation", "remove-cell"]
+from reading.results import keep
+
+of_core = checked["attenuation"] == settings.maps.attenuation
+of_core &= checked["region"] == "core"
+rms = np.sqrt((errors[of_core] ** 2).mean())
+for name, unit in (("mbf", "dB"), ("esd_um", "µm"), ("eac_db", "dB")):
+    told = f"rms error of {parametric.NAMES[name]} over the core, simulated planes"
+    told = told, rms[name]
+    keep(
+        f"rms_{name}", *told, unit=unit, form=".1f", at="accuracy-over-regions"
+    )
+
 # %% [markdown]
 # ## The whole cohort
 #

@@ -213,6 +213,22 @@ shown = judgement.readable(table).to_markdown(disable_numparse=True)
 note = judgement.lacking_sets(predictions)
 Markdown(f"{whose} patients.\n\n{shown}{note}")
 
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+ends, told = ("", "_low", "_high"), {"at": "table-2-computed"}
+told["why"] = judgement.lacking(lost) or judgement.too_few(int(lost.sum()))
+for number, row in table.iterrows():
+    three = [row[f"test_auc{end}"] for end in ends]
+    keep(f"auc_{number}", f"test AUC of model {number}", three, **told)
+three = [100 * row[f"test_accuracy{end}"] for end in ends]
+keep(
+    "accuracy", "test accuracy of model 4", three, unit="%", form=".0f", **told
+)
+rate = 100 * comparison.no_information_rate(lost)
+told |= {"unit": "%", "form": ".0f"}
+keep("no_information", "accuracy of naming the larger class", rate, **told)
+
 # %% [markdown]
 # ## The same table with the weight undone
 #
@@ -260,6 +276,14 @@ shown = both.replace("nan%", "–").replace("nan", "–")
 Markdown(
     f"{whose} patients, accuracies of the test and loss of the validation patients, weight "
     f"$C$ = {weight:g}.\n\n" + shown.to_markdown(disable_numparse=True) + note
+)
+
+# %% tags=["remove-cell"]
+row = by_way["undone"].iloc[-1]
+balanced = 50 * (row.test_sensitivity + row.test_specificity)
+told["at"] = "the-same-table-with-the-weight-undone"
+keep(
+    "balanced", "balanced accuracy of model 4, weight undone", balanced, **told
 )
 
 # %% [markdown] tags=["if-simulated"]
@@ -607,6 +631,22 @@ Markdown(
     f"widest interval of a difference spans "
     f"{(pairs.high - pairs.low).max():.2f} of AUC."
 )
+
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+told = {"at": "is-one-model-better-than-another"}
+told["why"] = judgement.lacking(lost) or judgement.too_few(int(lost.sum()))
+apart = n_clear.delong_p if not judgement.lacking(lost) else None
+keep("pairs", "pairs of models told apart", apart, form=".0f", **told)
+gains = {
+    "margin": ("the margin's gain in AUC", "ran_core"),
+    "attention": ("attention's gain in AUC", "resnet_core_margin"),
+}
+for name, (label, other) in gains.items():
+    row = pairs[(pairs.model == slug) & (pairs.against == other)].iloc[0]
+    three = row.auc_difference, row.low, row.high
+    keep(f"gain_{name}", f"{label}, test patients", three, form="+.2f", **told)
 
 # %% [markdown]
 # ## Decisions taken here

@@ -255,6 +255,16 @@ scores = {
     for label, column in sources.items()
 }
 
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+of_slope = [np.nan]
+if not why_not:
+    of_slope = scores[slug, "class weight undone"][1].loc["slope"]
+told = {"at": "fig-calibration"}
+told["why"] = why_not or judgement.too_few(int(lost.sum()))
+keep("slope", "calibration slope of model 4, weight undone", of_slope, **told)
+
 # %% tags=["hide-input"]
 summary = [
     {

@@ -249,6 +249,18 @@ figure = draw_or_say(drawn, "non-responder", lost)
 plt.show()
 
 # %% [markdown]
+# The whole path of this book in one figure, from the echo of the last of these patients to what the calls of model 4 say
+# of everybody's survival ([](12_survival) draws it for all four models, [](11_roc) their ROC curves):
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. Above, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Below, all of them: ROC curve of model 4 with its band, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
+from reading.overview import overview
+
+follow_up = patients.loc[rows.index, ["duration_years", "recurrence"]]
+calls = rows[["responder", "probability"]].join(follow_up)
+figure = overview(drawn[example], calls, part, level)
+plt.show()
+
+# %% [markdown]
 # ## Core or margin?
 #
 # The paper finds the impact of the margin "highlighted particularly in the MBF and EAC parametric images". To
@@ -331,6 +343,14 @@ Markdown(
     * bool(unknown)
     + " The paper names MBF and EAC for more."
 )
+
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+for name, row in null.iterrows():
+    three = row.own - np.array([row.random, row.high, row.low])
+    label = f"weight of the margin of {name}, trained less random weights"
+    keep(f"margin_{name}", label, three, form="+.3f", at="fig-margin-share")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core. Grey: where a network with random weights lies with a probability of {{ level_percent }} %."}, "image": {"alt": "Columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
 figure, ax = figures.subplots()

@@ -319,6 +319,22 @@ Markdown(
     + " in AUC above the new patients."
 )
 
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+of_new = {"at": "how-much-of-the-signal-is-found", "form": "+.3f"}
+leading = {
+    "networks": ("ran_core_margin", "model 4"),
+    "statistics": (design.STATISTICS[1], "the statistics network"),
+}
+for name, (model, title) in leading.items():
+    three = ahead.loc[model, ["lead", "lead_low", "lead_high"]]
+    label = f"lead of {title} over the regression, new simulated patients"
+    keep(f"lead_{name}", label, three, **of_new)
+of_new["form"] = ".0%"
+share = shares.loc["ran_core_margin", "share"]
+keep("share", "share of the oracle's lead that model 4 keeps", share, **of_new)
+
 # %% [markdown]
 # A regression on the core may come near, or over, the oracle of the core. How can it? The oracle knows the core's traits and
 # nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What do the
@@ -494,6 +510,16 @@ Markdown(
         if signal not in truths
     )
 )
+
+# %% tags=["remove-cell"]
+for signal, of_truth in leads.items():
+    row, size = of_truth.iloc[-1], of_truth.index[-1]
+    label = (
+        "lead of the statistics network over hand-made features, response in "
+    )
+    told = f"{label}{signal}, {size} simulated patients"
+    three = row.lead, row.lead_low, row.lead_high
+    keep(f"truth_{signal}", told, three, form="+.3f", at="fig-patients-truths")
 
 # %% [markdown]
 # ## What may a reader of the paper conclude?

@@ -415,6 +415,25 @@ Markdown(
     ].to_markdown(index=False, disable_numparse=True)
 )
 
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+n_right = (everything.verdict == audit.REPRODUCED).sum()
+verdicts = {"at": "all-verdicts", "form": ".0f"}
+keep("audited", "printed figures computed anew", len(everything), **verdicts)
+keep("reproduced", "of them come out as printed", n_right, **verdicts)
+told = "width of an AUC's interval that holds, by the printed one's"
+wider = np.mean(norm.ppf(0.975) * hanley / as_proportion)
+keep("width", told, wider, at="table-2-the-interval-of-the-auc")
+told = "p of the paper's model 4 against naming the larger class", right.p[4]
+at = "does-the-accuracy-beat-knowing-nothing"
+keep("p_accuracy", *told, form="p", at=at)
+told = (
+    "pairs of simulated studies in which the worse of the paper's models wins"
+)
+luck = 100 * np.mean(worse >= better)
+keep("luck", told, luck, unit="%", form=".0f", at="fig-luck")
+
 # %% [markdown]
 # The rates of Table 2 hold together to the last patient. What does not hold is the precision they are printed with: the
 # intervals of the AUC are too short, the best accuracy is not clearly above knowing nothing, and neither the ranking of the

@@ -825,6 +825,15 @@ together.loc[len(together)] = [
 ]
 together = together[together["table"].map(len) > 0]
 
+# %% tags=["remove-cell"]
+from reading.results import keep
+
+for number, row in enumerate(together.itertuples()):
+    gap = (row.table[row.inflated] - row.table[row.honest]).to_frame()
+    three = pitfalls.mean_interval(gap, level).iloc[0]
+    told = {"form": "+.2f", "at": "fig-pitfalls-all"}
+    keep(f"pitfall_{number}", f"{row.mistake}: adds", three, **told)
+
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "{{ Whose }} cohort, responses tied to no tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
 fig, ax = figures.subplots(row_in=4)
 wrong, right = figures.COLOUR["mistake"], figures.COLOUR["estimate"]

@@ -64,7 +64,8 @@ def cohort_of(parts, ids="BR-{:02d}", backscatter=True, core_mm=(5.0,), margin_m
         planes[name] = [mapped_plane(rng, *size, backscatter, holes) for _ in range(n_planes)]
     named = [(name, number, plane) for name in names for number, plane in enumerate(planes[name])]
     images = collect(named, 32, 40.0, FOUR if backscatter else FOUR[:2])
-    return patients.assign(n_planes=n_planes), planes, images
+    followed = {"duration_years": 1.0 + np.arange(len(patients)), "recurrence": patients["responder"]}
+    return patients.assign(n_planes=n_planes, **followed), planes, images
 
 
 def parts(**of_split):

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 # whose source counts; the lock file pins all else
-PROJECT = ("ground", "helpers", "entry", "recorded", "physics", "beyond", "pages", "trust")
+PROJECT = ("ground", "helpers", "entry", "recorded", "physics", "beyond", "pages", "trust", "reading")
 
 
 def content_key(*parts: Any, code: Iterable[str] = (), alone: Iterable[str] = ()) -> str:
