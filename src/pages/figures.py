@@ -1,6 +1,5 @@
 """How the book draws: arrays in, axes out."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
-from entry.own import check_each
+from entry import chapter
 
 DYNAMIC_RANGE_DB = 60.0
 PRINT_PNG = FigureCanvasAgg.print_png  # matplotlib's own
@@ -22,12 +21,13 @@ Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
 
 def use_book_style() -> None:
-    """Set the style of all figures of the book, whatever a reader's own settings are."""
-    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if hasattr(shell, "kernel"):
-        check_each(shell.user_ns)  # what papermill gave to the chapter
-        if "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
-            shell.run_line_magic("matplotlib", "inline")
+    """Begin a chapter, and set the style of all figures of the book, whatever a reader's own settings are.
+
+    Raises ``InputError`` as ``entry.chapter.begin``.
+    """
+    shell = chapter.begin()
+    if shell and "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
+        shell.run_line_magic("matplotlib", "inline")
     matplotlib.rcdefaults()
     FigureCanvasAgg.print_png = print_with_texts  # type: ignore[method-assign, assignment]
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
