@@ -4,12 +4,13 @@
 PROFILE ?= laptop# a name in notebooks/profiles, or the path of a .yml file
 DATA ?=# folder of a recorded cohort, as data/README.md describes it
 SET ?=# single parameters, as in SET="image_px=96 seed=3"
+RUN ?=# a name: its pages stand beside those of other runs, in _build/runs/RUN/html
 CORES ?=# how many to use; all of them if nothing is said
 PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
 # what is given is read by the program, as it stands: neither make nor the shell runs anything in it
-GIVEN := PROFILE DATA SET CORES TO ID PATIENTS DEGRADED PYTHON VENV
+GIVEN := PROFILE DATA SET RUN RUNS CORES TO ID PATIENTS DEGRADED PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
@@ -18,11 +19,14 @@ ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book check test lint measures export notebooks lock clean help
+.PHONY: book compare check test lint measures export notebooks lock clean help
 .DEFAULT_GOAL := help
 
-book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES"
+book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=, RUN=)
+	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES" --run="$$RUN"
+
+compare: $(READY)  ## hold two runs against each other on a page (RUNS="laptop wide": the unnamed run goes by its profile)
+	@"$(PY)" book/command.py compare -- "$$RUNS"
 
 check: $(READY)  ## hold the recorded cohort in DATA= against its contract, tell all faults, compute nothing
 	@"$(PY)" book/command.py check --profile="$$PROFILE" --set="$$SET" --data="$$DATA"
