@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import check_html
+import downloads
 import jobs
 import nbformat
 import provenance
@@ -81,6 +82,7 @@ def render(run: Path, name: str = "") -> None:
     private = publish.private_of(run)
     stage(run, source, private)
     html = build(source, aside)
+    downloads.write(source, html, run)
     problems = check_html.problems(html) + check_html.failed_cells(executed(run))
     problems += check_html.missing_figures(html, source) + publish.problems(html, private)
     if problems:
