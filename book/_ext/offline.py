@@ -34,6 +34,13 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
     context["script_files"] = [script for script in scripts if "thebe" not in words(script).lower()]
 
 
+def drop_mathjax(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Leave MathJax, two million bytes, out of pages without a formula."""
+    if 'class="math' not in context.get("body", ""):
+        scripts = context.get("script_files", [])
+        context["script_files"] = [script for script in scripts if "mathjax" not in words(script).lower()]
+
+
 def plain_bibliography(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Take out roles of the bibliography that ARIA has given up."""
     if "body" in context:
@@ -71,6 +78,7 @@ def words(script: Any) -> str:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.config.mathjax_path = MATHJAX
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", drop_mathjax, priority=900)
     app.connect("html-page-context", plain_bibliography)
     app.connect("html-page-context", offer_downloads, priority=900)
     app.connect("build-finished", copy_mathjax)
