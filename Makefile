@@ -7,12 +7,13 @@ SET ?=# single parameters, as in SET="image_px=96 seed=3"
 BASEURL ?=# where the pages will stand, as in https://name.example/book/; empty: not known
 REPOSITORY ?=# where this repository stands, for links to it; empty: not known
 CHROMIUM ?=# the path of Chromium or Chrome, if it is not found by name
+RUN ?=# a name: its pages stand beside those of other runs, in _build/runs/RUN/html
 CORES ?=# how many to use; all of them if nothing is said
 PYTHON ?= python3
 VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as it is
 
 # what is given is read by the program, as it stands: neither make nor the shell runs anything in it
-GIVEN := PROFILE DATA SET BASEURL REPOSITORY CHROMIUM CORES TO ID PATIENTS DEGRADED PYTHON VENV
+GIVEN := PROFILE DATA SET RUN RUNS BASEURL REPOSITORY CHROMIUM CORES TO ID PATIENTS DEGRADED PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
@@ -21,12 +22,15 @@ ifeq ($(VENV),.venv)
 READY := .venv/.installed
 endif
 
-.PHONY: book pdf epub release links check test lint measures export students teaching notebooks lock clean help
+.PHONY: book compare pdf epub release links check test lint measures export students teaching notebooks lock clean help
 .DEFAULT_GOAL := help
 
-book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=)
-	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES" \
+book: $(READY)  ## execute the chapters and render _build/html/index.html (PROFILE=, SET=, CORES=, RUN=)
+	@"$(PY)" book/command.py book --profile="$$PROFILE" --set="$$SET" --data="$$DATA" --cores="$$CORES" --run="$$RUN" \
 	  --baseurl="$$BASEURL" --repository="$$REPOSITORY"
+
+compare: $(READY)  ## hold two runs against each other on a page (RUNS="laptop wide": the unnamed run goes by its profile)
+	@"$(PY)" book/command.py compare -- "$$RUNS"
 
 pdf: book  ## print the book as one PDF into _build (Chromium or Chrome; its path: CHROMIUM=)
 	@"$(PY)" book/command.py pdf

@@ -11,6 +11,7 @@ sys.path[:0] = ["src", "book"]
 
 from addresses import addresses
 from chapters import CHAPTERS, code_digest, recordings_in, used_modules
+from runs import BUILD
 
 from helpers import stages
 from ground.artifacts import file_digest
@@ -20,6 +21,7 @@ from ground.profiles import read_parameters
 from helpers.settings import load_settings
 
 RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written
+PLACE = Path(str(config.get("place", "")))  # of the pages of a run that has a name: `runs.place`
 SETTINGS = load_settings(RUN / "settings.yml")
 COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 COHORT = stages.recorded_files(SETTINGS)
@@ -105,12 +107,12 @@ rule book:
         data="data/README.md",
         config="_config.yml",
     output:
-        update("_build/html/index.html"),
+        update((BUILD / PLACE / "html" / "index.html").as_posix()),
     params:
         run=RUN.as_posix(),
         addresses=str(addresses()),
     shell:
-        "{COMMAND} render --run {params.run:q}"
+        "{COMMAND} render --run {params.run:q} --name={PLACE.name:q}"
 
 
 rule chapters:

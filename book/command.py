@@ -31,6 +31,7 @@ import chapters
 import given
 import jobs
 import render
+import runs
 
 from ground import errors
 from ground.artifacts import file_digest, is_running, project_path, sweep
@@ -83,6 +84,7 @@ def book(options: argparse.Namespace) -> int:
         signal.signal(asked_to_stop, stop)
     addresses.give(options.baseurl, options.repository)
     with only_build() as lock:
+        home = BUILD / runs.place(options.run)
         settings = chapters.settings_of(options.profile, options.set)
         if not settings.study.simulated and (status := tell(settings)):
             return status
@@ -93,13 +95,13 @@ def book(options: argparse.Namespace) -> int:
         jobs.discard_records_of_lost_results(run)
         discard_stale_chapters(run)
         state = state_of(run)  # before: what is edited while it runs is for the next build
-        if is_built(run, state):
+        if is_built(run, state, home):
             print("Nothing has changed since it was made.")
-        elif status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", lock=lock):
+        elif status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", lock=lock, name=options.run):
             print(own_error(run), end="", file=sys.stderr)
             return status
-        (BUILD / "built").write_text(state)
-    print(f"The book is at file://{(BUILD / 'html' / 'index.html').resolve()}")
+        (home / runs.BUILT).write_text(state)
+    print(f"The book is at file://{(home / 'html' / 'index.html').resolve()}")
     return 0
 
 
@@ -131,11 +133,11 @@ def stop(number: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def is_built(run: Path, state: str) -> bool:
-    """Tell whether the rendered book is that of this run and of its sources, in a second where Snakemake needs five."""
+def is_built(run: Path, state: str, home: Path = BUILD) -> bool:
+    """Tell whether a rendered book is that of this run and of its sources, in a second where Snakemake needs five."""
     made = [run / "stages" / f"{door}.json" for door in stages.DOORS] + render.executed(run)
-    told = BUILD / "built"
-    there = all(path.exists() for path in [*made, BUILD / "html" / "index.html", told])
+    told = home / runs.BUILT
+    there = all(path.exists() for path in [*made, home / "html" / "index.html", told])
     return there and told.read_text() == state
 
 
@@ -149,12 +151,15 @@ def state_of(run: Path) -> str:
     return f"{run} {addresses.addresses()} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
 
 
-def snakemake(run: Path, *words: str, lock: TextIO) -> int:
-    """Run Snakemake on a run; it inherits the lock, so that a killed build does not let in another beside it.
+def snakemake(run: Path, *words: str, lock: TextIO, name: str = "") -> int:
+    """Run Snakemake on a run, to be rendered under a name.
+
+    It inherits the lock, so that a killed build does not let in another beside it.
 
     It and its jobs are a group of their own, which ends with this process when that is asked to stop.
     """
     command = [*SNAKEMAKE, *words, "--nolock", "--rerun-incomplete", *config(run)]
+    command += [f"place={runs.place(name).as_posix()}"] if name else []
     quietly = os.environ | {INSIDE: "1"}
     with subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True, env=quietly) as process:
         note(lock, os.getpid(), process.pid)
@@ -246,7 +251,16 @@ def count_in_silence() -> None:
 def rendered(options: argparse.Namespace) -> int:
     """Render a run's executed chapters."""
     print("rendering ...", flush=True)
-    render.render(options.run)
+    render.render(options.run, options.name)
+    return 0
+
+
+def compared(options: argparse.Namespace) -> int:
+    """Render a page that holds two runs against each other."""
+    import compare
+
+    page = compare.render(options.runs.split())
+    print(f"The comparison is at file://{page.resolve()}")
     return 0
 
 
@@ -311,7 +325,11 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--cores", type=cores, default=cores(""))
     whole.add_argument("--baseurl", default="", help="where the pages will stand")
     whole.add_argument("--repository", default="", help="where the project's repository stands")
+    whole.add_argument("--run", default="", metavar="NAME", help="renders its own pages, in _build/runs/NAME/html")
     whole.set_defaults(do=book)
+    two = commands.add_parser("compare", help="hold two rendered runs against each other, on a page")
+    two.add_argument("runs", metavar="'NAME NAME'", help="the unnamed run goes by the name of its profile")
+    two.set_defaults(do=compared)
     look = commands.add_parser("check", help="hold a recorded cohort against its contract, compute nothing")
     look.set_defaults(do=check)
     resolve = commands.add_parser("resolve", help="check the parameters of a run, write them down, print its folder")
@@ -340,6 +358,7 @@ def parser() -> argparse.ArgumentParser:
         commands.choices[name].add_argument("--output", type=Path, required=True)
     last = commands.add_parser("render", help="render the executed chapters of a run")
     last.add_argument("--run", type=Path, required=True, help="folder of the run")
+    last.add_argument("--name", default="", help="under which its pages are kept")
     last.set_defaults(do=rendered)
     open_ones = commands.add_parser("notebooks", help="the chapters as notebooks with a profile's parameters")
     open_ones.add_argument("--profile", default="laptop")

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import addresses
 import check_html
+import downloads
 import front
 import jobs
 import lessons
 import nbformat
 import provenance
 import publish
+import runs
 import words
 import yaml
 from chapters import CHAPTERS, with_outputs
@@ -81,6 +83,7 @@ def build(source: Path, aside: Path) -> Path:
 def put_in_place(html: Path, target: Path) -> None:
     """Exchange the rendered pages for the new ones."""
     old = target.with_name("html.old")
+    target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
@@ -88,21 +91,22 @@ def put_in_place(html: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def render(run: Path) -> None:
-    """Render a run's chapters to ``_build/html``; on any fault leave what is there as it is.
+def render(run: Path, name: str = "") -> None:
+    """Render a run's chapters, to ``_build/html`` if it has no name; on any fault leave what is there as it is.
 
     Raises ``RuntimeError`` that names the faults.
     """
-    source, aside = BUILD / "source", BUILD / "aside"
+    source, aside, target = BUILD / "source", BUILD / "aside", BUILD / runs.place(name) / "html"
     BUILD.mkdir(exist_ok=True)
     private = publish.private_of(run)
     stage(run, source, private)
     html = build(source, aside)
     add_material(run, source, html)
+    downloads.write(source, html, run)
     problems = check_html.problems(html) + check_html.failed_cells(executed(run))
     problems += check_html.missing_figures(html, source) + publish.problems(html, private)
     if problems:
-        raise RuntimeError("\n".join([*problems, f"rendering failed; {BUILD / 'html'} is as it was"]))
-    put_in_place(html, BUILD / "html")
+        raise RuntimeError("\n".join([*problems, f"rendering failed; {target} is as it was"]))
+    put_in_place(html, target)
     shutil.rmtree(aside)
     shutil.rmtree(source)

@@ -51,7 +51,7 @@ import seaborn as sns
 import torch
 from IPython.display import Markdown
 
-from ground.artifacts import project_path
+from entry.chapter import tracked
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement.auc import auc_difference, auc_interval
@@ -361,7 +361,7 @@ Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 # ## At the paper's size
 
 # %% tags=["hide-input"]
-path = project_path("results/seeds/paper.json")
+path = tracked("results/seeds/paper.json")
 shown = (
     "No run of the profile `paper` has been made: "
     "there is no file `results/seeds/paper.json`."

@@ -41,7 +41,7 @@ from scipy.stats import norm
 from beyond import calibration, comparison
 from beyond.means import auc_bootstrap
 from beyond.oracle import oracle_score
-from ground.artifacts import project_path
+from entry.chapter import tracked
 from helpers import stages
 from helpers.data.study import MODELS, TRAITS
 from helpers.judgement import auc_interval, evaluation
@@ -294,7 +294,7 @@ keep(
 # set. Pairs are made within a fold, whose patients the same model judged.
 
 # %% tags=["if-simulated"]
-path = project_path(seeds_file)
+path = tracked(seeds_file)
 saved = read_results(path) if path.exists() else None
 other = differing(saved.provenance["settings"], settings) if saved else []
 shown_here = bool(saved) and not other and len(saved.crossed) > 0
@@ -436,7 +436,7 @@ ways = {
 }
 rows, made = {}, []
 for way, name in ways.items():
-    path = project_path(f"results/attenuation/{name}.json")
+    path = tracked(f"results/attenuation/{name}.json")
     if not settings.study.simulated or not path.exists():
         continue
     saved = read_results(path)

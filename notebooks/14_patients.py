@@ -47,7 +47,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from beyond import handmade, statistics
-from ground.artifacts import project_path
+from entry.chapter import tracked
 from helpers import stages
 from helpers.data.study import MODELS
 from helpers.judgement import evaluation
@@ -211,7 +211,7 @@ if rerun_cohorts:
     source = bench.folder / "experiment.json"
     experiment.conduct(bench, design.PARTS, source)
 else:
-    source = project_path(results_file)
+    source = tracked(results_file)
 provenance, runs = patients.read(source)
 judged = patients.judged(runs, level)
 other = patients.differing(provenance["settings"], settings)

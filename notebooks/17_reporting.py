@@ -35,11 +35,12 @@ level: float = 0.95  # confidence level of all intervals
 import pandas as pd
 from IPython.display import Markdown
 
-from ground.artifacts import project_path
+from entry.chapter import begin, tracked
 from helpers import stages
 from helpers.settings import load_settings
 from trust import reporting
 
+begin()
 settings = load_settings(profile, level=level)
 patients = stages.cohort(settings, artifacts)
 predictions = stages.models(settings, artifacts).predictions
@@ -53,7 +54,7 @@ known = reporting.facts(patients, predictions, settings)
 # %% tags=["hide-input"]
 pages = {
     path.stem[3:]: f"{path.stem}.ipynb"
-    for path in project_path("notebooks").glob("[0-9][0-9]_*.py")
+    for path in tracked("notebooks").glob("[0-9][0-9]_*.py")
 }
 pages |= {
     name: f"../{name}.md"

@@ -2,16 +2,22 @@
 
 import ast
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import browser
 import chapters
 import check_html
+import downloads
 import jupytext
 import measures
 import nbformat
+import papermill
 import provenance
+import publish
 import pytest
 import render
 import words
@@ -152,6 +158,100 @@ def test_one_changed_parameter_is_used(run):
     shown = str([cell.get("outputs") for cell in nbformat.read(run / "chapters/01_study.ipynb", as_version=4).cells])
     assert "16 simulated patients" in shown
     assert "24 simulated patients" not in shown
+
+
+# --- the rendered pages of a few chapters, in a browser, and what can be downloaded of all
+
+SHOWN = {"03_maps", "11_roc", "15_audit"}  # formulas and long code, a figure that moves, tables
+needs_browser = pytest.mark.skipif(not browser.CHROMIUM, reason="no Chromium here")
+
+
+@pytest.fixture(scope="session")
+def site(run, tmp_path_factory):
+    """Folder of the pages as the book renders them, of few chapters: links to the others lead nowhere."""
+    folder = tmp_path_factory.mktemp("site")
+    source, html = folder / "source", folder / "aside" / "_build" / "html"
+    render.stage(run, source, publish.private_of(run))
+    downloads.write(source, folder, run)
+    toc = (source / "_toc.yml").read_text()
+    for path in (source / "notebooks").glob("*.ipynb"):
+        if path.stem not in SHOWN:
+            path.unlink()
+            toc = re.sub(rf"\n *- file: notebooks/{path.stem}(?=\n)", "", toc)
+    (source / "_toc.yml").write_text(without_empty_parts(toc))
+    program = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [program, "build", str(source), "--config", "_config.yml", "--path-output", str(folder / "aside")]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (folder / downloads.FOLDER).rename(html / downloads.FOLDER)
+    return html
+
+
+def without_empty_parts(toc):
+    told = yaml.safe_load(toc)
+    told["parts"] = [part for part in told["parts"] if part["chapters"]]
+    return yaml.safe_dump(told, sort_keys=False)
+
+
+@needs_browser
+def test_pages_have_no_fault_in_a_browser(site):
+    """No error, no other server asked, formulas drawn, no placeholder, nothing cut on a phone or in print."""
+    assert browser.faults(site) == []
+
+
+@needs_browser
+def test_the_search_finds_words_of_the_field_and_shows_where_they_stand(site):
+    found = browser.searched(site, ["attenuation", "specificity", "spectrum"])
+    assert [word for word, (n_pages, excerpt) in found.items() if not n_pages or word not in excerpt.lower()] == []
+
+
+def test_each_chapter_offers_three_downloads(site):
+    assert len(list((site / downloads.FOLDER).iterdir())) == 3 * len(CHAPTERS)
+    for name in SHOWN:
+        links = check_html.read_page(site / "notebooks" / f"{name}.html").links
+        wanted = [f"../downloads/{name}{kind}" for kind in (".ipynb", ".executed.ipynb", ".py")]
+        assert [link for link in links if name in link and "downloads" in link] == wanted
+        assert all((site / "notebooks" / link).is_file() for link in wanted)
+    assert 'aria-label="Toggle' not in (site / "notebooks" / "11_roc.html").read_text()
+
+
+def texts(notebook):
+    """All that a notebook says, its pictures left out."""
+    said = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = [text for output in said for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join([*shown, *(output.get("text", "") for output in said)])
+
+
+@each_chapter
+def test_downloads_hold_the_run_s_values_in_the_cell_that_papermill_changes(chapter, site, run):
+    clean, executed = (
+        nbformat.read(site / downloads.FOLDER / f"{chapter.stem}{kind}", as_version=4)
+        for kind in (".ipynb", ".executed.ipynb")
+    )
+    given = chapters.read_parameters(run / "parameters" / f"{chapter.stem}.yml")
+    told = chapters.declared_parameters(site / downloads.FOLDER / f"{chapter.stem}.py")
+    same = {name for name, one in told.items() if name in given and ast.literal_eval(one.default) == given[name]}
+    assert set(given) - same <= {"profile", "artifacts"}
+    assert "profile" not in told or ast.literal_eval(told["profile"].default) == "smoke"
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in clean.cells)
+    assert [cell.source for cell in clean.cells] == [cell.source for cell in executed.cells]
+    said = texts(executed)
+    assert said
+    assert not re.search(r"it/s\]|%\||█|over TCP", said)
+
+
+@pytest.mark.parametrize("kind", [".ipynb", pytest.param(".executed.ipynb", marks=pytest.mark.slow), ".py"])
+def test_a_download_runs_by_itself_in_an_empty_folder(site, tmp_path, monkeypatch, kind):
+    """The audit needs nothing computed; the Python file runs as a script."""
+    monkeypatch.chdir(tmp_path)
+    source = site / downloads.FOLDER / f"15_audit{kind}"
+    if kind == ".py":
+        plain = os.environ | {"MPLBACKEND": "Agg"}
+        subprocess.run([sys.executable, source], check=True, env=plain)
+    else:
+        with chapters.environment.of_kernel():
+            papermill.execute_notebook(source, "out.ipynb", {"profile": "smoke"}, progress_bar=False)
+        assert check_html.failed_cells([Path("out.ipynb")]) == []
+        assert "TCP" not in texts(nbformat.read("out.ipynb", as_version=4))
 
 
 # --- the provenance page

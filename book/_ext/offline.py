@@ -1,4 +1,4 @@
-"""Pages that ask no other server for anything (local MathJax, no Thebe), with sound ARIA roles."""
+"""Pages that ask no other server for anything (local MathJax, no Thebe), with sound ARIA roles and labels."""
 
 import re
 import shutil
@@ -9,6 +9,12 @@ from typing import Any
 from sphinx.application import Sphinx
 
 MATHJAX = "mathjax/tex-svg.js"
+DOWNLOADS = {".ipynb": "Notebook", ".executed.ipynb": "Notebook with outputs", ".py": "Python file"}
+LABELS = re.compile(  # that hide from a screen reader what a button shows, or add to what it shows
+    r'(?<=<summary) aria-label="[^"]*"'
+    r'|(?<=search-button-field search-button__button pst-js-only" title="Search") aria-label="Search"'
+    r'|(?<= data-mode="(?:auto|dark)") +title="[^"]*"|(?<= data-mode="light") +title="[^"]*"'
+)
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -28,10 +34,40 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
     context["script_files"] = [script for script in scripts if "thebe" not in words(script).lower()]
 
 
+def drop_mathjax(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Leave MathJax, two million bytes, out of pages without a formula."""
+    if 'class="math' not in context.get("body", ""):
+        scripts = context.get("script_files", [])
+        context["script_files"] = [script for script in scripts if "mathjax" not in words(script).lower()]
+
+
 def plain_bibliography(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Take out roles of the bibliography that ARIA has given up."""
     if "body" in context:
         context["body"] = re.sub(r' role="(list|doc-biblioentry)"(?=[^>]*citation|>)', "", context["body"])
+
+
+def offer_downloads(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Offer the three files of a chapter that ``downloads.py`` writes in place of the page's source."""
+    if not page.startswith("notebooks/"):
+        return
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "download-buttons":
+            name = f"downloads/{page.removeprefix('notebooks/')}"
+            link = {"type": "link", "icon": "fas fa-file", "label": "download-source-button"}
+            links = [
+                link | {"url": context["pathto"](name + kind, 1), "text": text, "tooltip": f"Download it as {kind}"}
+                for kind, text in DOWNLOADS.items()
+            ]
+            group["buttons"] = links + [button for button in group["buttons"] if button["type"] != "link"]
+
+
+def sound_labels(app: Sphinx, error: Exception | None) -> None:
+    """Let buttons be called by what they show: the theme's labels say something else."""
+    if error is None and app.builder.format == "html":
+        for path in Path(app.outdir).rglob("*.html"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(LABELS.sub("", text), encoding="utf-8")
 
 
 def words(script: Any) -> str:
@@ -42,6 +78,9 @@ def words(script: Any) -> str:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.config.mathjax_path = MATHJAX
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", drop_mathjax, priority=900)
     app.connect("html-page-context", plain_bibliography)
+    app.connect("html-page-context", offer_downloads, priority=900)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", sound_labels)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,5 @@
 """How the book draws: arrays in, axes out."""
 
-import sys
 from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
@@ -16,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from entry.own import check_each
+from entry import chapter
 
 WIDTH_IN = 5.5  # of every figure: on a phone its smallest letters can be read
 DPI = 210  # twice the pixels that the page gives it
@@ -36,10 +35,12 @@ Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
 
 def use_book_style() -> None:
-    """Set the style of all figures of the book, whatever a reader's own settings are."""
-    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if hasattr(shell, "kernel"):
-        check_each(shell.user_ns)  # what papermill gave to the chapter
+    """Begin a chapter, and set the style of all figures of the book, whatever a reader's own settings are.
+
+    Raises ``InputError`` as ``entry.chapter.begin``.
+    """
+    shell = chapter.begin()
+    if shell:
         if "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
             shell.run_line_magic("matplotlib", "inline")
         shell.run_line_magic("config", "InlineBackend.print_figure_kwargs = {'bbox_inches': None}")  # all of one width
