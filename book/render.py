@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import check_html
+import decisions
 import jobs
 import nbformat
 import provenance
 import publish
+import tables
 import words
 from chapters import CHAPTERS, with_outputs
 
@@ -24,7 +26,7 @@ def executed(run: Path) -> list[Path]:
 
 
 def stage(run: Path, target: Path, private: publish.Private) -> None:
-    """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance.
+    """Gather what the book consists of in one folder: prose, executed chapters, data contract, decisions, provenance.
 
     Prose and captions say what is true of the run's patients; chapters can be downloaded, so they name no machine.
     """
@@ -32,12 +34,16 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree("book", target, ignore=shutil.ignore_patterns("*.py", "__pycache__", "notebooks"))
     (target / "notebooks").mkdir()
+    decided = {}
     for chapter in executed(run):
         written = words.chapter(with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter), told)
-        nbformat.write(publish.cleaned(written, private), target / "notebooks" / chapter.name)
+        title = written.cells[0].source.splitlines()[0].removeprefix("# ")
+        decided[title] = decisions.labelled(written, chapter.stem)
+        nbformat.write(publish.cleaned(tables.captioned(written), private), target / "notebooks" / chapter.name)
     shutil.copy("data/README.md", target / "data.md")
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
+    (target / "decisions.md").write_text(decisions.page(decided))
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
 
 
