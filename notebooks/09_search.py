@@ -80,8 +80,8 @@ level = settings.judgement.level
 # **Decision**: a trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
 # would call the smallest $C$ the best.
 #
-# The first trial is the paper's own choice ({numref}`fig-search-history`). Validation patients of one class have no
-# AUC: then nothing is searched, and this page says so.
+# The first trial is the paper's own choice ({numref}`fig-search-history`, {numref}`tab-trials`). Validation patients of
+# one class have no AUC: then nothing is searched, and this page says so.
 
 # %%
 patients = stages.cohort(settings, artifacts)
@@ -91,7 +91,7 @@ validation = patients[patients["split"] == "validation"].sort_index()
 positive = ~validation["responder"].to_numpy(bool)
 study = search.search_head(results, images, patients, settings, model)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-trials", "caption": "{{ Whose }} validation patients: the paper's choice and the best trials."}}
 whose = settings.study.whose
 why_not = judgement.sentence(judgement.lacking(positive, "the validation set"))
 trials = networks.complete_trials(study)
@@ -198,7 +198,7 @@ if not why_not:
     causes["another configuration"] = trials["AUC"].to_numpy()
     of_differences = (drawn_anew - drawn_anew[:, :1]).std(axis=0)[1:]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-spread", "caption": "{{ Whose }} validation patients: what moves a validation AUC, and how far."}}
 spread = {name: values.std() for name, values in causes.items()}
 if len(trials) > 1:
     title = "other patients, difference of a trial to the first (median)"
@@ -271,13 +271,13 @@ else:
 # %% [markdown]
 # ## The backbone
 #
-# A trial of the backbone trains the feature network with another learning rate, batch and optimiser. It is
-# judged after every epoch by the validation patients' mean probability.
+# A trial of the backbone trains the feature network with another learning rate, batch and optimiser. It is judged after
+# every epoch by the validation patients' mean probability ({numref}`tab-backbone`).
 
 # %%
 backbone = search.search_backbone(results, images, patients, settings, model)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-backbone", "caption": "{{ Whose }} validation patients: trials of the backbone."}}
 rows = [
     {
         "trial": trial.number,
