@@ -29,11 +29,12 @@
 # %% [markdown]
 # **You will learn**
 #
-# - who the patients are, what response means, and how training, validation and test patients are kept apart
+# - who the patients are, what response means, and how training, validation and {term}`test patients <test set>` are
+#   kept apart
 
 # %% [markdown] tags=["if-simulated"]
-# - how one hidden variable ties response to tissue, and how strongly
-# - what the best possible model could reach on these patients: the *oracle*
+# - how one {term}`hidden variable` ties response to tissue, and how strongly
+# - what the best possible model could reach on these patients: the *{term}`oracle`*
 
 # %% [markdown]
 # **You need**: nothing beforehand. **Time**: 10 minutes to read, a few seconds to run.
@@ -83,10 +84,11 @@ whose, simulated = settings.study.whose, settings.study.simulated
 # %% [markdown]
 # ## Response
 #
-# Response is judged at surgery by the modified response score MR: 1 no reduction, 2 less than 30 %, 3 between 30 and 90
-# % or very low cellularity, 4 more than 90 %, 5 no tumour left (the steps are those of Miller and Payne
-# {cite:p}`ogston2003`). MR 1-2 is a **non-responder**, MR 3-5 a responder. Throughout the book the *positive* class is
-# the non-responder: finding her early is what would change her treatment. {numref}`fig-mr` counts both.
+# Response is judged at surgery by the {term}`modified response score <modified response (MR)>` MR: 1 no reduction, 2
+# less than 30 %, 3 between 30 and 90 % or very low cellularity, 4 more than 90 %, 5 no tumour left (the steps are those
+# of Miller and Payne {cite:p}`ogston2003`). MR 1-2 is a **{term}`non-responder`**, MR 3-5 a {term}`responder`.
+# Throughout the book the *positive* class is the non-responder: finding her early is what would change her treatment.
+# {numref}`fig-mr` counts both.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "{{ Whose }} cohort: patients by modified response score, or, where not all scores are on record, by response. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of {{ whose }} patients with each modified response score from 1 to 5, or with and without response"}}
 fig, ax = plt.subplots(figsize=(6, 3))
@@ -160,12 +162,12 @@ if not simulated:  # what follows is about simulated patients, and not shown
 #
 # $$ t = \mu_t + \sigma_t \left( \lambda_t u + \sqrt{1 - \lambda_t^2}\, \varepsilon_t \right), $$ (eq-trait)
 #
-# with population mean $\mu_t$ and spread $\sigma_t$ of the core's ESD and EAC from published tumours
-# {cite:p}`tadayyon2014`; those of the other traits are assumed ({numref}`tab-tissue` says what is from where);
-# {numref}`tab-traits` lists them all. **Decision**: the loading $\lambda_t$ in {eq}`eq-trait` is assumed throughout,
-# since no study has published how responders and non-responders differ in these values. The loadings were fixed before
-# any network was trained, so that the oracle of {numref}`tab-oracle` lands near the paper's best AUC
-# {cite:p}`taleghamar2022`.
+# with population mean $\mu_t$ and spread $\sigma_t$ of the core's {term}`ESD <scatterer diameter (ESD)>` and
+# {term}`EAC <acoustic concentration (EAC)>` from published tumours {cite:p}`tadayyon2014`; those of the other traits
+# are assumed ({numref}`tab-tissue` says what is from where); {numref}`tab-traits` lists them all. **Decision**: the
+# loading $\lambda_t$ in {eq}`eq-trait` is assumed throughout, since no study has published how responders and
+# non-responders differ in these values. The loadings were fixed before any network was trained, so that the oracle of
+# {numref}`tab-oracle` lands near the paper's best {term}`AUC <area under the curve (AUC)>` {cite:p}`taleghamar2022`.
 #
 # {numref}`fig-traits` shows how far the groups overlap in each trait. The parameter `effect` halves the loadings,
 # removes them or turns their sign.
@@ -225,9 +227,9 @@ for ax, name in zip(axes.flat, study.TRAITS, strict=False):
 #
 # $$ \hat u = \lambda^\top S^{-1} z, $$ (eq-oracle)
 #
-# with $S$ the correlation of the traits. No network sees more than echoes of these traits; the area under the ROC
-# curve (AUC) of $\hat u$ is therefore the ceiling of this cohort ({numref}`tab-oracle`). {numref}`fig-oracle` shows the
-# score itself.
+# with $S$ the correlation of the traits. No network sees more than echoes of these traits; the area under the
+# {term}`ROC curve <receiver operating characteristic (ROC)>` (AUC) of {eq}`eq-oracle` is therefore the ceiling of this
+# cohort ({numref}`tab-oracle`). {numref}`fig-oracle` shows the score itself.
 
 # %% tags=["if-simulated"]
 traits = {"core": CORE_TRAITS, "core + margin": tuple(study.TRAITS)}
@@ -279,13 +281,13 @@ _ = ax.set(
 # %% [markdown] tags=["if-simulated"]
 # ## What differs and tells nothing
 #
-# Patients also differ in what knows nothing of response. The most troublesome of it is the **attenuation** of their
-# tissue, by which every map has to be corrected: 0.1 dB/cm/MHz more or less over 2 cm moves ESD by as much as patients
-# differ. Published spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat {cite:p}`nasief2015`,
-# 0.98 ± 0.49 in the breast, from tomograms {cite:p}`duric2005,tadayyon2014`. **Decision**: here it is
-# `attenuation_spread` of the mean, cut off at both ends, and the same factor for all tissue of a patient. The value was
-# chosen by these sources, towards their lower end, before any training: attenuation as good as known would flatter
-# every map. What it costs, and what a smaller spread would have shown, is told by {numref}`tab-attenuation`.
+# Patients also differ in what knows nothing of response. The most troublesome of it is the **{term}`attenuation`** of
+# their tissue, by which every map has to be corrected: 0.1 dB/cm/MHz more or less over 2 cm moves ESD by as much as
+# patients differ. Published spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat
+# {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast, from tomograms {cite:p}`duric2005,tadayyon2014`. **Decision**: here
+# it is `attenuation_spread` of the mean, cut off at both ends, and the same factor for all tissue of a patient. The
+# value was chosen by these sources, towards their lower end, before any training: attenuation as good as known would
+# flatter every map. What it costs, and what a smaller spread would have shown, is told by {numref}`tab-attenuation`.
 
 # %% tags=["hide-input", "if-simulated"]
 low, middle, high = drawn["attenuation_factor"].quantile([0.05, 0.5, 0.95])

@@ -13,20 +13,23 @@
 # %% [markdown]
 # # Parametric maps
 #
-# A window of {{ window_mm }} mm by {{ window_mm }} mm slides over the tumour; neighbouring windows share
-# {{ overlap_percent }} % of their width. From the echoes in each window come five numbers: mid-band fit (MBF), spectral
-# slope (SS), spectral intercept (SI), effective scatterer diameter (ESD) and effective acoustic concentration (EAC).
-# Written at the window's centre, they become five {term}`parametric maps <parametric map>`, the images of quantitative
-# ultrasound {cite:p}`insanahall1990,oelze2004`.
+# A {term}`window` of {{ window_mm }} mm by {{ window_mm }} mm slides over the tumour; neighbouring windows share
+# {{ overlap_percent }} % of their width. From the echoes in each window come five numbers:
+# {term}`mid-band fit <mid-band fit (MBF)>` (MBF), {term}`spectral slope <spectral slope (SS)>` (SS),
+# {term}`spectral intercept <spectral intercept (SI)>` (SI), effective
+# {term}`scatterer diameter <scatterer diameter (ESD)>` (ESD) and effective
+# {term}`acoustic concentration <acoustic concentration (EAC)>` (EAC). Written at the window's centre, they become five
+# {term}`parametric maps <parametric map>`, the images of
+# {term}`quantitative ultrasound <quantitative ultrasound (QUS)>` {cite:p}`insanahall1990,oelze2004`.
 #
 # **You will learn**
 #
 # - how one window of echo becomes five numbers, step by step
-# - how well the maps of a whole plane, and the medians of regions, recover the truth
+# - how well the maps of a whole {term}`plane`, and the medians of regions, recover the truth
 # - what the wrong formulas do that are found in published code
-# - what a wrong guess of the tissue's attenuation costs
+# - what a wrong guess of the tissue's {term}`attenuation` costs
 #
-# **You need**: {doc}`02_rf`. **Time**: 20 minutes to read; about three minutes to map the cohort the first time.
+# **You need**: {doc}`02_rf`. **Time**: 20 minutes to read, about three minutes to run the first time.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -106,9 +109,9 @@ Markdown(f"{n_windows:,} windows have an echo. {not_mapped(present)}")
 # %% [markdown]
 # ## One window, from echo to five numbers
 #
-# Take the window at the centre of the core. Every line in it is gated by a Hann window {cite:p}`harris1978` and Fourier
-# transformed; the power is averaged over the lines (the outermost count by the part that the window covers), as Welch
-# averages periodograms {cite:p}`welch1967`:
+# Take the window at the centre of the {term}`core`. Every line in it is gated by a Hann window {cite:p}`harris1978` and
+# Fourier transformed; the power is averaged over the lines (the outermost count by the part that the window covers), as
+# Welch averages periodograms {cite:p}`welch1967`:
 #
 # $$ S(f) = \sum_l w_l \Bigl| \sum_t h(t)\, s_l(t)\, e^{-2\pi i f t} \Bigr|^2 . $$ (eq-power)
 
@@ -123,10 +126,10 @@ f = grid.band_mhz  # (n_bins,)
 sample_db = normalisation.window_power_db(rf, grid)[row, :, column]
 
 # %% [markdown]
-# The same window of the phantom, averaged over all its lines and frames, is divided out. The logarithm of an average
-# over few lines is biased low, by the same amount in tissue and phantom, so the phantom's own bias is taken off with
-# it. What attenuation took on the way is put back: the tissue's path $A_s$ and the phantom's path $A_r$, in dB/MHz one
-# way, each counted twice {cite:p}`yao1990`:
+# The same window of the phantom, its power {eq}`eq-power` averaged over all lines and frames, is divided out. The
+# logarithm of an average over few lines is biased low, by the same amount in tissue and phantom, so the phantom's own
+# bias is taken off with it. What attenuation took on the way is put back: the tissue's path $A_s$ and the phantom's
+# path $A_r$, in dB/MHz one way, each counted twice {cite:p}`yao1990`:
 #
 # $$ W(f) = 10 \log_{10} \frac{S_s(f)}{S_r(f)} + 2 (A_s - A_r) f . $$ (eq-normalised)
 
@@ -156,10 +159,11 @@ blur = normalisation.gate_blur(
 W = ratio_db - np.polyval(blur, f - f.mean()) + loss_db_mhz * f
 
 # %% [markdown]
-# A straight line through $W(f)$ of {eq}`eq-normalised` gives MBF (its value at the centre of the band), SS (its slope)
-# and SI (its value at 0 MHz) {cite:p}`lizzi1983,lizzi1987`. Multiplied by the phantom's known backscatter, $W$ becomes
-# the tissue's backscatter coefficient, to which the spherical Gaussian form factor {cite:p}`insana1990` is fitted, with
-# $a$ = ESD/2, $k = 2\pi f/c$ and EAC $= 10 \log_{10} n\gamma^2$:
+# A straight line through $W(f)$ of {eq}`eq-normalised`, less what {eq}`eq-gate` tells, gives MBF (its value at the
+# centre of the {term}`band`), SS (its slope) and SI (its value at 0 MHz) {cite:p}`lizzi1983,lizzi1987`. Multiplied by
+# the phantom's known backscatter, $W$ becomes the tissue's
+# {term}`backscatter coefficient <backscatter coefficient (BSC)>`, to which the spherical Gaussian {term}`form factor`
+# {cite:p}`insana1990` is fitted, with $a$ = ESD/2, $k = 2\pi f/c$ and EAC $= 10 \log_{10} n\gamma^2$:
 #
 # $$ \mathrm{BSC}(f) = \tfrac{4}{9}\, k^4 a^6\, n\gamma^2\, e^{-0.827 k^2 a^2}
 #    \quad\Rightarrow\quad 10 \log_{10} \mathrm{BSC} - 40 \log_{10} f = I + M f^2 . $$ (eq-form-factor)
@@ -315,10 +319,10 @@ Markdown(
 # error of the region's median on the central plane of several patients, with the true attenuation and with what an
 # analysis has instead. The paper does not say which attenuation it used.
 #
-# **Decision**: `attenuation="estimate"`, the default, reads one value for the background and one for tumour and margin
-# from each plane's own echoes, by how their spectra tilt with depth ([](04_uncertainty)): in core and margin, and
-# beside and above them. `attenuation="assumed"` takes two values for all, right on average and wrong for each patient
-# by as much as patients differ.
+# **Decision**: `attenuation="estimate"`, the default, reads one value for the background and one for tumour and
+# {term}`margin` from each plane's own echoes, by how their spectra tilt with depth ([](04_uncertainty)): in core and
+# margin, and beside and above them. `attenuation="assumed"` takes two values for all, right on average and wrong for
+# each patient by as much as patients differ.
 
 # %%
 people = echoes.known_patients(settings, artifacts)[:n_checked]

@@ -13,15 +13,15 @@
 # %% [markdown]
 # # How sure is a map?
 #
-# A window holds a handful of independent echoes, so every number in a map is a guess with an error. The error can be
-# known: the phantom is uniform, and how its own windows scatter is how any window scatters.
+# A {term}`window` holds a handful of independent echoes, so every number in a map is a guess with an error. The error
+# can be known: the phantom is uniform, and how its own windows scatter is how any window scatters.
 #
 # **You will learn**
 #
-# - what standard error a single window has, and how to check that the claim is true
+# - what {term}`standard error` a single window has, and how to check that the claim is true
 # - why the mean of a region is so much better, and how to give it an interval
-# - how a region's attenuation is estimated from its own echoes, and what its interval does not know
-# - which band of frequencies the phantom itself allows
+# - how a region's {term}`attenuation` is estimated from its own echoes, and what its interval does not know
+# - which {term}`band` of frequencies the phantom itself allows
 #
 # **You need**: {doc}`03_maps`. **Time**: 15 minutes to read, half a minute to run.
 
@@ -73,15 +73,17 @@ attenuation = on_pixels(core | margin, used)
 # %% [markdown]
 # ## One window
 #
-# MBF, SS and SI are linear in the logarithm of the spectrum. Their standard error at a depth is simply the spread of
-# the phantom's windows at that depth: same lines, same beam, same gate. ESD and EAC are functions of the slope $M$ and
-# the intercept $I$ of {eq}`eq-form-factor`, and follow to first order:
+# {term}`MBF <mid-band fit (MBF)>`, {term}`SS <spectral slope (SS)>` and {term}`SI <spectral intercept (SI)>` are linear
+# in the logarithm of the spectrum. Their standard error at a depth is simply the spread of the phantom's windows at
+# that depth: same lines, same beam, same gate. {term}`ESD <scatterer diameter (ESD)>` and
+# {term}`EAC <acoustic concentration (EAC)>` are functions of the slope $M$ and the intercept $I$ of
+# {eq}`eq-form-factor`, and follow to first order:
 #
 # $$ \mathrm{d\,ESD} = \frac{\mathrm{ESD}}{2M}\, \mathrm{d}M , \qquad
 #    \mathrm{d\,EAC} = \mathrm{d}I - \frac{30}{\ln 10\, M}\, \mathrm{d}M . $$ (eq-propagation)
 #
-# The **misfit** is the rms distance of the normalised spectrum from its line: where it is large, the line is a poor
-# summary. {numref}`fig-uncertainty-window` shows both.
+# The **{term}`misfit`** is the rms distance of the normalised spectrum from its line: where it is large, the line is a
+# poor summary. {numref}`fig-uncertainty-window` shows both.
 
 # %%
 grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
@@ -114,8 +116,8 @@ Markdown(
 # %% [markdown]
 # ### Is the claim true?
 #
-# In uniform tissue all windows have the same truth, so their errors, divided by the standard errors, should be normal
-# with spread 1 ({numref}`fig-uncertainty-check`).
+# In uniform tissue all windows have the same truth, so their errors, divided by the standard errors (of ESD and EAC by
+# {eq}`eq-propagation`), should be normal with spread 1 ({numref}`fig-uncertainty-check`).
 
 # %%
 depth_mm = 10 * settings.scan.depth_cm
@@ -156,8 +158,9 @@ Markdown(
 )
 
 # %% [markdown]
-# That speckle gives a power an error in proportion to itself, and how it spreads to slope and intercept, is worked out in
-# {cite:t}`lizzi1997`; what the phantom's own echoes add, in {cite:t}`yao1991`; what both do to diameters, in {cite:t}`gerig2003`.
+# That {term}`speckle` gives a power an error in proportion to itself, and how it spreads to slope and intercept, is
+# worked out in {cite:t}`lizzi1997`; what the phantom's own echoes add, in {cite:t}`yao1991`; what both do to diameters,
+# in {cite:t}`gerig2003`.
 #
 # ### How large a window?
 #
@@ -193,10 +196,10 @@ _ = axes[0].legend()
 # %% [markdown]
 # ### Where the claim is not true
 #
-# The phantom tells the error of fully developed speckle. With few scatterers in a resolution cell echoes are more
-# uneven than its own, and every standard error is too small. Their unevenness shows: the Nakagami parameter $m$ of the
-# envelope {cite:p}`shankar2000`, 1 for many scatterers, falls below the phantom's. A region where it does so by more
-# than chance, one time in a hundred, is flagged ({numref}`tab-nakagami`).
+# The phantom tells the error of fully developed speckle. With few scatterers in a {term}`resolution cell` echoes are
+# more uneven than its own, and every standard error is too small. Their unevenness shows: the
+# {term}`Nakagami parameter` $m$ of the envelope {cite:p}`shankar2000`, 1 for many scatterers, falls below the
+# phantom's. A region where it does so by more than chance, one time in a hundred, is flagged ({numref}`tab-nakagami`).
 
 # %%
 numbers = {"fully developed": None, "3 in a cell": 3.0, "1 in a cell": 1.0}
@@ -234,9 +237,10 @@ Markdown(
 # %% [markdown]
 # ## The spectrum of a region
 #
-# Averaged over the windows of a region, the backscatter coefficient itself comes into view
-# ({numref}`fig-uncertainty-bsc`), and the means of the maps have intervals ({numref}`tab-region`). Only windows that
-# lie whole in the core are taken.
+# Averaged over the windows of a region, the {term}`backscatter coefficient <backscatter coefficient (BSC)>` itself
+# comes into view ({numref}`fig-uncertainty-bsc`), and the means of the maps have
+# {term}`intervals <confidence interval>` ({numref}`tab-region`). Only windows that lie whole in the {term}`core` are
+# taken.
 
 # %% [markdown] tags=["if-recorded"]
 # The core is that of a **simulated** patient, whose tissue is known.
@@ -446,11 +450,11 @@ Markdown(
 #
 # $$ \frac{\mathrm{d\,SS}}{\mathrm{d}z} = -2 (\alpha - \alpha_r) $$ (eq-spectral-difference)
 #
-# is left: the spectral difference method {cite:p}`kuc1984`. Attenuation has been read from the echoes of breast masses,
-# and is higher in carcinomas than in fibroadenomas {cite:p}`nam2013`. The tilt is fitted within each column of windows,
-# there within the core and around it: the path above, different for every column under a round border, cancels, and so
-# does what core and margin differ by. Its interval comes from leaving out one strip of columns after the other. With
-# `attenuation="estimate"` the study does this on every plane.
+# is left: the {term}`spectral difference method` {cite:p}`kuc1984`. Attenuation has been read from the echoes of breast
+# masses, and is higher in carcinomas than in fibroadenomas {cite:p}`nam2013`. The tilt {eq}`eq-spectral-difference` is
+# fitted within each column of windows, there within the core and around it: the path above, different for every column
+# under a round border, cancels, and so does what core and margin differ by. Its interval comes from leaving out one
+# strip of columns after the other. With `attenuation="estimate"` the study does this on every plane.
 #
 # In a tumour the size of scatterers varies, and where it happens to change with depth the estimate takes that for
 # attenuation. How much that matters shows on simulated patients, whose attenuation is known

@@ -14,8 +14,8 @@
 # # Core and margin
 #
 # The tumour does not end at its outline: the tissue around it is changed too, and published features from the
-# margin helped to predict response {cite:p}`tadayyon2017,sannachi2023`. The core is outlined by hand on the B-mode; the margin is
-# a band of {{ margin_mm }} mm around it, made automatically.
+# {term}`margin` helped to predict response {cite:p}`tadayyon2017,sannachi2023`. The {term}`core` is outlined by hand on
+# the {term}`B-mode`; the margin is a band of {{ margin_mm }} mm around it, made automatically.
 #
 # **You will learn**
 #
@@ -105,9 +105,9 @@ Markdown(
 )
 
 # %% [markdown]
-# **Decision**: where the image ends, so does the margin. Where a second tumour lies in the plane, its core is no margin
-# of the first: it is left out, while tissue between the two is margin of both. {numref}`fig-clipped` shows the rule in
-# two made-up places of a made-up image:
+# **Decision**: where the image ends, so does the margin {eq}`eq-margin`. Where a second tumour lies in the
+# {term}`plane`, its core is no margin of the first: it is left out, while tissue between the two is margin of both.
+# {numref}`fig-clipped` shows the rule in two made-up places of a made-up image:
 
 # %%
 z, x = np.arange(0, 40, 0.1), np.arange(0.1, 60, 0.2)
@@ -240,8 +240,9 @@ Markdown(
 )
 
 # %% [markdown]
-# An AUC below 0.5 means that non-responders tend to the lower values. The standard deviation of MBF inside the core
-# stands for its heterogeneity. How much of this is the luck of these training patients?
+# An {term}`AUC <area under the curve (AUC)>` below 0.5 means that non-responders tend to the lower values. The standard
+# deviation of {term}`MBF <mid-band fit (MBF)>` inside the core stands for its heterogeneity. How much of this is the
+# luck of these training patients?
 
 # %% [markdown] tags=["if-recorded"]
 # Only further patients could tell. The best of many numbers on few patients looks better than it is.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Images for the networks
 #
-# A network wants every plane as the same kind of array: square images of one size, one for each map, with
-# values of one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can
-# hide the tissue, or write the answer into the image.
+# A network wants every {term}`plane` as the same kind of array: square images of one size, one for each map, with
+# values of one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can hide
+# the tissue, or write the answer into the image.
 #
 # **You will learn**
 #
@@ -68,9 +68,11 @@ extent_mm = tuple(images.extent_mm[shown])
 # %% [markdown]
 # ## One plane, one square
 #
-# The paper's networks see four of the five maps, in this order: MBF, SI, ESD and EAC. ESD and EAC need the
-# backscatter of the phantom. **Decision**: where it is unknown for any plane of a cohort, its networks see the
-# other two, of all planes; a network cannot learn from what only some patients have.
+# The paper's networks see four of the five maps, in this order: {term}`MBF <mid-band fit (MBF)>`,
+# {term}`SI <spectral intercept (SI)>`, {term}`ESD <scatterer diameter (ESD)>` and
+# {term}`EAC <acoustic concentration (EAC)>`. ESD and EAC need the backscatter of the phantom. **Decision**: where it is
+# unknown for any plane of a cohort, its networks see the other two, of all planes; a network cannot learn from what
+# only some patients have.
 
 # %% tags=["hide-input"]
 seen = f"Channels of these images: {', '.join(channels)}."
@@ -81,9 +83,10 @@ without = (
 Markdown(seen + without * (len(channels) == 2))
 
 # %% [markdown]
-# Every image is a square field of view centred on the core's centroid. Its two axes keep one scale, so that a round
-# tumour stays round ({numref}`fig-images-four`). The paper resampled to 512 × 512 pixels {cite:p}`taleghamar2022`; how
-# far its image reached it does not say. **Decision**: the field of view, `field_of_view_mm`, is one for all planes.
+# Every image is a square field of view centred on the {term}`core`'s centroid. Its two axes keep one scale, so that a
+# round tumour stays round ({numref}`fig-images-four`). The paper resampled to 512 × 512 pixels
+# {cite:p}`taleghamar2022`; how far its image reached it does not say. **Decision**: the field of view,
+# `field_of_view_mm`, is one for all planes.
 
 # %% [markdown] tags=["if-simulated"]
 # It is as wide as the simulated probe.
@@ -109,8 +112,8 @@ for ax, (name, unit), image in zip(
 # $$ \text{image} = \frac{W_z\, v\, W_x^{\top}}{W_z\, m\, W_x^{\top}} . $$ (eq-resample)
 #
 # The division in {eq}`eq-resample` makes it an average over *what is there*: missing values do not spread, and nothing
-# from outside core and margin leaks in. A pixel belongs to the core, or to the region, when half of it is covered.
-# {numref}`fig-images-sizes` shows three sizes.
+# from outside core and {term}`margin` leaks in. A pixel belongs to the core, or to the region, when half of it is
+# covered. {numref}`fig-images-sizes` shows three sizes.
 
 # %%
 mapped = stages.maps(settings, artifacts).planes(patient)[plane]
@@ -202,9 +205,10 @@ Markdown(limits.to_markdown(index=False))
 # ## Low is not outside
 #
 # Outside the region an image has no value; the networks get 0 there. If the lowest tissue were scaled to 0 as well,
-# nobody could tell it from outside: not the network, and not the prediction difference analysis of [](13_pda), which
-# blanks patches with zeros. The paper does not say what it put outside. **Decision**: tissue is scaled to 0.1 … 1; 0
-# means outside, and nothing else.
+# nobody could tell it from outside: not the network, and not the
+# {term}`prediction difference analysis <prediction difference analysis (PDA)>` of [](13_pda), which blanks patches with
+# zeros. The paper does not say what it put outside. **Decision**: tissue is scaled to 0.1 … 1; 0 means outside, and
+# nothing else.
 #
 # {numref}`fig-images-histogram` shows that nothing lies between.
 
@@ -288,9 +292,9 @@ Markdown(
 )
 
 # %% [markdown]
-# An AUC whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a sign turned round. Failed windows that
-# tell the classes apart do no harm where averaging leaves no hole: the networks do not see them. Holes they would see. Run
-# this check before training on any cohort, simulated or recorded.
+# An {term}`AUC <area under the curve (AUC)>` whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a
+# sign turned round. Failed windows that tell the classes apart do no harm where averaging leaves no hole: the networks
+# do not see them. Holes they would see. Run this check before training on any cohort, simulated or recorded.
 #
 # ## Augmentation
 #

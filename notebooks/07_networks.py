@@ -13,15 +13,15 @@
 # %% [markdown]
 # # The networks
 #
-# Two backbones look at the images of a plane: a residual network, and a residual attention network
-# that also learns *where* to look. Each ends in a vector of 256 numbers per plane. The mean of these
-# vectors over all planes of a tumour goes to a small predictive network, which says how likely the
-# patient is a non-responder.
+# Two {term}`backbones <backbone>` look at the images of a {term}`plane`: a
+# {term}`residual network <residual network (ResNet)>`, and a residual attention network that also learns *where* to
+# look. Each ends in a vector of 256 numbers per plane. The mean of these vectors over all planes of a tumour goes to a
+# small {term}`predictive network`, which says how likely the patient is a non-responder.
 #
 # **You will learn**
 #
 # - how both backbones are built, and that they are the published ones, to the last weight
-# - how an attention module weighs what its trunk sees
+# - how an {term}`attention module` weighs what its trunk sees
 # - which layer gives the 256 numbers, where the paper is silent, and what a forward pass costs
 #
 # **You need**: {doc}`06_images`. **Time**: 15 minutes to read, a few seconds to run.
@@ -92,13 +92,14 @@ n_channels = len(images.fields)
 # %% [markdown]
 # ## Residual network
 #
-# A residual unit {cite:p}`he2016` adds what it computes to what came in,
+# A {term}`residual unit` {cite:p}`he2016` adds what it computes to what came in,
 #
 # $$ y = x + F(x), $$ (eq-residual)
 #
-# so that a deep stack can start as almost nothing and learn corrections. Each convolution is followed by batch
-# normalisation {cite:p}`ioffe2015`. Its architecture is four numbers of units, its width and its kind of unit. The
-# paper's *modified ResNet-101* takes four channels instead of three; what else was modified it does not say.
+# so that a deep stack can start as almost nothing and learn corrections. Each convolution is followed by
+# {term}`batch normalisation` {cite:p}`ioffe2015`. An architecture of units {eq}`eq-residual` is four numbers of them, a
+# width and a kind. The paper's *modified ResNet-101* takes four channels instead of three; what else was modified it
+# does not say.
 #
 # ## Residual attention network
 #
@@ -303,10 +304,10 @@ _ = [ax.remove() for ax in axes.flat[len(panels) :]]
 # %% [markdown]
 # ## The heads
 #
-# Fully connected layers turn 256 numbers into two: 256 → hidden → 2, softmax, dropout {cite:p}`srivastava2014` after
-# the first layer (the 256 inputs) and the second (the hidden neurons). They appear twice. In stage 1 they hang on the
-# backbone and train it, plane by plane. In stage 2 a fresh pair, the **predictive network**, learns on the mean vectors
-# of whole tumours ([](08_training)).
+# Fully connected layers turn 256 numbers into two: 256 → hidden → 2, softmax, {term}`dropout` {cite:p}`srivastava2014`
+# after the first layer (the 256 inputs) and the second (the hidden neurons). They appear twice. In stage 1 they hang on
+# the backbone and train it, plane by plane. In stage 2 a fresh pair, the **predictive network**, learns on the mean
+# vectors of whole tumours ([](08_training)).
 
 # %%
 print(networks["RAN"].head)

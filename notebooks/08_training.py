@@ -13,19 +13,20 @@
 # %% [markdown]
 # # Training
 #
-# Four models, two stages each: first the feature network learns on single planes, then the predictive
-# network on whole tumours. Validation patients decide when to stop. The test patients wait; this page
-# does not show them.
+# Four models, two stages each: first the {term}`feature network` learns on single planes, then the
+# {term}`predictive network` on whole tumours. Validation patients decide when to stop. The
+# {term}`test patients <test set>` wait; this page does not show them.
 #
 # **You will learn**
 #
-# - how few non-responders are kept from being ignored, and what the loss of an ignorant model is
-# - how early stopping works, and how much of a learning curve is noise
+# - how few {term}`non-responders <non-responder>` are kept from being ignored, and what the loss of an ignorant model
+#   is
+# - how {term}`early stopping` works, and how much of a learning curve is noise
 # - how a trained model gets from the planes of one tumour to one probability
 # - how to train at the paper's size, on other machines and with other seeds
 #
-# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read; training takes minutes to run the
-# first time.
+# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read, minutes to run the first time, when
+# the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -119,24 +120,24 @@ Markdown(
 # %% [markdown]
 # ## Two stages
 #
-# 1. **Feature network.** Backbone, 256-vector and a head learn on single, augmented planes. Each plane
-#    carries the response of its tumour as its label, although not every plane of a tumour need show it.
-# 2. **Predictive network.** Every plane becomes its 256-vector, without augmentation; the vectors of a
-#    tumour are averaged, and a fresh head learns on these means: one sample per patient.
+# 1. **Feature network.** Backbone, 256-vector and a head learn on single, {term}`augmented <augmentation>` planes. Each
+#    plane carries the response of its tumour as its label, although not every plane of a tumour need show it.
+# 2. **Predictive network.** Every plane becomes its 256-vector, without augmentation; the vectors of a tumour are
+#    averaged, and a fresh head learns on these means: one sample per patient.
 #
 # Both minimise {eq}`eq-loss` with Adam {cite:p}`kingma2015`. Both stop when the validation loss has not improved for
-# `patience` epochs, and keep the weights of the best epoch: early stopping {cite:p}`prechelt1998`. How many epochs, and
-# how much patience, the paper does not say.
+# `patience` {term}`epochs <epoch>`, and keep the weights of the best epoch: early stopping {cite:p}`prechelt1998`. How
+# many epochs, and how much patience, the paper does not say.
 #
 # **Decision**: epochs and patience are parameters, fixed for all four models.
 #
 # **Decision**: initial weights are random, none from photographs.
 #
-# **Decision**: the last batch of an epoch, if too small, is spread over the others, since batch normalisation
+# **Decision**: the last batch of an epoch, if too small, is spread over the others, since {term}`batch normalisation`
 # {cite:p}`ioffe2015` cannot work on a single plane.
 #
-# **Decision**: validation patients of one class, or none, do not judge, since calling everybody so would have the
-# lowest loss; then all epochs are run, and the last is kept.
+# **Decision**: {term}`validation patients <validation set>` of one class, or none, do not judge, since calling
+# everybody so would have the lowest loss; then all epochs are run, and the last is kept.
 
 # %%
 results = stages.models(settings, artifacts)
@@ -150,11 +151,10 @@ table = pd.DataFrame({"training took": durations})
 Markdown(table.rename_axis("model").to_markdown())
 
 # %% [markdown]
-# Every epoch draws its order, shifts and dropout from its own seed, a function of `seed`, the model and
-# the number of the epoch. So a run that was killed goes on from its last whole epoch and ends with the
-# same weights, to the last bit, as if nothing had happened. On a CPU each model trains on one thread,
-# several models side by side. A finished model is trained again only when a parameter, the images or the
-# code that it depends on changes.
+# Every epoch draws its order, shifts and {term}`dropout` from its own seed, a function of `seed`, the model and the
+# number of the epoch. So a run that was killed goes on from its last whole epoch and ends with the same weights, to the
+# last bit, as if nothing had happened. On a CPU each model trains on one thread, several models side by side. A
+# finished model is trained again only when a parameter, the images or the code that it depends on changes.
 #
 # `device` and `precision` choose the machine: a GPU holds all planes, and augments them there. On it some sums have no
 # fixed order, so two runs may differ in the last digits.
@@ -326,10 +326,10 @@ text = table.rename_axis("model").to_markdown(floatfmt=".2f")
 Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
-# {numref}`fig-training-validation` shows every validation patient, {numref}`tab-validation` the AUCs. On few patients
-# such intervals are wide, and still too narrow: they know nothing of the choice of the epoch, nor of the seed. Another
-# `seed` gives other initial weights and another order, and on few patients another ranking of the models may come of
-# it.
+# {numref}`fig-training-validation` shows every validation patient, {numref}`tab-validation` the
+# {term}`AUCs <area under the curve (AUC)>`. On few patients such intervals are wide, and still too narrow: they know
+# nothing of the choice of the epoch, nor of the seed. Another `seed` gives other initial weights and another order, and
+# on few patients another ranking of the models may come of it.
 #
 # ## Further machines
 #

@@ -13,17 +13,18 @@
 # %% [markdown]
 # # Hyperparameters
 #
-# The paper searched for its hyperparameters on about thirty validation patients. This page repeats the
-# search in the paper's ranges on {{ n_validation }} {{ whose }} ones, and then asks what such a search can know.
+# The paper searched for its hyperparameters on about thirty {term}`validation patients <validation set>`. This page
+# repeats the search in the paper's ranges on {{ n_validation }} {{ whose }} ones, and then asks what such a search can
+# know.
 #
 # **You will learn**
 #
-# - how to search the predictive network in seconds, and when the feature network has to be trained anew
+# - how to search the {term}`predictive network` in seconds, and when the {term}`feature network` has to be trained anew
 # - which parameters mattered, as far as the validation patients show it
 # - how much of the best validation figure is luck, and how to measure that without touching a test patient
 #
-# **You need**: {doc}`08_training`; AUC and its interval are explained in {doc}`10_evaluation`. **Time**: 12 minutes to
-# read, two minutes to run after the models are trained.
+# **You need**: {doc}`08_training`; {term}`AUC <area under the curve (AUC)>` and its interval are explained in
+# {doc}`10_evaluation`. **Time**: 12 minutes to read, two minutes to run after the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -64,18 +65,18 @@ level = settings.judgement.level
 # %% [markdown]
 # ## What is searched
 #
-# The paper names six parameters and their ranges: dropout 0.3 to 0.7, hidden neurons 50 to 300, learning rate 10⁻⁵ to
-# 10⁻¹, weight $C$ of a non-responder 1 to 10, batch 4 to 16, and Adam {cite:p}`kingma2015` or stochastic gradient
-# descent (SGD) {cite:p}`robbins1951`. It does not say how it searched. Here Optuna proposes {cite:p}`akiba2019`: ten
-# configurations at random, then such as resemble the better ones (tree-structured Parzen estimators,
-# {cite:t}`bergstra2011`).
+# The paper names six parameters and their ranges: {term}`dropout` 0.3 to 0.7, hidden neurons 50 to 300,
+# {term}`learning rate` 10⁻⁵ to 10⁻¹, weight $C$ of a non-responder 1 to 10, batch 4 to 16, and Adam
+# {cite:p}`kingma2015` or stochastic gradient descent (SGD) {cite:p}`robbins1951`. It does not say how it searched. Here
+# Optuna proposes {cite:p}`akiba2019`: ten configurations at random, then such as resemble the better ones
+# (tree-structured Parzen estimators, {cite:t}`bergstra2011`).
 #
 # **Decision**: the search is about the predictive network.
 #
-# It reads the 256-vectors that a trained feature network gives, so they are computed once and a trial takes about a
-# second. Dropout, hidden neurons and $C$ belong to the head alone. Learning rate, batch and optimiser shape the feature
-# network too; for these a second search trains it anew, a few epochs each (`search_backbone_trials`), and gives up a
-# trial that falls below the median of the earlier ones.
+# It reads the 256-vectors that a trained feature network gives, so they are computed once and a {term}`trial` takes
+# about a second. Dropout, hidden neurons and $C$ belong to the head alone. Learning rate, batch and optimiser shape the
+# feature network too; for these a second search trains it anew, a few epochs each (`search_backbone_trials`), and gives
+# up a trial that falls below the median of the earlier ones.
 #
 # **Decision**: a trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
 # would call the smallest $C$ the best.
@@ -171,9 +172,9 @@ else:
 # ## What a difference is worth
 #
 # Three things move a validation AUC. **Other patients**: the same model, judged on validation patients drawn anew from
-# the same ones (bootstrap {cite:p}`efron1979`, within each class). **Another seed**: the same configuration, trained
-# with other initial weights, order and dropout. **Another configuration**: what the search is after. All trials are
-# judged on the same patients, who are easy or hard for all of them alike; so the luck of the draw is smaller in the
+# the same ones ({term}`bootstrap` {cite:p}`efron1979`, within each class). **Another seed**: the same configuration,
+# trained with other initial weights, order and dropout. **Another configuration**: what the search is after. All trials
+# are judged on the same patients, who are easy or hard for all of them alike; so the luck of the draw is smaller in the
 # *difference* of two trials. Only if configurations differ by more than that, and by more than seeds do, can a search
 # see it ({numref}`tab-spread`, {numref}`fig-search-spread`).
 
@@ -271,8 +272,8 @@ else:
 # %% [markdown]
 # ## The backbone
 #
-# A trial of the backbone trains the feature network with another learning rate, batch and optimiser. It is judged after
-# every epoch by the validation patients' mean probability ({numref}`tab-backbone`).
+# A trial of the {term}`backbone` trains the feature network with another learning rate, batch and optimiser. It is
+# judged after every {term}`epoch` by the validation patients' mean probability ({numref}`tab-backbone`).
 
 # %%
 backbone = search.search_backbone(results, images, patients, settings, model)

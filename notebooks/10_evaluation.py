@@ -17,7 +17,8 @@
 #
 # **You will learn**
 #
-# - what sensitivity, specificity and AUC mean when the *non-responder* is the positive class;
+# - what {term}`sensitivity`, {term}`specificity` and {term}`AUC <area under the curve (AUC)>` mean when the
+#   *{term}`non-responder`* is the positive class;
 # - how to give each of them an interval that keeps its promise in a small test set;
 # - which accuracy a model reaches that has learned nothing at all;
 # - how to ask whether one model is better than another on the same patients.
@@ -64,9 +65,9 @@ whose = settings.study.whose
 # ## What the models say
 #
 # Each model gives each patient one number: the probability that the tumour will *not* respond. The last digit of the
-# story is a threshold: from 0.5 on, the patient is called a non-responder. The paper names no threshold. **Decision**:
-# the threshold is 0.5, which is what a softmax with two outputs suggests; it is fixed before anybody looks at the test
-# patients.
+# story is a {term}`threshold`: from 0.5 on, the patient is called a non-responder. The paper names no threshold.
+# **Decision**: the threshold is 0.5, which is what a softmax with two outputs suggests; it is fixed before anybody
+# looks at the {term}`test patients <test set>`.
 
 # %% tags=["hide-input"]
 title = {slug: spec.title for slug, spec in MODELS.items()}
@@ -121,8 +122,8 @@ Markdown(
 #
 # which is a quadratic in $p$.
 #
-# **Decision**: every proportion has Wilson's interval; the paper prints Wald's for accuracy, and none for sensitivity
-# and specificity.
+# **Decision**: every proportion has Wilson's interval {eq}`eq-wilson`; the paper prints Wald's for accuracy, and none
+# for sensitivity and specificity.
 
 # %%
 n_positive, n_negative = int(lost.sum()), int(responder.sum())
@@ -212,9 +213,9 @@ Markdown(
 #
 # ## Table 2, computed
 #
-# Beside every proportion and AUC of {numref}`tab-table2` stands its interval. The loss is the cross entropy of the
-# validation patients. The paper weights non-responders in training and does not say whether the printed loss is
-# weighted.
+# Beside every proportion and AUC of {numref}`tab-table2` stands its interval. The loss is the {term}`cross entropy` of
+# the {term}`validation patients <validation set>`. The paper weights non-responders in training and does not say
+# whether the printed loss is weighted.
 #
 # **Decision**: the loss in the table is not weighted.
 #
@@ -284,10 +285,10 @@ Markdown(
 # %% [markdown] tags=["if-simulated"]
 # ## The same table over seeds, and over all patients
 #
-# One split and one seed is one draw. The same study with five seeds, and a **cross-validation** {cite:p}`stone1974`:
-# all patients in five folds, each judged by models that learned from the others, so that every non-responder counts and
-# not only those of the test set. Pairs are made within a fold, whose patients the same model judged.
-# {numref}`tab-seeds` has both.
+# One split and one seed is one draw. The same study with five seeds, and a **{term}`cross-validation`**
+# {cite:p}`stone1974`: all patients in five folds, each judged by models that learned from the others, so that every
+# non-responder counts and not only those of the test set. Pairs are made within a fold, whose patients the same model
+# judged. {numref}`tab-seeds` has both.
 
 # %% tags=["if-simulated"]
 path = project_path(seeds_file)
@@ -393,7 +394,7 @@ Markdown(
 # echoes: tissue whose attenuation is as good as known, as a simulation may have it; tissue that differs as the
 # literature says ([](01_study)), with one value assumed for all, as the paper's group did in an earlier study
 # {cite:p}`tadayyon2014`; and the same tissue, each plane's attenuation estimated from its own echoes, as in this book.
-# The oracle sees the tissue and not the echoes, so it is the same for all.
+# The {term}`oracle` sees the tissue and not the echoes, so it is the same for all.
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-attenuation", "caption": "Simulated patients: test AUC of the models by what is known of the attenuation."}}
 ways = {
@@ -467,7 +468,7 @@ plt.show()
 # %% [markdown]
 # ## What knowing nothing achieves
 #
-# A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *no-information rate*.
+# A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *{term}`no-information rate`*.
 
 # %%
 rate = comparison.no_information_rate(lost)
@@ -570,11 +571,11 @@ Markdown(
 # draw. **Decision**: two tests, of which the paper prints none, use the pairing by patient ({numref}`tab-pairs`):
 #
 # - DeLong's test {cite}`delong1988` takes the *difference* of the two tables of wins, and its variance.
-# - McNemar's test {cite:p}`mcnemar1947` looks at the calls. Patients whom both models call right, or both wrong, say
-#   nothing. Among the others, equally good models are each right in half of the cases: a coin, and an exact p-value.
-#   Two models that call different numbers of patients differ in their thresholds before they differ in anything else;
-#   so each calls those whom it ranks highest, as many as training lets one expect. The interval belongs to DeLong's p;
-#   McNemar's may say otherwise.
+# - {term}`McNemar's test` {cite:p}`mcnemar1947` looks at the calls. Patients whom both models call right, or both
+#   wrong, say nothing. Among the others, equally good models are each right in half of the cases: a coin, and an exact
+#   p-value. Two models that call different numbers of patients differ in their thresholds before they differ in
+#   anything else; so each calls those whom it ranks highest, as many as training lets one expect. The interval belongs
+#   to DeLong's p; McNemar's may say otherwise.
 
 # %%
 n_called = max(1, round(lost_share * len(wide))) if len(wide) else 0

@@ -13,9 +13,10 @@
 # %% [markdown]
 # # ROC curves and thresholds
 #
-# A model gives a probability; a decision needs a threshold. The ROC curve shows all thresholds at once, for each of
-# the four models, as in Figure 4 of the paper {cite}`taleghamar2022`. Which one to use depends on whether the
-# probability can be believed, and on what a wrong call costs.
+# A model gives a probability; a decision needs a {term}`threshold`. The
+# {term}`ROC curve <receiver operating characteristic (ROC)>` shows all thresholds at once, for each of the four models,
+# as in Figure 4 of the paper {cite}`taleghamar2022`. Which one to use depends on whether the probability can be
+# believed, and on what a wrong call costs.
 #
 # **You will learn**
 #
@@ -60,8 +61,8 @@ whose = settings.study.whose
 # threshold. Each non-responder that falls above it is one step up, each responder one step to the right. Two
 # coordinates follow:
 #
-# - true positive rate = sensitivity = share of non-responders above the threshold,
-# - false positive rate = 1 - specificity = share of responders above it.
+# - true positive rate = {term}`sensitivity` = share of {term}`non-responders <non-responder>` above the threshold,
+# - false positive rate = 1 - {term}`specificity` = share of responders above it.
 
 # %%
 slug = "ran_core_margin"
@@ -125,8 +126,8 @@ Markdown(
 # ## Four models, two sets
 #
 # The dots of {numref}`fig-roc` mark the operating points at 0.5. The band belongs to the test curve: at each threshold
-# both rates have a Wilson interval, the classes are independent, and the rectangle of the two intervals holds the true
-# point with the stated level {cite:p}`pepe2003`.
+# both rates have a Wilson {term}`interval <confidence interval>`, the classes are independent, and the rectangle of the
+# two intervals holds the true point with the stated level {cite:p}`pepe2003`.
 #
 # **Decision**: the band is what all rectangles cover; it holds each point of the curve with the stated level, not all
 # of them at once.
@@ -159,8 +160,8 @@ plt.show()
 # ## Move the threshold
 #
 # Drag the slider, or move it with the arrow keys. Each patient is a mark at her probability; who stands at or to the
-# right of the line is called a non-responder. Watch what a few non-responders do to the intervals. The positive
-# predictive value is the share of true alarms among the alarms.
+# right of the line is called a non-responder. Watch what a few non-responders do to the intervals. The
+# {term}`positive predictive value` is the share of true alarms among the alarms.
 
 # %% tags=["hide-input"]
 curves = {
@@ -212,8 +213,8 @@ plt.show()
 # so calling non-responders at $q \ge 0.5$ means calling them at $p \ge 1 / (1 + C)$. `calibration.unweighted` turns $q$
 # into $p$.
 #
-# **Decision**: the class weight is undone by {eq}`eq-weighted`, which needs no further patients; the four models are
-# not calibrated anew.
+# **Decision**: the {term}`class weight` is undone by {eq}`eq-weighted`, which needs no further patients; the four
+# models are not {term}`calibrated <calibration>` anew.
 #
 # A model is **calibrated** if, among patients given 30 %, three in ten do not respond. **Decision**: it is judged in
 # five groups of equal size, with Wilson intervals ({numref}`fig-calibration`).
@@ -252,9 +253,9 @@ if not why_not:
 plt.show()
 
 # %% [markdown]
-# Three numbers sum it up ({numref}`tab-calibration`). The **Brier score** {cite:p}`brier1950` is the mean squared error
-# of the probability; a useful model has a lower one than giving everybody the share of non-responders. The
-# **intercept** says by how much the log-odds are too low (+) or too high (-) on the whole. The **slope**
+# Three numbers sum it up ({numref}`tab-calibration`). The **{term}`Brier score`** {cite:p}`brier1950` is the mean
+# squared error of the probability; a useful model has a lower one than giving everybody the share of non-responders.
+# The **intercept** says by how much the log-odds are too low (+) or too high (-) on the whole. The **slope**
 # {cite:p}`cox1958` is 1 when the spread of the predictions is right, above 1 when they are too timid, below 1 when they
 # are too extreme, and 0 when they say nothing.
 
@@ -301,13 +302,14 @@ Markdown(
 #
 # Suppose that a patient called a non-responder is offered another treatment. Wrongly offered, it harms; rightly
 # offered, it helps. Whoever acts from a probability of $t$ on says that one right offer is worth $(1 - t) / t$ wrong
-# ones. In that currency the **net benefit** per patient is
+# ones. In that currency the **{term}`net benefit`** per patient is
 #
 # $$ \frac{\text{rightly called}}{n} - \frac{\text{wrongly called}}{n} \cdot \frac{t}{1 - t} $$ (eq-net-benefit)
 #
-# {cite:p}`vickers2006`. Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A model is
-# useful at the thresholds where it lies above both ({numref}`fig-decision`). The threshold is a true probability, so
-# the models' are taken with the class weight undone.
+# {cite:p}`vickers2006`. Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A
+# {term}`decision curve` ({numref}`fig-decision`) draws {eq}`eq-net-benefit` over the thresholds; a model is useful at
+# those where it lies above both. The threshold is a true probability, so the models' are taken with the class weight
+# undone.
 
 # %%
 thresholds = np.linspace(0.02, 0.6, 59)

@@ -16,13 +16,13 @@
 # A prediction made before treatment is worth something if the two groups it makes fare differently for years. The paper
 # follows responders and non-responders for up to ten years, grouped by the truth after treatment and by each model's
 # prediction before it {cite}`taleghamar2022`. That complete response goes with fewer recurrences is known from larger
-# cohorts {cite:p}`cortazar2014`; that quantitative ultrasound can predict recurrence has been tried
-# {cite:p}`dasgupta2021`.
+# cohorts {cite:p}`cortazar2014`; that {term}`quantitative ultrasound <quantitative ultrasound (QUS)>` can predict
+# {term}`recurrence <recurrence-free survival>` has been tried {cite:p}`dasgupta2021`.
 #
 # **You will learn**
 #
-# - how Kaplan-Meier curves use patients whose follow-up ends before anything happens;
-# - what the log-rank test and the hazard ratio say, and what they leave open;
+# - how {term}`Kaplan-Meier curves <Kaplan-Meier curve>` use patients whose follow-up ends before anything happens;
+# - what the {term}`log-rank test` and the {term}`hazard ratio` say, and what they leave open;
 # - how to say the difference in years, without supposing that a ratio stays the same for ten of them;
 # - how many recurrences a study needs before its p-value can be trusted to find anything.
 #
@@ -61,8 +61,8 @@ whose = settings.study.whose
 # ## Time to recurrence, and patients who leave
 #
 # Two columns tell a patient's story: `duration_years`, how long she was followed, and `recurrence`, whether the disease
-# came back at that moment. Without a recurrence the patient is *censored*: free of it up to then, unknown afterwards.
-# Leaving censored patients out would throw away good news; counting them as cured would invent it.
+# came back at that moment. Without a recurrence the patient is *{term}`censored`*: free of it up to then, unknown
+# afterwards. Leaving censored patients out would throw away good news; counting them as cured would invent it.
 # {numref}`tab-followed` says how many there are.
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-followed", "caption": "{{ Whose }} patients: follow-up and recurrences by response."}}
@@ -89,7 +89,8 @@ Markdown(
 # $$ \hat S(t) = \prod_{t_i \le t} \left( 1 - \frac{d_i}{n_i} \right) . $$ (eq-kaplan-meier)
 #
 # Censored patients count in $n_i$ as long as they were seen, and drop out without a step. {numref}`fig-survival-cohort`
-# shows {eq}`eq-kaplan-meier` for the whole cohort.
+# shows {eq}`eq-kaplan-meier` for the whole cohort; curves, tests and ratios are computed with lifelines
+# {cite:p}`davidsonpilon2019`.
 
 # %%
 lost = patients[~patients.responder]
@@ -169,10 +170,10 @@ Markdown(
 # tell a small certain difference from a large uncertain one.
 #
 # The ratio supposes that it stays the same over the years. Two answers to that: **test it** (does the groups'
-# difference in hazard drift with time? A score test {cite:p}`grambsch1994`), and **do without it**. The *restricted
-# mean* {cite:p}`royston2013` is the area under a Kaplan-Meier curve up to a horizon: how many of the first years were
-# free of recurrence, on average. The difference of two such areas is in years. It supposes no constant ratio, only, as
-# all these curves do, that patients who leave are like those who stay.
+# difference in hazard drift with time? A score test {cite:p}`grambsch1994`), and **do without it**. The
+# *{term}`restricted mean`* {cite:p}`royston2013` is the area under a Kaplan-Meier curve up to a horizon: how many of
+# the first years were free of recurrence, on average. The difference of two such areas is in years. It supposes no
+# constant ratio, only, as all these curves do, that patients who leave are like those who stay.
 #
 # **Decision**: a hazard ratio and a difference in restricted mean stand beside each p-value, with intervals; whether
 # hazards are proportional is asked by a score test with time on the scale of the Kaplan-Meier curve.
@@ -214,8 +215,8 @@ Markdown(
 # ## The truth and four predictions
 #
 # A model's group is its call at a threshold of 0.5. The paper does not say which patients its Figure 5 shows.
-# **Decision**: {numref}`fig-survival` and {numref}`tab-survival` show the test patients, since models must be judged on
-# patients they did not learn from.
+# **Decision**: {numref}`fig-survival` and {numref}`tab-survival` show the {term}`test patients <test set>`, since
+# models must be judged on patients they did not learn from.
 
 # %%
 test = predictions[predictions.split == "test"]
@@ -296,8 +297,8 @@ Markdown(
 #
 # ## What could this study have found?
 #
-# The power of a log-rank test depends on *recurrences*, not on patients. To find a hazard ratio $\theta$ when a share
-# $\pi$ of the patients is in one group, at level $\alpha$ with power $1 - \beta$, Schoenfeld's formula
+# The {term}`power` of a log-rank test depends on *recurrences*, not on patients. To find a hazard ratio $\theta$ when a
+# share $\pi$ of the patients is in one group, at level $\alpha$ with power $1 - \beta$, Schoenfeld's formula
 # {cite:p}`schoenfeld1981` asks for
 #
 # $$ d = \frac{(z_{1 - \alpha/2} + z_{1 - \beta})^2}{\pi (1 - \pi) (\ln \theta)^2} $$ (eq-schoenfeld)

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Where the network looks
 #
-# Cover a small patch of one parametric map and see how far the predicted probability moves: done for every
+# Cover a small patch of one {term}`parametric map` and see how far the predicted probability moves: done for every
 # patch of every map, this gives the right half of the paper's Figure 2 {cite}`taleghamar2022`. Such maps look
 # convincing. What are they worth?
 
@@ -28,8 +28,9 @@
 # **You will learn**
 #
 # - how a prediction difference map is made, patch by patch;
-# - why it is occlusion sensitivity, and what a patch of zeros means to a network;
-# - how to ask whether core or margin moves the prediction more, over all test patients and with intervals;
+# - why it is {term}`occlusion sensitivity <occlusion>`, and what a patch of zeros means to a network;
+# - how to ask whether {term}`core` or {term}`margin` moves the prediction more, over all
+#   {term}`test patients <test set>` and with intervals;
 # - how to test such a map: against other methods, against random weights, and against what separates the classes.
 #
 # **You need**: {doc}`06_images`, {doc}`07_networks`, {doc}`10_evaluation`. **Time**: 30 minutes to read, about a minute to run
@@ -119,10 +120,10 @@ whose, channels = settings.study.whose, list(images.channels)
 #
 # $$ \mathrm{PD}_{k,c} = \left| p(x) - p(x_{\setminus k, c}) \right| . $$ (eq-difference)
 #
-# The paper calls this a *modified* prediction difference analysis (PDA). The original one {cite}`zintgraf2017` does not
-# put in zeros: it draws what the patch could have shown, given its surroundings, and averages the prediction over the
-# draws. With zeros the method is called **occlusion sensitivity** {cite:p}`zeiler2014`. We keep the paper's letters and
-# say what they stand for. The difference matters below.
+# The paper calls this a *modified* {term}`prediction difference analysis <prediction difference analysis (PDA)>` (PDA).
+# The original one {cite}`zintgraf2017` does not put in zeros: it draws what the patch could have shown, given its
+# surroundings, and averages the prediction over the draws. With zeros the method is called **occlusion sensitivity**
+# {cite:p}`zeiler2014`. We keep the paper's letters and say what they stand for. The difference matters below.
 #
 # ## Two patients
 #
@@ -157,7 +158,7 @@ Markdown(
 # ## One patch, by hand
 #
 # A tumour has several planes, and the prediction rests on the mean of their feature vectors. **Decision**: only the
-# central plane is changed; the others stay as they are.
+# central {term}`plane` is changed; the others stay as they are.
 #
 # So the vectors of the others are computed once and kept. First the check that this shortcut predicts what the table of
 # predictions says, then one patch over the middle of the image, of the non-responder if there is one:
@@ -257,11 +258,12 @@ plt.show()
 # %% [markdown]
 # ## Core or margin?
 #
-# The paper finds the impact of the margin "highlighted particularly in the MBF and EAC parametric images". To ask the
-# same of our maps, add up the differences over core and margin. The margin may be the larger region, so its share has
-# to be compared with the **even share**, that of a network to which every pixel of tissue matters equally. This is not
-# its share of the area: a patch in the thin margin reaches beyond the tumour, and blanks less tissue than one in the
-# core. `contributions.even_map` makes the map of such a network.
+# The paper finds the impact of the margin "highlighted particularly in the {term}`MBF <mid-band fit (MBF)>` and
+# {term}`EAC <acoustic concentration (EAC)>` parametric images". To ask the same of our maps, add up the differences
+# over core and margin. The margin may be the larger region, so its share has to be compared with the **even share**,
+# that of a network to which every pixel of tissue matters equally. This is not its share of the area: a patch in the
+# thin margin reaches beyond the tumour, and blanks less tissue than one in the core. `contributions.even_map` makes the
+# map of such a network.
 #
 # **Decision**: core and margin are compared by their shares of the summed differences against even shares, over all
 # test patients ({numref}`fig-margin-share`).
@@ -544,8 +546,8 @@ Markdown(
 #
 # {cite:t}`adebayo2018` propose a test that every explanation should pass: give the network random weights. If the map
 # stays the same, it did not show what was learned. We compare with fresh weights everywhere, with fresh weights in the
-# predictive network alone, and, the other way round, with model 2, which has learned the same task from the same
-# patients with another architecture ({numref}`fig-random-weights`, {numref}`tab-random`).
+# {term}`predictive network` alone, and, the other way round, with model 2, which has learned the same task from the
+# same patients with another architecture ({numref}`fig-random-weights`, {numref}`tab-random`).
 
 # %%
 other_seed = settings.replace(seed=settings.training.seed + 1)
@@ -716,9 +718,9 @@ Markdown(
 )
 
 # %% [markdown]
-# So many rows are few, and the maps are not independent of each other: what MBF says, EAC and SI say in other units. So a
-# low correlation does not prove the network wrong: it may read the same news from another map. A high one would not
-# prove the single patient's map right.
+# So many rows are few, and the maps are not independent of each other: what MBF says, EAC and
+# {term}`SI <spectral intercept (SI)>` say in other units. So a low correlation does not prove the network wrong: it may
+# read the same news from another map. A high one would not prove the single patient's map right.
 #
 # ## What a reader may conclude, and what not
 #

@@ -13,9 +13,10 @@
 # %% [markdown]
 # # How many patients?
 #
-# Four networks, one cohort, {{ n_test }} test patients: Table 2. Would another cohort give the same table? Would
-# something simpler do as well? And how many patients would the study have needed? On simulated patients these
-# questions have answers: we draw the study again, and judge it on patients that no study could have had.
+# Four networks, one cohort, {{ n_test }} {term}`test patients <test set>`: Table 2. Would another cohort give the same
+# table? Would something simpler, a {term}`baseline`, do as well? And how many patients would the study have needed? On
+# simulated patients these questions have answers: we draw the study again, and judge it on patients that no study could
+# have had.
 
 # %% [markdown] tags=["if-recorded"]
 # The first two sections are about the {{ n_patients }} recorded patients. From "The study, drawn again" on, everything is
@@ -24,9 +25,9 @@
 # %% [markdown]
 # **You will learn**
 #
-# - what hand-made features and a logistic regression reach on the same patients
+# - what hand-made features and a {term}`logistic regression` reach on the same patients
 # - how far apart the same experiment ends when cohort and initial weights are drawn anew
-# - how the AUC grows with the number of patients learned from
+# - how the {term}`AUC <area under the curve (AUC)>` grows with the number of patients learned from
 # - under which truths a network finds what hand-made features cannot, and under which it has nothing to add
 #
 # **You need**: {doc}`08_training`, {doc}`10_evaluation`. **Time**: 25 minutes to read, two minutes to run. The
@@ -69,21 +70,21 @@ images = stages.images(settings, artifacts)
 # treatment
 # {cite:p}`sadeghinaini2013,sadeghinaini2014,sannachi2015,tadayyon2016,sadeghinaini2017,sannachi2018,sannachi2019,quiaoit2020`,
 # to foretell it {cite:p}`tadayyon2017,tadayyon2019,dicenzo2020,dasgupta2020,osapoetra2021,sannachi2023`, and once on
-# patients yet to come {cite:p}`moorepalhares2025`. Others gave B-mode images to networks {cite:p}`byra2021`. Our
-# features: of each of the five maps, in core and in margin, the mean, the standard deviation and four numbers of
-# **texture** (contrast, correlation, energy and homogeneity of the grey-level co-occurrence matrix,
+# patients yet to come {cite:p}`moorepalhares2025`. Others gave {term}`B-mode` images to networks {cite:p}`byra2021`.
+# Our features: of each of the five maps, in core and in margin, the mean, the standard deviation and four numbers of
+# **{term}`texture`** (contrast, correlation, energy and homogeneity of the grey-level co-occurrence matrix,
 # {cite:p}`haralick1973`), and the core against the margin; averaged over the planes of a tumour. A **logistic
 # regression** with a ridge penalty {cite:p}`hoerl1970` learns from the same training patients as the networks. The
-# strength of the penalty is chosen by cross-validation {cite:p}`stone1974` among these patients alone
+# strength of the penalty is chosen by {term}`cross-validation` {cite:p}`stone1974` among these patients alone
 # ({numref}`tab-six`).
 #
-# The paper does not say how a plane becomes 256 numbers ([](07_networks)). A third reading takes the hint of the hand-made
-# features: the **statistics network** makes few maps of a plane, 64 of them, and keeps the mean and the standard deviation
-# of each over core and margin, 256 numbers. Its inputs are standardised inside the mask, the masks are channels of their own,
-# and only pixels of a region count in its means: the paper's networks see zeros outside, and average them in. It first learns
-# to read the hand-made features off the training planes, which takes no response; a ridge regression on its vectors is one
-# answer. Copies of it then learn the response, each without a third of the patients; what they say of that third
-# tells how much to trust them beside the first answer.
+# The paper does not say how a plane becomes 256 numbers ([](07_networks)). A third reading takes the hint of the
+# hand-made features: the **{term}`statistics network`** makes few maps of a plane, 64 of them, and keeps the mean and
+# the standard deviation of each over core and margin, 256 numbers. Its inputs are standardised inside the mask, the
+# masks are channels of their own, and only pixels of a region count in its means: the paper's networks see zeros
+# outside, and average them in. It first learns to read the hand-made features off the training planes, which takes no
+# response; a ridge regression on its vectors is one answer. Copies of it then learn the response, each without a third
+# of the patients; what they say of that third tells how much to trust them beside the first answer.
 #
 # **Decision**: features come from the images the networks see, not from the maps.
 #
@@ -132,9 +133,9 @@ Markdown(
 # knows without ultrasound, as far as it is on record: age, size, grade and receptors, with a regression of their own.
 
 # %% [markdown] tags=["if-simulated"]
-# The **oracle** knows the true tissue. Size, outline and unphysical fits should say nothing, because the cohort was drawn so
-# ([](01_study)); the clinic may, for receptors go with response as in I-SPY 1. But on
-# a handful of non-responders chance may still take them far from 0.5, to either side.
+# The **{term}`oracle`** knows the true tissue. Size, outline and unphysical fits should say nothing, because the cohort
+# was drawn so ([](01_study)); the clinic may, for receptors go with response as in I-SPY 1. But on a handful of
+# {term}`non-responders <non-responder>` chance may still take them far from 0.5, to either side.
 
 # %% [markdown] tags=["if-recorded"]
 # Whether they say anything is not known beforehand: a larger tumour may well respond less. What they reach alone, the
@@ -204,10 +205,10 @@ Markdown(
 # %% [markdown]
 # ## The study, drawn again
 #
-# So we repeat the study on simulated patients, several times: cohorts whose seeds were fixed before any of them was drawn, each with its
-# own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on its own test patients,
-# and on **new patients** of the same population, in two sets, the same ones for all. The new ones are mapped and
-# resampled in the same way, and scaled with the training patients of each cohort.
+# So we repeat the study on simulated patients, several times: cohorts whose seeds were fixed before any of them was
+# drawn, each with its own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on
+# its own test patients, and on **{term}`new patients`** of the same population, in two sets, the same ones for all. The
+# new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort.
 
 # %%
 if rerun_cohorts:
@@ -297,9 +298,9 @@ Markdown(
 #
 # $$ \frac{\overline{\mathrm{AUC}} - 0.5}{\overline{\mathrm{AUC}}_\text{oracle} - 0.5} . $$ (eq-share)
 #
-# Beside it stands, in {numref}`tab-shares`, the lead over the regression that sees the same region. Its interval holds
-# two errors, as in studies of several readers {cite:p}`obuchowski1995`: the draw of those a model learned from, and the
-# draw of those it is judged on.
+# Beside {eq}`eq-share` stands, in {numref}`tab-shares`, the lead over the regression that sees the same region. Its
+# interval holds two errors, as in studies of several readers {cite:p}`obuchowski1995`: the draw of those a model
+# learned from, and the draw of those it is judged on.
 
 # %%
 shares = patients.recovered(runs)
@@ -331,10 +332,10 @@ Markdown(
 )
 
 # %% [markdown]
-# A regression on the core may come near, or over, the oracle of the core. How can it? The oracle knows the core's traits and
-# nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What do the
-# core's features tell of the margin's EAC, beyond what the core's EAC tells? And what is left when one window's
-# width is cut off the border?
+# A regression on the core may come near, or over, the oracle of the core. How can it? The oracle knows the core's
+# traits and nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What
+# do the core's features tell of the margin's {term}`EAC <acoustic concentration (EAC)>`, beyond what the core's EAC
+# tells? And what is left when one window's width is cut off the border?
 
 # %%
 cores = {
@@ -424,8 +425,8 @@ Markdown(told if len(tried) > 1 else "")
 #
 # - **arrangement**: whether the core's EAC rises to its rim or to its centre, at the same mean and spread. Growth at
 #   the edge around a dead or fibrous centre, or the reverse, would do that.
-# - **interaction**: whether ESD and EAC of the core deviate to the same side. Large scatterers that are dense, or small ones
-#   that are sparse, are one thing; the other two combinations another.
+# - **interaction**: whether {term}`ESD <scatterer diameter (ESD)>` and EAC of the core deviate to the same side. Large
+#   scatterers that are dense, or small ones that are sparse, are one thing; the other two combinations another.
 # - **texture**: over what length the core's EAC varies, coarse nests or fine ones, at the same mean and spread.
 #
 # None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told.

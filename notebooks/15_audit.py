@@ -21,8 +21,8 @@
 # **You will learn**
 #
 # - how far whole numbers can be read back from printed percentages;
-# - what the printed intervals are, and what they should be;
-# - what a study with 50 test patients can show, in accuracy, AUC and survival.
+# - what the printed {term}`intervals <confidence interval>` are, and what they should be;
+# - what a study with 50 test patients can show, in accuracy, {term}`AUC <area under the curve (AUC)>` and survival.
 #
 # **You need**: {doc}`10_evaluation`, {doc}`11_roc`, {doc}`12_survival`. **Time**: 25 minutes to read, seconds to run.
 
@@ -263,8 +263,8 @@ Markdown(audit.shown(checked["accuracy"]))
 # ## Is one model better than another?
 #
 # The paper names the attention network with margin the best. It prints no test. In accuracy, the smallest p-value that
-# McNemar's test {cite:p}`mcnemar1947` could give follows from the counts alone: it is reached if the better model is
-# right wherever the worse one is.
+# {term}`McNemar's test` {cite:p}`mcnemar1947` could give follows from the counts alone: it is reached if the better
+# model is right wherever the worse one is.
 
 # %%
 best = right.right.max() - right.right
@@ -346,9 +346,9 @@ Markdown(
 # %% [markdown]
 # ## Survival
 #
-# The paper prints five log-rank results and no hazard ratio, and does not say which patients its Figure 5 shows; we
-# take it for the test patients, the only ones no model had learned from. Five comparisons at once, corrected by
-# Bonferroni {cite:p}`dunn1961`:
+# The paper prints five log-rank results and no {term}`hazard ratio`, and does not say which patients its Figure 5
+# shows; we take it for the test patients, the only ones no model had learned from. Five comparisons at once, corrected
+# by Bonferroni {cite:p}`dunn1961`:
 
 # %%
 p_values = audit.log_rank_p_values()
@@ -357,8 +357,8 @@ Markdown(audit.shown(checked["survival"]))
 
 # %% [markdown]
 # The number of recurrences is not printed either. Turned round, Schoenfeld's formula {eq}`eq-schoenfeld` says which
-# hazard ratio stands behind a p-value, for any number of them, and which power the test has. One fifth of the patients
-# are non-responders.
+# hazard ratio stands behind a p-value, for any number of them, and which {term}`power` the test has. One fifth of the
+# patients are non-responders.
 
 # %%
 rows = {}

@@ -13,15 +13,15 @@
 # %% [markdown]
 # # What can go wrong
 #
-# Every mistake on this page has been published. Each is made here on purpose, on patients who carry **no signal**,
-# or a known one, beside the honest way. Where there is nothing to find, an honest AUC is 0.5 on average, and
-# whatever stands above it is the mistake.
+# Every mistake on this page has been published. Each is made here on purpose, on patients who carry **no signal**, or a
+# known one, beside the honest way. Where there is nothing to find, an honest {term}`AUC <area under the curve (AUC)>`
+# is 0.5 on average, and whatever stands above it is the mistake.
 #
 # **You will learn**
 #
-# - how planes, features, epochs, thresholds and configurations leak the answer, and by how much
+# - how planes, features, {term}`epochs <epoch>`, thresholds and configurations leak the answer, and by how much
 # - what size, holes and accuracy say that is not about tissue
-# - what a wrong attenuation, another phantom and another scanner do to maps and to a model
+# - what a wrong {term}`attenuation`, another phantom and another scanner do to maps and to a model
 #
 # **You need**: {doc}`10_evaluation`, {doc}`14_patients`. **Time**: 20 minutes to read, a minute or two to run.
 
@@ -197,9 +197,9 @@ Markdown(
 #
 # ## The epoch and the threshold, chosen on the test set
 #
-# A network is trained epoch by epoch. Reporting the epoch with the best *test* AUC picks the luckiest of many looks. The
-# threshold is another free choice: the one that suits these test patients best is never the one that would have
-# been fixed beforehand.
+# A network is trained epoch by epoch. Reporting the epoch with the best *test* AUC picks the luckiest of many looks.
+# The {term}`threshold` is another free choice: the one that suits these test patients best is never the one that would
+# have been fixed beforehand.
 
 
 # %%
@@ -645,17 +645,19 @@ Markdown(
 )
 
 # %% [markdown]
-# An attenuation of the phantom that is believed wrong is wrong in every map, unless the tissue's is estimated with the same
-# phantom: then both are wrong alike, and it leaves again. Half the beads is half the backscatter: 3 dB in EAC, nothing in
-# ESD, and nothing in MBF, which is relative to whatever phantom was used. That is why values in dB relative to a phantom cannot be compared between groups with different ones.
+# An attenuation of the phantom that is believed wrong is wrong in every map, unless the tissue's is estimated with the
+# same phantom: then both are wrong alike, and it leaves again. Half the beads is half the backscatter: 3 dB in
+# {term}`EAC <acoustic concentration (EAC)>`, nothing in {term}`ESD <scatterer diameter (ESD)>`, and nothing in
+# {term}`MBF <mid-band fit (MBF)>`, which is relative to whatever phantom was used. That is why values in dB relative to
+# a phantom cannot be compared between groups with different ones.
 #
 # ## A phantom in which sound is slower
 #
 # A scanner makes its delays for 1540 m/s, a speed between those of breast fat and of tumours {cite:p}`li2009`. In the
 # paper's phantom sound travels at 1488 m/s: the transmitted beam comes to its focus deeper, and on receipt the elements
-# do not quite agree. The phantom's speckle changes its level with depth and frequency as the tissue's does not, and the
-# division leaves the difference in every map {cite:p}`nam2011`. In {numref}`fig-pitfalls-speed` it is computed from the
-# sound field of the aperture. Nobody has published that of the paper's probe; ours is an assumption.
+# do not quite agree. The phantom's {term}`speckle` changes its level with depth and frequency as the tissue's does not,
+# and the division leaves the difference in every map {cite:p}`nam2011`. In {numref}`fig-pitfalls-speed` it is computed
+# from the sound field of the aperture. Nobody has published that of the paper's probe; ours is an assumption.
 
 # %%
 extent = {
@@ -732,10 +734,10 @@ Markdown(
 # and those of this cohort are recorded.
 
 # %% [markdown] tags=["if-simulated"]
-# The regression of [](14_patients), trained on the study's scanner, reads the central plane of each test patient,
-# scanned anew on the coarser grid by four scanners: the study's; one with more electronic noise; one with a lower
-# centre frequency and its own phantom measurement; and the latter with the phantom measurement of the study's scanner.
-# Windows that sink into the noise, which the study leaves empty, are kept here to show what they do
+# The regression of [](14_patients), trained on the study's scanner, reads the central {term}`plane` of each test
+# patient, scanned anew on the coarser grid by four scanners: the study's; one with more electronic noise; one with a
+# lower centre frequency and its own phantom measurement; and the latter with the phantom measurement of the study's
+# scanner. Windows that sink into the noise, which the study leaves empty, are kept here to show what they do
 # ({numref}`tab-pitfalls-scanners`, {numref}`fig-pitfalls-scanners`).
 
 # %% tags=["if-simulated"]

@@ -105,8 +105,8 @@ Markdown(
 )
 
 # %% [markdown]
-# A filled checklist says that something was reported, not that it was done well. A study with leaking patients, or a threshold
-# chosen on the test set, can tick every box. That is what the audit and the experiments are for.
+# A filled checklist says that something was reported, not that it was done well. A study with leaking patients, or a
+# {term}`threshold` chosen on the test set, can tick every box. That is what the audit and the experiments are for.
 #
 # ## Exercises
 #

@@ -17,17 +17,17 @@
 # Everything so far was simulated.
 
 # %% [markdown]
-# This chapter takes a recorded sample and a reference phantom scanned with the same settings, asks whether they can be
-# believed, and maps the sample with the code of the earlier
-# chapters. If no files are named it writes a simulated plane and phantom in the Ultrasonix `.rf` format, reads them back and
-# goes on as if they had come from a scanner.
+# This chapter takes a recorded sample and a {term}`reference phantom` scanned with the same settings, asks whether they
+# can be believed, and maps the sample with the code of the earlier chapters. If no files are named it writes a
+# simulated {term}`plane` and phantom in the Ultrasonix `.rf` format, reads them back and goes on as if they had come
+# from a scanner.
 #
 # **You will learn**
 #
 # - what a recording holds, and what it does not (often the lateral pitch)
 # - how to check a phantom against itself and against the scanner's noise before trusting a map
 # - which maps need the phantom's backscatter and which do not
-# - what can be said of a region: its means with intervals, its backscatter, its attenuation
+# - what can be said of a region: its means with intervals, its backscatter, its {term}`attenuation`
 #
 # **You need**: {doc}`03_maps`, {doc}`04_uncertainty`. **Time**: 10 minutes to read, ten seconds to run.
 
@@ -88,9 +88,9 @@ Markdown(f"The files are **{whose}**.")
 # %% [markdown]
 # ## What is in the file
 #
-# An `.rf` file holds a header of 19 integers, then the samples, line after line. Sampling rate, lines, samples, frames
-# and how the scanner was set are in the header; the distance between lines is not and has to be given. Other formats,
-# such as that of the open database of {cite:t}`oasbud2017`, are read by what they tell ({doc}`../data`).
+# An `.rf` file holds a header of 19 integers, then the samples, {term}`line` after line. Sampling rate, lines, samples,
+# frames and how the scanner was set are in the header; the distance between lines is not and has to be given. Other
+# formats, such as that of the open database of {cite:t}`oasbud2017`, are read by what they tell ({doc}`../data`).
 # {numref}`tab-file` holds what these files say.
 
 # %%
@@ -147,13 +147,14 @@ if outline_file:
 # ## The phantom against itself
 #
 # Before the phantom judges anything it has to pass its own test: one frame as the sample, the other as the reference.
-# MBF must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows side by side allow
-# ({numref}`fig-own-self`). Where there is a single frame, or all hold the same speckle because the probe was not moved,
-# no frame can judge another: then one half of the lines is held against the other half.
+# {term}`MBF <mid-band fit (MBF)>` must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows
+# side by side allow ({numref}`fig-own-self`). Where there is a single frame, or all hold the same {term}`speckle`
+# because the probe was not moved, no frame can judge another: then one half of the lines is held against the other
+# half.
 #
 # The test finds settings that changed between frames. It need not find a phantom with **targets** (wires, cysts,
 # spheres): frames have them in the same place, and they divide out here but not from the sample. Two halves show one
-# that lies in either. A reference must be uniform: look at its B-mode in {numref}`fig-own-bmode`.
+# that lies in either. A reference must be uniform: look at its {term}`B-mode` in {numref}`fig-own-bmode`.
 
 # %%
 protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
@@ -242,9 +243,10 @@ Markdown(
 # %% [markdown]
 # ## The maps
 #
-# MBF, SS and SI are relative to the phantom and need nothing more. ESD and EAC need the phantom's backscatter
-# coefficient, a table in `backscatter_file`. Without it they are left empty rather than guessed
-# ({numref}`fig-own-maps`).
+# MBF, {term}`SS <spectral slope (SS)>` and {term}`SI <spectral intercept (SI)>` are relative to the phantom and need
+# nothing more. {term}`ESD <scatterer diameter (ESD)>` and {term}`EAC <acoustic concentration (EAC)>` need the phantom's
+# {term}`backscatter coefficient <backscatter coefficient (BSC)>`, a table in `backscatter_file`. Without it they are
+# left empty rather than guessed ({numref}`fig-own-maps`).
 
 # %%
 backscatter = bead_backscatter if whose == "simulated" else None
@@ -354,8 +356,8 @@ ax.legend()
 _ = ax.set(xlabel="frequency / MHz", ylabel=unit)
 
 # %% [markdown]
-# The errors are taken from the phantom's speckle, which many scatterers in a resolution cell make. Few of
-# them, or structure within a window, lower the Nakagami parameter of the echoes' intensity below the phantom's, and
+# The errors are taken from the phantom's speckle, which many scatterers in a {term}`resolution cell` make. Few of them,
+# or structure within a window, lower the {term}`Nakagami parameter` of the echoes' intensity below the phantom's, and
 # errors are then larger than the phantom's say.
 
 # %%
