@@ -284,10 +284,12 @@ _ = ax.set(
 # Patients also differ in what knows nothing of response. The most troublesome of it is the **{term}`attenuation`** of
 # their tissue, by which every map has to be corrected: 0.1 dB/cm/MHz more or less over 2 cm moves ESD by as much as
 # patients differ. Published spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat
-# {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast, from tomograms {cite:p}`duric2005,tadayyon2014`. **Decision**: here
-# it is `attenuation_spread` of the mean, cut off at both ends, and the same factor for all tissue of a patient. The
-# value was chosen by these sources, towards their lower end, before any training: attenuation as good as known would
-# flatter every map. What it costs, and what a smaller spread would have shown, is told by {numref}`tab-attenuation`.
+# {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast, from tomograms {cite:p}`duric2005,tadayyon2014`. **Decision**: the
+# attenuation of simulated patients is spread by `attenuation_spread` of its mean, cut off at both ends, with one factor
+# for all tissue of a patient. The value was chosen by these sources, towards their lower end, before any training:
+# attenuation as good as known would flatter every map.
+#
+# What it costs, and what a smaller spread would have shown, is told by {numref}`tab-attenuation`.
 
 # %% tags=["hide-input", "if-simulated"]
 low, middle, high = drawn["attenuation_factor"].quantile([0.05, 0.5, 0.95])

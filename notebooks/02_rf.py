@@ -165,7 +165,7 @@ for ax, (name, label) in zip(axes, fields.items(), strict=True):
 # were taken from a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between
 # patients.
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-tissue", "caption": "What simulated tissue is drawn from, and the source of each value."}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-tissue", "caption": "What simulated tissue is drawn from, and the source of each value."}}
 spread = settings.study.attenuation_spread
 Markdown(parameter_table(spread).to_markdown(index=False))
 
@@ -307,9 +307,11 @@ _ = axes[1].set(
 # spheres in water {cite:p}`maclennan1981,jech2015`.
 #
 # **Decision**: the beads' concentration, which has not been published, is taken as 4 g/L, spread evenly by mass over
-# the diameters. A phantom that really holds twice as many echoes 3 dB more, so that {term}`MBF <mid-band fit (MBF)>`
-# and {term}`SI <spectral intercept (SI)>`, which are relative to it, are 3 dB lower. If it is only believed to, EAC is
-# 3 dB too high. {term}`SS <spectral slope (SS)>` and ESD do not notice either.
+# the diameters.
+#
+# A phantom that really holds twice as many echoes 3 dB more, so that {term}`MBF <mid-band fit (MBF)>` and
+# {term}`SI <spectral intercept (SI)>`, which are relative to it, are 3 dB lower. If it is only believed to, EAC is 3 dB
+# too high. {term}`SS <spectral slope (SS)>` and ESD do not notice either.
 
 # %% [markdown] tags=["if-recorded"]
 # Of the phantom that was scanned with these patients, the backscatter coefficient is what its table says, if there is one.

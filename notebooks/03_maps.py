@@ -178,7 +178,7 @@ esd_um, eac_db = form_factor.scatterers(M, I, rf.sound_speed_m_s)
 centre = grid.depth_mm[[row]], grid.lateral_mm[[column]]
 truth = true_maps(tissue, *centre, (f[0], f[-1]))
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-window", "caption": "Simulated RF: five numbers of one window, and the truth there."}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-window", "caption": "Simulated RF: five numbers of one window, and the truth there."}}
 five = pd.DataFrame(
     {
         "window": [mbf, ss, si, esd_um, eac_db],
@@ -282,7 +282,7 @@ rows = {
     "planar reflector's ESD": [*values[:3], planar_um, planar_eac_db],
 }
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-wrong", "caption": "Simulated RF: means over the core by the right formulas and by wrong ones."}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-wrong", "caption": "Simulated RF: means over the core by the right formulas and by wrong ones."}}
 whole = true_maps(tissue, grid.depth_mm, grid.lateral_mm, (f[0], f[-1]))
 rows |= {
     "truth": [
@@ -335,7 +335,7 @@ fields = list(parametric.FIELDS)
 errors = (
     checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
 )
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-accuracy", "caption": "Simulated planes: error of a region's median, median over planes (smallest to largest)."}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-accuracy", "caption": "Simulated planes: error of a region's median, median over planes (smallest to largest)."}}
 grouped = errors.groupby([checked["attenuation"], checked["region"]])
 shown = grouped.agg(
     lambda error: (

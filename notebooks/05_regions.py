@@ -107,6 +107,7 @@ Markdown(
 # %% [markdown]
 # **Decision**: where the image ends, so does the margin {eq}`eq-margin`. Where a second tumour lies in the
 # {term}`plane`, its core is no margin of the first: it is left out, while tissue between the two is margin of both.
+#
 # {numref}`fig-clipped` shows the rule in two made-up places of a made-up image:
 
 # %%

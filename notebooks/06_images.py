@@ -70,9 +70,9 @@ extent_mm = tuple(images.extent_mm[shown])
 #
 # The paper's networks see four of the five maps, in this order: {term}`MBF <mid-band fit (MBF)>`,
 # {term}`SI <spectral intercept (SI)>`, {term}`ESD <scatterer diameter (ESD)>` and
-# {term}`EAC <acoustic concentration (EAC)>`. ESD and EAC need the backscatter of the phantom. **Decision**: where it is
-# unknown for any plane of a cohort, its networks see the other two, of all planes; a network cannot learn from what
-# only some patients have.
+# {term}`EAC <acoustic concentration (EAC)>`. ESD and EAC need the backscatter of the phantom. **Decision**: where the
+# backscatter of the phantom is unknown for any plane of a cohort, its networks see the other two, of all planes; a
+# network cannot learn from what only some patients have.
 
 # %% tags=["hide-input"]
 seen = f"Channels of these images: {', '.join(channels)}."

@@ -160,8 +160,9 @@ Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
 # - **pool**: a 1 × 1 convolution to 256 maps, each averaged to one number. An entry is a kind of feature, seen
 #   anywhere.
 #
-# **Decision**: flatten is the default. It is the reading in which something *is* flattened, and it needs no size that
-# the paper does not give: 256 comes out of 512 pixels by itself. It also keeps core and margin apart.
+# **Decision**: of the two readings of 256, flatten is the default. It is the reading in which something *is* flattened,
+# and it needs no size that the paper does not give: 256 comes out of 512 pixels by itself. It also keeps core and
+# margin apart.
 #
 # For smaller images more maps keep the length, $256 / (n/32)^2$ of them for $n$ pixels ({numref}`tab-vector`). The
 # parameter `vector` selects the other reading; [](08_training) trains one model both ways.

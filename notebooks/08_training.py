@@ -136,8 +136,8 @@ Markdown(
 # **Decision**: the last batch of an epoch, if too small, is spread over the others, since {term}`batch normalisation`
 # {cite:p}`ioffe2015` cannot work on a single plane.
 #
-# **Decision**: {term}`validation patients <validation set>` of one class, or none, do not judge, since calling
-# everybody so would have the lowest loss; then all epochs are run, and the last is kept.
+# **Decision**: where {term}`validation patients <validation set>` are of one class, or none, they do not judge, since
+# calling everybody so would have the lowest loss; then all epochs are run, and the last is kept.
 
 # %%
 results = stages.models(settings, artifacts)

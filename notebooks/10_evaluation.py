@@ -203,7 +203,7 @@ Markdown(
 # %% [markdown]
 # An AUC cannot exceed 1 and its estimates are skewed near that end.
 #
-# **Decision**: the normal approximation is taken on the log-odds of the AUC, $\log\frac{A}{1-A}$, and transformed back;
+# **Decision**: the normal approximation of an AUC is taken on its log-odds, $\log\frac{A}{1-A}$, and transformed back;
 # that of a difference of two AUCs on the plain scale.
 #
 # Where DeLong's variance has nothing to say (the classes are separated perfectly, or a class has one patient), the
@@ -568,7 +568,9 @@ Markdown(
 # ## Is one model better than another?
 #
 # Two intervals that overlap do not answer this, because both models saw the same patients and share the luck of the
-# draw. **Decision**: two tests, of which the paper prints none, use the pairing by patient ({numref}`tab-pairs`):
+# draw. **Decision**: models are compared on the same patients, in pairs, by two tests; the paper prints none.
+#
+# Both use the pairing ({numref}`tab-pairs`):
 #
 # - DeLong's test {cite}`delong1988` takes the *difference* of the two tables of wins, and its variance.
 # - {term}`McNemar's test` {cite:p}`mcnemar1947` looks at the calls. Patients whom both models call right, or both

@@ -216,8 +216,8 @@ plt.show()
 # **Decision**: the {term}`class weight` is undone by {eq}`eq-weighted`, which needs no further patients; the four
 # models are not {term}`calibrated <calibration>` anew.
 #
-# A model is **calibrated** if, among patients given 30 %, three in ten do not respond. **Decision**: it is judged in
-# five groups of equal size, with Wilson intervals ({numref}`fig-calibration`).
+# A model is **calibrated** if, among patients given 30 %, three in ten do not respond. **Decision**: calibration is
+# judged in five groups of equal size, with Wilson intervals ({numref}`fig-calibration`).
 
 # %%
 weight = settings.training.class_weight

@@ -193,9 +193,9 @@ Markdown(told if settings.study.simulated else kept_back)
 # %% [markdown]
 # ## All patches
 #
-# `pda.prediction_difference` writes each difference at the centre of its patch. **Decision**: between the centres it
-# interpolates linearly, and outside the outermost ones takes the nearest; where the step does not fit, one more patch
-# lies flush with the border.
+# `pda.prediction_difference` writes each difference at the centre of its patch. **Decision**: between the centres of
+# patches a map is interpolated linearly, and outside the outermost ones has the nearest value; where the step does not
+# fit, one more patch lies flush with the border.
 #
 # A patch that holds only zeros already cannot change anything and is skipped: outside the tumour all maps are zero.
 # {numref}`fig-pda-responder` and {numref}`fig-pda-nonresponder` show {eq}`eq-difference` everywhere. **Decision**: all
