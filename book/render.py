@@ -8,6 +8,7 @@ from pathlib import Path
 
 import addresses
 import check_html
+import decisions
 import downloads
 import front
 import jobs
@@ -16,6 +17,7 @@ import nbformat
 import provenance
 import publish
 import runs
+import tables
 import words
 import yaml
 from chapters import CHAPTERS, with_outputs
@@ -30,7 +32,7 @@ def executed(run: Path) -> list[Path]:
 
 
 def stage(run: Path, target: Path, private: publish.Private) -> None:
-    """Gather what the book consists of in one folder: prose, executed chapters, data contract, provenance.
+    """Gather what the book consists of in one folder: prose, executed chapters, data contract, decisions, provenance.
 
     Prose and captions say what is true of the run's patients, the front page and the discussion what was found;
     chapters can be downloaded, so they name no machine.
@@ -39,12 +41,16 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree("book", target, ignore=shutil.ignore_patterns("*.py", "__pycache__", "notebooks"))
     (target / "notebooks").mkdir()
+    decided = {}
     for chapter in executed(run):
         written = words.chapter(with_outputs(Path("notebooks") / f"{chapter.stem}.py", chapter), told)
-        nbformat.write(publish.cleaned(written, private), target / "notebooks" / chapter.name)
+        title = written.cells[0].source.splitlines()[0].removeprefix("# ")
+        decided[title] = decisions.labelled(written, chapter.stem)
+        nbformat.write(publish.cleaned(tables.captioned(written), private), target / "notebooks" / chapter.name)
     shutil.copy("data/README.md", target / "data.md")
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
+    (target / "decisions.md").write_text(decisions.page(decided))
     front.write(target, run, told)
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
     (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run)))

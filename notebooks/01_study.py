@@ -29,14 +29,15 @@
 # %% [markdown]
 # **You will learn**
 #
-# - who the patients are, what response means, and how training, validation and test patients are kept apart
+# - who the patients are, what response means, and how training, validation and {term}`test patients <test set>` are
+#   kept apart
 
 # %% [markdown] tags=["if-simulated"]
-# - how one hidden variable ties response to tissue, and how strongly
-# - what the best possible model could reach on these patients: the *oracle*
+# - how one {term}`hidden variable` ties response to tissue, and how strongly
+# - what the best possible model could reach on these patients: the *{term}`oracle`*
 
 # %% [markdown]
-# **Prerequisites**: none. **Time**: 10 minutes to read, a few seconds to run.
+# **You need**: nothing beforehand. **Time**: 10 minutes to read, a few seconds to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -83,10 +84,11 @@ whose, simulated = settings.study.whose, settings.study.simulated
 # %% [markdown]
 # ## Response
 #
-# Response is judged at surgery by the modified response score MR: 1 no reduction, 2 less than 30 %, 3 between 30 and
-# 90 % or very low cellularity, 4 more than 90 %, 5 no tumour left. MR 1-2 is a **non-responder**, MR 3-5 a
-# responder. Throughout the book the *positive* class is the non-responder: finding her early is what would change
-# her treatment.
+# Response is judged at surgery by the {term}`modified response score <modified response (MR)>` MR: 1 no reduction, 2
+# less than 30 %, 3 between 30 and 90 % or very low cellularity, 4 more than 90 %, 5 no tumour left (the steps are those
+# of Miller and Payne {cite:p}`ogston2003`). MR 1-2 is a **{term}`non-responder`**, MR 3-5 a {term}`responder`.
+# Throughout the book the *positive* class is the non-responder: finding her early is what would change her treatment.
+# {numref}`fig-mr` counts both.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "{{ Whose }} cohort: patients by modified response score, or, where not all scores are on record, by response. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of {{ whose }} patients with each modified response score from 1 to 5, or with and without response"}}
 fig, ax = figures.subplots(row_in=2.8)
@@ -116,9 +118,10 @@ keep("lost", "non-responders", n_non_responders, **of_response)
 # %% [markdown]
 # ## Three sets of patients
 #
-# The paper drew 50 test patients (40 responders, 10 non-responders) and kept them unseen; of the remaining 131,
-# about a quarter ("31 patients") steered the training as validation set. The split is by **patient**: all planes of
-# one tumour stay together. (The printed validation figures fit 30 patients, not 31.)
+# The paper drew 50 test patients (40 responders, 10 non-responders) and kept them unseen; of the remaining 131, about a
+# quarter ("31 patients") steered the training as validation set. The split is by **patient**: all planes of one tumour
+# stay together. (The printed validation figures fit 30 patients, not 31; {doc}`15_audit` shows it.) {numref}`tab-split`
+# is the split of this run.
 
 # %% [markdown] tags=["if-simulated"]
 # Here {{ n_test }} of {{ n_patients }} patients are for the test and {{ n_validation }} for validation, drawn by class:
@@ -129,7 +132,7 @@ keep("lost", "non-responders", n_non_responders, **of_response)
 # training: as the column `split` of the cohort's table says, or, without one, drawn by class with the cohort's own share
 # of non-responders in each set.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-split", "caption": "{{ Whose }} patients and planes by set and response."}}
 Markdown(by_split(patients).to_markdown())
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-split", "caption": "{{ Whose }} cohort: how its patients are split. Networks learn from the training patients, the validation patients say when to stop, the test patients are asked once, at the end."}, "image": {"alt": "Horizontal bars of the numbers of {{ whose }} responders and non-responders in the training, validation and test set"}}
@@ -139,7 +142,7 @@ drawings.draw_split(ax, by_split(patients))
 # %% [markdown]
 # ## Table 1
 #
-# The columns to the right are what the paper prints {cite:p}`taleghamar2022`.
+# The columns to the right of {numref}`tab-patients` are what the paper prints {cite:p}`taleghamar2022`.
 
 # %% [markdown] tags=["if-simulated"]
 # Age, histology, grade and treatment follow the paper's Table 1 and carry no information on response. Receptor
@@ -149,7 +152,7 @@ drawings.draw_split(ax, by_split(patients))
 # Only what the cohort's own table has on record is shown. Where some patients lack a value, a figure is of those who
 # have one, and says of how many.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-patients", "caption": "Characteristics of the {{ whose }} patients, beside those printed in Table 1 of the paper."}}
 paper = printed.printed_table1()
 paper.loc["Patients"] = [
     printed.printed("Methods", "patients", group) for group in paper
@@ -169,20 +172,24 @@ if not simulated:  # what follows is about simulated patients, and not shown
 # Every patient has a hidden **resistance** $u \sim N(0, 1)$. The most resistant are the non-responders. Each tissue
 # trait $t$ follows it in part,
 #
-# $$ t = \mu_t + \sigma_t \left( \lambda_t u + \sqrt{1 - \lambda_t^2}\, \varepsilon_t \right), $$
+# $$ t = \mu_t + \sigma_t \left( \lambda_t u + \sqrt{1 - \lambda_t^2}\, \varepsilon_t \right), $$ (eq-trait)
 #
-# with population mean $\mu_t$ and spread $\sigma_t$ of the core's ESD and EAC from published tumours
-# {cite:p}`tadayyon2014`; those of the other traits are assumed (the table in [](02_rf) says what is from where). The
-# loading $\lambda_t$ is **our assumption** throughout: no study has published how responders and non-responders differ
-# in these values. The loadings were fixed before any network was trained, so that the oracle below lands near the
-# paper's best AUC {cite:p}`taleghamar2022`. `effect` halves them, removes them or turns their sign.
+# with population mean $\mu_t$ and spread $\sigma_t$ of the core's {term}`ESD <scatterer diameter (ESD)>` and
+# {term}`EAC <acoustic concentration (EAC)>` from published tumours {cite:p}`tadayyon2014`; those of the other traits
+# are assumed ({numref}`tab-tissue` says what is from where); {numref}`tab-traits` lists them all. **Decision**: the
+# loading $\lambda_t$ in {eq}`eq-trait` is assumed throughout, since no study has published how responders and
+# non-responders differ in these values. The loadings were fixed before any network was trained, so that the oracle of
+# {numref}`tab-oracle` lands near the paper's best {term}`AUC <area under the curve (AUC)>` {cite:p}`taleghamar2022`.
+#
+# {numref}`fig-traits` shows how far the groups overlap in each trait. The parameter `effect` halves the loadings,
+# removes them or turns their sign.
 #
 # Means and spreads are what hand-made features measure best. Under another `signal` no trait follows $u$; it is one
 # property of the core that does, about as strongly as all five together: how coarse its EAC varies (`texture`), whether it
 # rises to the rim or to the centre (`arrangement`), or whether ESD and EAC deviate to the same side (`interaction`).
 # [](14_patients) asks which model wins under which truth.
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-traits", "caption": "Tissue traits of the simulated population that carry information on response."}}
 Markdown(
     pd.DataFrame(
         {
@@ -228,8 +235,12 @@ for ax, name in zip(axes, study.TRAITS, strict=True):
 # ## The oracle
 #
 # Traits and resistance are jointly Gaussian, so the best score from the true traits $z$ (standardised) is linear:
-# $\hat u = \lambda^\top S^{-1} z$, with $S$ the correlation of the traits. No network sees more than echoes of these
-# traits; the oracle's area under the ROC curve (AUC) is therefore the ceiling of this cohort.
+#
+# $$ \hat u = \lambda^\top S^{-1} z, $$ (eq-oracle)
+#
+# with $S$ the correlation of the traits. No network sees more than echoes of these traits; the area under the
+# {term}`ROC curve <receiver operating characteristic (ROC)>` (AUC) of {eq}`eq-oracle` is therefore the ceiling of this
+# cohort ({numref}`tab-oracle`). {numref}`fig-oracle` shows the score itself.
 
 # %% tags=["if-simulated"]
 traits = {"core": CORE_TRAITS, "core + margin": tuple(study.TRAITS)}
@@ -246,7 +257,7 @@ for group, table in groups.items():
         score = oracle_score(table, names, effect, signal)
         rows[group, region] = auc_interval(~table["responder"], score, level)
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-oracle", "caption": "AUC of the oracle with its interval, simulated patients."}}
 oracle = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(3)
 Markdown(
     oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(
@@ -259,10 +270,10 @@ of_test = rows["test patients", "core + margin"]
 keep("oracle", "oracle's AUC, test patients", of_test, at="the-oracle")
 
 # %% [markdown] tags=["if-simulated"]
-# One cohort of {{ n_patients }} is easier or harder than the population it is drawn from, by luck. Of the seeds 1 to 10 the default is,
-# for 181 patients, the one whose four AUCs above (all and test patients, core and core + margin) stay nearest to those of 20,000 further
-# patients, by the largest difference. So the oracle of the test patients had a say in the choice of the cohort; it was
-# made before any network was trained.
+# One cohort of {{ n_patients }} is easier or harder than the population it is drawn from, by luck. Of the seeds 1 to 10
+# the default is, for 181 patients, the one whose four AUCs above (all and test patients, core and core + margin) stay
+# nearest to those of 20,000 further patients, by the largest difference. So the oracle of the test patients had a say
+# in the choice of the cohort; it was made before any network was trained.
 #
 # The interval of the test patients shows how little {{ n_test }} patients, few of them non-responders, can say about any
 # model: keep it in mind when Table 2 is read.
@@ -286,12 +297,15 @@ _ = ax.set(
 # %% [markdown] tags=["if-simulated"]
 # ## What differs and tells nothing
 #
-# Patients also differ in what knows nothing of response. The most troublesome of it is the **attenuation** of their tissue, by which
-# every map has to be corrected: 0.1 dB/cm/MHz more or less over 2 cm moves ESD by as much as patients differ. Published
-# spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast,
-# from tomograms {cite:p}`duric2005,tadayyon2014`. Here it is `attenuation_spread` of the mean, cut off at both ends, and the same
-# factor for all tissue of a patient. The value was chosen by these sources, towards their lower end, before any training: attenuation
-# as good as known would flatter every map. What it costs, and what a smaller spread would have shown, [](10_evaluation) tells.
+# Patients also differ in what knows nothing of response. The most troublesome of it is the **{term}`attenuation`** of
+# their tissue, by which every map has to be corrected: 0.1 dB/cm/MHz more or less over 2 cm moves ESD by as much as
+# patients differ. Published spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat
+# {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast, from tomograms {cite:p}`duric2005,tadayyon2014`. **Decision**: the
+# attenuation of simulated patients is spread by `attenuation_spread` of its mean, cut off at both ends, with one factor
+# for all tissue of a patient. The value was chosen by these sources, towards their lower end, before any training:
+# attenuation as good as known would flatter every map.
+#
+# What it costs, and what a smaller spread would have shown, is told by {numref}`tab-attenuation`.
 
 # %% tags=["hide-input", "if-simulated"]
 low, middle, high = drawn["attenuation_factor"].quantile([0.05, 0.5, 0.95])
@@ -303,8 +317,8 @@ Markdown(
 # %% [markdown] tags=["if-simulated"]
 # ## What must not carry the label
 #
-# A simulated cohort can cheat by accident. If tumours of one class were larger, a network would read the answer off
-# the outline. Size, depth and attenuation are drawn independently of response; the check:
+# A simulated cohort can cheat by accident. If tumours of one class were larger, a network would read the answer off the
+# outline. Size, depth and attenuation are drawn independently of response; {numref}`tab-innocent` checks it:
 
 # %% tags=["if-simulated"]
 innocent = {
@@ -321,7 +335,7 @@ rows = {
     for name, what in innocent.items()
 }
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-innocent", "caption": "Simulated patients: AUC of what is drawn independently of response, with its interval."}}
 Markdown(
     pd.DataFrame(rows, index=["AUC alone", "low", "high"])
     .T.round(2)

@@ -13,18 +13,19 @@
 # %% [markdown]
 # # RF and the reference phantom
 #
-# A scanner sends a short pulse along a line and records what comes back: the radiofrequency (RF) echo, tens of millions
-# of samples a second. Everything in this book is computed from it. What the scanner shows, the B-mode, keeps only the
-# envelope; the spectrum, which knows the size of the scatterers, is thrown away on the way to the screen.
+# A scanner sends a short pulse along a line and records what comes back: the
+# {term}`radiofrequency <radiofrequency echo (RF)>` (RF) echo, tens of millions of samples a second. Everything in this
+# book is computed from it. What the scanner shows, the {term}`B-mode`, keeps only the envelope; the spectrum, which
+# knows the size of the scatterers, is thrown away on the way to the screen.
 #
 # **You will learn**
 #
-# - what an RF plane is and how it becomes a B-mode image
-# - why a spectrum measured in tissue means nothing without a reference phantom
+# - what an RF {term}`plane` is and how it becomes a B-mode image
+# - why a spectrum measured in tissue means nothing without a {term}`reference phantom`
 # - how glass beads of known size give the phantom a known backscatter
-# - what speckle looks like when there are too few scatterers to make it
+# - what {term}`speckle` looks like when there are too few scatterers to make it
 #
-# **Prerequisites**: [](01_study). **Time**: 15 minutes to read, half a minute to run.
+# **You need**: {doc}`01_study`. **Time**: 15 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -74,8 +75,12 @@ Markdown(why)
 # %% [markdown]
 # ## One line of echo
 #
-# Depth is travel time: $z = c\,t/2$, with the speed of sound $c$ = 1540 m/s in tissue. One sample at 40 MHz is
-# about 19 µm of depth.
+# Depth is travel time,
+#
+# $$ z = \tfrac12\, c\, t, $$ (eq-depth)
+#
+# with the speed of sound $c$ = 1540 m/s in tissue. By {eq}`eq-depth` one sample at 40 MHz is about 19 µm of depth.
+# {numref}`fig-line` shows one line and a {term}`window` of it.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-line", "caption": "{{ Whose }} RF: one line through the tumour, and the window of {{ window_mm }} mm in its middle that is marked above. The pulse of such a scanner lasts about one period at half its amplitude."}, "image": {"alt": "Upper panel: one {{ whose }} RF line against depth with a short stretch marked; lower panel: that stretch, showing single oscillations"}}
 window_mm = settings.maps.window_mm
@@ -99,8 +104,9 @@ Markdown(
 # %% [markdown]
 # ## B-mode
 #
-# The envelope of every line, on a logarithmic scale. The tumour core is outlined on this image by hand. The mottled
-# pattern is speckle: echoes of many scatterers, too close to tell apart, that happen to add or cancel.
+# The envelope of every line, on a logarithmic scale ({numref}`fig-bmode`). The tumour {term}`core` is outlined on this
+# image by hand. The mottled pattern is speckle: echoes of many scatterers, too close to tell apart, that happen to add
+# or cancel.
 
 # %% [markdown] tags=["if-simulated"]
 # Here the outline comes with the simulation.
@@ -148,11 +154,13 @@ Markdown(f"Farthest from the medians of all: {', '.join(told)}.")
 # scatterers, use a **simulated** patient, whose tissue is known.
 
 # %% [markdown] tags=["about-simulation"]
-# The simulated plane starts from tissue: fields of scatterer diameter (ESD),
-# concentration (EAC) and attenuation, different in core, margin and background and varying smoothly inside them. White
-# noise stands for scatterers at random places; it is filtered by the square root of the local backscatter
-# coefficient, spread sideways by the beam, filtered by the pulse (6 dB down at 3 and 8 MHz) and by the attenuation
-# along the path, amplified with depth, and rounded to 16 bit.
+# The simulated plane starts from tissue ({numref}`fig-tissue`): fields of
+# {term}`scatterer diameter <scatterer diameter (ESD)>` (ESD), concentration
+# ({term}`EAC <acoustic concentration (EAC)>`) and {term}`attenuation`, different in core, margin and background and
+# varying smoothly inside them. White noise stands for scatterers at random places; it is filtered by the square root of
+# the local {term}`backscatter coefficient <backscatter coefficient (BSC)>`, spread sideways by the beam, filtered by
+# the pulse (6 dB down at 3 and 8 MHz) and by the attenuation along the path, amplified with depth, and rounded to 16
+# bit.
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of a plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
 known = echoes.with_tissue(acquired, settings, artifacts)
@@ -173,10 +181,11 @@ for ax, (name, label) in zip(axes, fields.items(), strict=True):
     figures.show_map(ax, getattr(truth, name), extent, label)
 
 # %% [markdown]
-# These are the values that tissue is drawn from. *Read* are values that a paper prints; *derived* ones were taken from
-# a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between patients.
+# {numref}`tab-tissue` holds the values that tissue is drawn from. *Read* are values that a paper prints; *derived* ones
+# were taken from a figure or computed from counts; *assumed* ones are our choice. Means carry the spread between
+# patients.
 
-# %% tags=["hide-input"]
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-tissue", "caption": "What simulated tissue is drawn from, and the source of each value."}}
 spread = settings.study.attenuation_spread
 Markdown(parameter_table(spread).to_markdown(index=False))
 
@@ -190,9 +199,9 @@ Markdown(parameter_table(spread).to_markdown(index=False))
 #
 # ### The beam over depth
 #
-# This is what a sound field does, for an aperture that we assume (nobody has published the paper's): the beam there and back,
-# with side lobes, and rough above the focus. On receipt a scanner refocuses at every depth, so that below it the beam widens
-# less than ours.
+# {numref}`fig-beam` is what a sound field does, for an aperture that we assume (nobody has published the paper's): the
+# beam there and back, with side lobes, and rough above the focus. On receipt a scanner refocuses at every depth, so
+# that below it the beam widens less than ours.
 
 # %%
 system = System(depth_mm=10 * depth_cm, focus_mm=known.plane.focus_mm)
@@ -219,11 +228,12 @@ _ = ax.set(xlabel="depth / mm", ylabel="lateral / mm", ylim=(-3, 3))
 # %% [markdown] tags=["about-simulation"]
 # ## Speckle of few scatterers
 #
-# White noise stands for very many scatterers in a resolution cell, the area of beam width times pulse length. Real and
-# imaginary part of the echo are then Gaussian, and its envelope follows Rayleigh's distribution, whose mean is
-# $\sqrt{\pi / (4 - \pi)}$ times its standard deviation. With $N$ scatterers in a cell some places are empty and others bright: the
-# mean power is the same, but its spread is larger. The same tissue, once with noise and once with few scatterers; the
-# distribution is that of a uniform tissue with the plane's median values, so that it shows speckle and nothing else.
+# White noise stands for very many scatterers in a {term}`resolution cell`, the area of beam width times pulse length.
+# Real and imaginary part of the echo are then Gaussian, and its envelope follows Rayleigh's distribution
+# {cite:p}`wagner1983`, whose mean is $\sqrt{\pi / (4 - \pi)}$ times its standard deviation. With $N$ scatterers in a
+# cell some places are empty and others bright: the mean power is the same, but its spread is larger.
+# {numref}`fig-speckle` is the same tissue, once with noise and once with few scatterers; the distribution is that of a
+# uniform tissue with the plane's median values, so that it shows speckle and nothing else.
 
 # %%
 system = System(n_lines=n_lines, depth_mm=10 * depth_cm)
@@ -278,12 +288,13 @@ Markdown(
 # %% [markdown] tags=["about-simulation"]
 # ## Why a phantom
 #
-# The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and
-# the scatterers. Only the last is wanted. A phantom scanned **with the same settings** shares all but the last two,
-# and those are known for the phantom {cite:p}`yao1990`. What the division removes for certain is pulse, gain and electronics. The beam
-# goes with them only if sound is as fast in the phantom as the scanner believes ([](16_pitfalls) shows what is left
-# otherwise). It does not remove what the phantom has not: skin and fat in the way, and noise. The paper's phantom, which is also the one that is simulated
-# here, holds 5-30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
+# The spectrum of an echo is the product of the pulse, the beam, the electronics, the attenuation on the way, and the
+# scatterers. Only the last is wanted. A phantom scanned **with the same settings** shares all but the last two, and
+# those are known for the phantom {cite:p}`yao1990`. What the division removes for certain is pulse, gain and
+# electronics. The beam goes with them only if sound is as fast in the phantom as the scanner believes ([](16_pitfalls)
+# shows what is left otherwise). {numref}`fig-spectra` shows both spectra and their ratio. The division does not remove
+# what the phantom has not: skin and fat in the way, and noise. The paper's phantom, which is also the one that is
+# simulated here, holds 5-30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
 # %%
 band_mhz = np.linspace(2, 9, 57)
@@ -308,11 +319,17 @@ _ = axes[1].set(xlabel="frequency / MHz", ylabel="tissue to phantom / dB")
 # %% [markdown]
 # ## What the beads scatter
 #
-# {cite:t}`faran1951` solved the scattering of sound by an elastic sphere. Summed over the beads of the paper's phantom it
-# gives that phantom's backscatter coefficient, which turns ratios into absolute values. The beads' concentration has not
-# been published; we assume 4 g/L, spread evenly by mass over the diameters. A phantom that really holds twice as many echoes
-# 3 dB more, so that MBF and SI, which are relative to it, are 3 dB lower. If it is only believed to, EAC is 3 dB too high.
-# SS and ESD do not notice either.
+# {cite:t}`faran1951` solved the scattering of sound by an elastic sphere. Summed over the beads of the paper's phantom
+# it gives that phantom's backscatter coefficient ({numref}`fig-faran`), which turns ratios into absolute values.
+# Measured phantoms agree with the theory {cite:p}`anderson2010`; our computation is tested against printed values for
+# spheres in water {cite:p}`maclennan1981,jech2015`.
+#
+# **Decision**: the beads' concentration, which has not been published, is taken as 4 g/L, spread evenly by mass over
+# the diameters.
+#
+# A phantom that really holds twice as many echoes 3 dB more, so that {term}`MBF <mid-band fit (MBF)>` and
+# {term}`SI <spectral intercept (SI)>`, which are relative to it, are 3 dB lower. If it is only believed to, EAC is 3 dB
+# too high. {term}`SS <spectral slope (SS)>` and ESD do not notice either.
 
 # %% [markdown] tags=["if-recorded"]
 # Of the phantom that was scanned with these patients, the backscatter coefficient is what its table says, if there is one.

@@ -13,19 +13,23 @@
 # %% [markdown]
 # # Parametric maps
 #
-# A window of {{ window_mm }} mm by {{ window_mm }} mm slides over the tumour; neighbouring windows share
+# A {term}`window` of {{ window_mm }} mm by {{ window_mm }} mm slides over the tumour; neighbouring windows share
 # {{ overlap_percent }} % of their width. From the echoes in each window come five numbers:
-# mid-band fit (MBF), spectral slope (SS), spectral intercept (SI), effective scatterer diameter (ESD) and effective
-# acoustic concentration (EAC). Written at the window's centre, they become five maps.
+# {term}`mid-band fit <mid-band fit (MBF)>` (MBF), {term}`spectral slope <spectral slope (SS)>` (SS),
+# {term}`spectral intercept <spectral intercept (SI)>` (SI), effective
+# {term}`scatterer diameter <scatterer diameter (ESD)>` (ESD) and effective
+# {term}`acoustic concentration <acoustic concentration (EAC)>` (EAC). Written at the window's centre, they become five
+# {term}`parametric maps <parametric map>`, the images of
+# {term}`quantitative ultrasound <quantitative ultrasound (QUS)>` {cite:p}`insanahall1990,oelze2004`.
 #
 # **You will learn**
 #
 # - how one window of echo becomes five numbers, step by step
-# - how well the maps of a whole plane, and the medians of regions, recover the truth
+# - how well the maps of a whole {term}`plane`, and the medians of regions, recover the truth
 # - what the wrong formulas do that are found in published code
-# - what a wrong guess of the tissue's attenuation costs
+# - what a wrong guess of the tissue's {term}`attenuation` costs
 #
-# **Prerequisites**: [](02_rf). **Time**: 20 minutes to read; about three minutes to map the cohort the first time.
+# **You need**: {doc}`02_rf`. **Time**: 20 minutes to read, about three minutes to run the first time.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -82,8 +86,8 @@ core, margin = known.regions(settings.maps.margin_mm)
 # %% [markdown] tags=["if-recorded"]
 # ## The maps of a plane
 #
-# The tumour of the last chapter, mapped over core and margin with the attenuation that the analysis estimates or assumes. How
-# the values come about follows below.
+# {numref}`fig-plane` is the tumour of the last chapter, mapped over core and margin with the attenuation that the
+# analysis estimates or assumes. How the values come about follows below.
 
 # %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
 mapped = map_plane(acquired, settings.maps, with_b_mode=True)
@@ -116,10 +120,11 @@ drawings.draw_scan(axes, *scan, settings.maps)
 # %% [markdown]
 # ## One window, from echo to five numbers
 #
-# Take the window at the centre of the core. Every line in it is gated by a Hanning window and Fourier transformed; the
-# power is averaged over the lines (the outermost count by the part that the window covers):
+# Take the window at the centre of the {term}`core`. Every line in it is gated by a Hann window {cite:p}`harris1978` and
+# Fourier transformed; the power is averaged over the lines (the outermost count by the part that the window covers), as
+# Welch averages periodograms {cite:p}`welch1967`:
 #
-# $$ S(f) = \sum_l w_l \Bigl| \sum_t h(t)\, s_l(t)\, e^{-2\pi i f t} \Bigr|^2 . $$
+# $$ S(f) = \sum_l w_l \Bigl| \sum_t h(t)\, s_l(t)\, e^{-2\pi i f t} \Bigr|^2 . $$ (eq-power)
 
 # %%
 protocol = protocol_of(settings.maps)
@@ -132,12 +137,12 @@ f = grid.band_mhz  # (n_bins,)
 sample_db = normalisation.window_power_db(rf, grid)[row, :, column]
 
 # %% [markdown]
-# The same window of the phantom, averaged over all its lines and frames, is divided out. The logarithm of an average
-# over few lines is biased low, by the same amount in tissue and phantom, so the phantom's own bias is taken off with it.
-# What attenuation took on the way is put back: the tissue's path $A_s$ and the phantom's path $A_r$, in dB/MHz one
-# way, each counted twice {cite:p}`yao1990`:
+# The same window of the phantom, its power {eq}`eq-power` averaged over all lines and frames, is divided out. The
+# logarithm of an average over few lines is biased low, by the same amount in tissue and phantom, so the phantom's own
+# bias is taken off with it. What attenuation took on the way is put back: the tissue's path $A_s$ and the phantom's
+# path $A_r$, in dB/MHz one way, each counted twice {cite:p}`yao1990`:
 #
-# $$ W(f) = 10 \log_{10} \frac{S_s(f)}{S_r(f)} + 2 (A_s - A_r) f . $$
+# $$ W(f) = 10 \log_{10} \frac{S_s(f)}{S_r(f)} + 2 (A_s - A_r) f . $$ (eq-normalised)
 
 # %%
 phantom_db = normalisation.reference_db(reference, grid)
@@ -158,9 +163,13 @@ taken = reference.attenuation_db_cm_mhz
 drawings.draw_losses(axes, rf.depth_mm, edges_mm, settings.maps, taken)
 
 # %% [markdown]
-# One thing is left. The gate blurs both spectra, with a kernel of variance $s^2 = 1/(3T^2)$ for a Hanning gate of length
-# $T$; a steep ratio $D$ then comes out a little too flat where the phantom's log spectrum $L_r$ is curved. To first order
-# it gains $s^2 (\tfrac12 D'' + L_r' D' + \tfrac12 D'^2)$, which is taken off again: a few percent of the slope.
+# One thing is left. The gate blurs both spectra, with a kernel of variance $s^2 = 1/(3T^2)$ for a Hann gate of length
+# $T$; a steep ratio $D$ then comes out a little too flat where the phantom's log spectrum $L_r$ is curved. To first
+# order it gains
+#
+# $$ s^2 \left( \tfrac12 D'' + L_r' D' + \tfrac12 D'^2 \right), $$ (eq-gate)
+#
+# which is taken off again: a few percent of the slope.
 
 # %%
 T = grid.n_window / rf.sampling_rate_hz * 1e6  # us
@@ -172,13 +181,16 @@ blur = normalisation.gate_blur(
 W = ratio_db - np.polyval(blur, f - f.mean()) + loss_db_mhz * f
 
 # %% [markdown]
-# A straight line through $W(f)$ gives MBF (its value at the centre of the band), SS (its slope) and SI (its value at
-# 0 MHz) {cite:p}`lizzi1983`. Multiplied by the phantom's known backscatter, $W$ becomes the tissue's backscatter
-# coefficient, to which the spherical Gaussian form factor {cite:p}`insana1990` is fitted, with $a$ = ESD/2,
-# $k = 2\pi f/c$ and EAC $= 10 \log_{10} n\gamma^2$:
+# A straight line through $W(f)$ of {eq}`eq-normalised`, less what {eq}`eq-gate` tells, gives MBF (its value at the
+# centre of the {term}`band`), SS (its slope) and SI (its value at 0 MHz) {cite:p}`lizzi1983,lizzi1987`. Multiplied by
+# the phantom's known backscatter, $W$ becomes the tissue's
+# {term}`backscatter coefficient <backscatter coefficient (BSC)>`, to which the spherical Gaussian {term}`form factor`
+# {cite:p}`insana1990` is fitted, with $a$ = ESD/2, $k = 2\pi f/c$ and EAC $= 10 \log_{10} n\gamma^2$:
 #
 # $$ \mathrm{BSC}(f) = \tfrac{4}{9}\, k^4 a^6\, n\gamma^2\, e^{-0.827 k^2 a^2}
-#    \quad\Rightarrow\quad 10 \log_{10} \mathrm{BSC} - 40 \log_{10} f = I + M f^2 . $$
+#    \quad\Rightarrow\quad 10 \log_{10} \mathrm{BSC} - 40 \log_{10} f = I + M f^2 . $$ (eq-form-factor)
+#
+# {numref}`tab-window` holds the five numbers against the truth, {numref}`fig-window` the two fits.
 
 # %%
 mbf, ss, si = normalisation.line_fit(f) @ W
@@ -188,7 +200,7 @@ esd_um, eac_db = form_factor.scatterers(M, I, rf.sound_speed_m_s)
 centre = grid.depth_mm[[row]], grid.lateral_mm[[column]]
 truth = true_maps(tissue, *centre, (f[0], f[-1]))
 
-# %% tags=["hide-input"]
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-window", "caption": "Simulated RF: five numbers of one window, and the truth there."}}
 five = pd.DataFrame(
     {
         "window": [mbf, ss, si, esd_um, eac_db],
@@ -231,8 +243,8 @@ moving.diameter(f, bsc_db, rf.sound_speed_m_s)
 # %% [markdown]
 # ## All windows of a plane
 #
-# After the logarithm every step is linear, so all windows of a plane are mapped by a few matrix products; nothing
-# loops over windows. Below, the whole plane is mapped with the true attenuation, and held against the truth.
+# After the logarithm every step is linear, so all windows of a plane are mapped by a few matrix products; nothing loops
+# over windows. {numref}`fig-truth` is the whole plane, mapped with the true attenuation and held against the truth.
 
 # %%
 wide = window_grid(rf, reference, None, protocol)
@@ -263,8 +275,8 @@ for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True):
 # %% [markdown]
 # ## What the wrong formulas do
 #
-# Each of these stands in published code. Applied to the mean spectrum of the windows that lie whole in the core, with
-# everything else right:
+# Each of these stands in published code. {numref}`tab-wrong` applies them to the mean spectrum of the windows that lie
+# whole in the core, with everything else right:
 #
 # - **20 log of a power.** Decibels of an amplitude and of its square are the same number; $20 \log_{10}$ of a power
 #   doubles every one of them.
@@ -312,7 +324,7 @@ rows = {
     "planar reflector's ESD": [*values[:3], planar_um, planar_eac_db],
 }
 
-# %% tags=["hide-input"]
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-wrong", "caption": "Simulated RF: means over the core by the right formulas and by wrong ones."}}
 whole = true_maps(tissue, grid.depth_mm, grid.lateral_mm, (f[0], f[-1]))
 rows |= {
     "truth": [
@@ -354,12 +366,14 @@ moving.attenuation(known, settings.maps)
 # %% [markdown] tags=["about-simulation"]
 # ## Accuracy over regions
 #
-# Single windows are noisy; what a network, or an eye, sees is their mean over regions. The table gives the error of the
-# region's median on the central plane of several patients, with the true attenuation and with what an analysis has
-# instead. The paper does not say which attenuation it used. `attenuation="assumed"` takes one value for the
-# background and one for tumour and margin, right on average and wrong for each patient by as much as patients differ;
-# `attenuation="estimate"` reads both from the plane's own echoes, by how their spectra tilt with depth
-# ([](04_uncertainty)): in core and margin, and beside and above them.
+# Single windows are noisy; what a network, or an eye, sees is their mean over regions. {numref}`tab-accuracy` gives the
+# error of the region's median on the central plane of several patients, with the true attenuation and with what an
+# analysis has instead. The paper does not say which attenuation it used.
+#
+# **Decision**: `attenuation="estimate"`, the default, reads one value for the background and one for tumour and
+# {term}`margin` from each plane's own echoes, by how their spectra tilt with depth ([](04_uncertainty)): in core and
+# margin, and beside and above them. `attenuation="assumed"` takes two values for all, right on average and wrong for
+# each patient by as much as patients differ.
 
 # %%
 people = echoes.known_patients(settings, artifacts)[:n_checked]
@@ -372,7 +386,7 @@ fields = list(parametric.FIELDS)
 errors = (
     checked[fields] - checked[[f"true_{name}" for name in fields]].to_numpy()
 )
-# %% tags=["hide-input"]
+# %% tags=["about-simulation", "hide-input"] mystnb={"table": {"name": "tab-accuracy", "caption": "Simulated planes: error of a region's median, median over planes (smallest to largest)."}}
 grouped = errors.groupby([checked["attenuation"], checked["region"]])
 shown = grouped.agg(
     lambda error: (
@@ -453,16 +467,19 @@ Markdown(
 )
 
 # %% [markdown] tags=["about-simulation", "if-recorded"]
-# These patients have no known truth. The table shows how the medians of their planes are spread: a quarter of the planes
-# lies below the first column, half below the second, three quarters below the third.
+# These patients have no known truth. {numref}`tab-quartiles` shows how the medians of their planes are spread: a
+# quarter of the planes lies below the first column, half below the second, three quarters below the third.
 
-# %% tags=["hide-input", "if-recorded"]
+# %% tags=["hide-input", "if-recorded"] mystnb={"table": {"name": "tab-quartiles", "caption": "{{ Whose }} cohort: quartiles of the medians of planes."}}
 quartiles = summary.groupby("region")[present].quantile([0.25, 0.5, 0.75])
 quartiles = quartiles.rename(columns=parametric.LABELS).stack().unstack(1)
 quartiles = quartiles.rename(columns="{:.0%}".format).round(2)
 Markdown(
     quartiles.reset_index(names=["region", "map"]).to_markdown(index=False)
 )
+
+# %% [markdown] tags=["if-simulated"]
+# {numref}`fig-recovered` and {numref}`tab-recovered` hold the medians of all planes against their truth.
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-recovered", "caption": "Simulated cohort: median of each map over core and margin of every plane against its truth, with the attenuation that the analysis estimates or assumes. The line is perfect recovery."}, "image": {"alt": "Five scatter plots of estimated against true region medians, one per parameter, with points of core and margin close to the diagonal"}}
 fig, axes = figures.panels(5, 2, 2.7)
@@ -474,7 +491,7 @@ for ax, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     ax.axline((middle, middle), slope=1, color="k", linewidth=0.8)
     ax.set(xlabel=f"true {label}", ylabel=f"estimated {label}")
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-recovered", "caption": "Simulated cohort: bias, spread of the error and correlation with the truth of the medians of planes."}}
 rows = []
 pairs = product(summary.groupby("region"), parametric.FIELDS)
 for (region, group), name in pairs:

@@ -13,17 +13,17 @@
 # %% [markdown]
 # # How sure is a map?
 #
-# A window holds a handful of independent echoes, so every number in a map is a guess with an error. The error can be
-# known: the phantom is uniform, and how its own windows scatter is how any window scatters.
+# A {term}`window` holds a handful of independent echoes, so every number in a map is a guess with an error. The error
+# can be known: the phantom is uniform, and how its own windows scatter is how any window scatters.
 #
 # **You will learn**
 #
-# - what standard error a single window has, and how to check that the claim is true
+# - what {term}`standard error` a single window has, and how to check that the claim is true
 # - why the mean of a region is so much better, and how to give it an interval
-# - how a region's attenuation is estimated from its own echoes, and what its interval does not know
-# - which band of frequencies the phantom itself allows
+# - how a region's {term}`attenuation` is estimated from its own echoes, and what its interval does not know
+# - which {term}`band` of frequencies the phantom itself allows
 #
-# **Prerequisites**: [](03_maps). **Time**: 15 minutes to read, half a minute to run.
+# **You need**: {doc}`03_maps`. **Time**: 15 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -72,14 +72,17 @@ attenuation = on_pixels(core | margin, used)
 # %% [markdown]
 # ## One window
 #
-# MBF, SS and SI are linear in the logarithm of the spectrum. Their standard error at a depth is simply the spread of the
-# phantom's windows at that depth: same lines, same beam, same gate. ESD and EAC are functions of the form factor's
-# slope $M$ and intercept $I$, and follow to first order:
+# {term}`MBF <mid-band fit (MBF)>`, {term}`SS <spectral slope (SS)>` and {term}`SI <spectral intercept (SI)>` are linear
+# in the logarithm of the spectrum. Their standard error at a depth is simply the spread of the phantom's windows at
+# that depth: same lines, same beam, same gate. {term}`ESD <scatterer diameter (ESD)>` and
+# {term}`EAC <acoustic concentration (EAC)>` are functions of the slope $M$ and the intercept $I$ of
+# {eq}`eq-form-factor`, and follow to first order:
 #
 # $$ \mathrm{d\,ESD} = \frac{\mathrm{ESD}}{2M}\, \mathrm{d}M , \qquad
-#    \mathrm{d\,EAC} = \mathrm{d}I - \frac{30}{\ln 10\, M}\, \mathrm{d}M . $$
+#    \mathrm{d\,EAC} = \mathrm{d}I - \frac{30}{\ln 10\, M}\, \mathrm{d}M . $$ (eq-propagation)
 #
-# The **misfit** is the rms distance of the normalised spectrum from its line: where it is large, the line is a poor summary.
+# The **{term}`misfit`** is the rms distance of the normalised spectrum from its line: where it is large, the line is a
+# poor summary. {numref}`fig-uncertainty-window` shows both.
 
 # %%
 grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
@@ -112,8 +115,8 @@ Markdown(
 # %% [markdown]
 # ### Is the claim true?
 #
-# In uniform tissue all windows have the same truth, so their errors, divided by the standard errors, should be
-# normal with spread 1.
+# In uniform tissue all windows have the same truth, so their errors, divided by the standard errors (of ESD and EAC by
+# {eq}`eq-propagation`), should be normal with spread 1 ({numref}`fig-uncertainty-check`).
 
 # %%
 depth_mm = 10 * settings.scan.depth_cm
@@ -154,13 +157,14 @@ Markdown(
 )
 
 # %% [markdown]
-# That speckle gives a power an error in proportion to itself, and how it spreads to slope and intercept, is worked out in
-# {cite:t}`lizzi1997`; what the phantom's own echoes add, in {cite:t}`yao1991`; what both do to diameters, in {cite:t}`gerig2003`.
+# That {term}`speckle` gives a power an error in proportion to itself, and how it spreads to slope and intercept, is
+# worked out in {cite:t}`lizzi1997`; what the phantom's own echoes add, in {cite:t}`yao1991`; what both do to diameters,
+# in {cite:t}`gerig2003`.
 #
 # ### How large a window?
 #
-# A longer window tells frequencies better apart, a wider one averages more lines. Both blur the map. The same uniform
-# tissue in windows of other sizes:
+# A longer window tells frequencies better apart, a wider one averages more lines. Both blur the map.
+# {numref}`fig-uncertainty-size` is the same uniform tissue in windows of other sizes:
 
 # %%
 rows = []
@@ -191,9 +195,10 @@ _ = axes[0].legend()
 # %% [markdown]
 # ### Where the claim is not true
 #
-# The phantom tells the error of fully developed speckle. With few scatterers in a resolution cell echoes are more uneven than its
-# own, and every standard error is too small. Their unevenness shows: the Nakagami parameter $m$ of the envelope, 1 for many
-# scatterers, falls below the phantom's. A region where it does so by more than chance, one time in a hundred, is flagged.
+# The phantom tells the error of fully developed speckle. With few scatterers in a {term}`resolution cell` echoes are
+# more uneven than its own, and every standard error is too small. Their unevenness shows: the
+# {term}`Nakagami parameter` $m$ of the envelope {cite:p}`shankar2000`, 1 for many scatterers, falls below the
+# phantom's. A region where it does so by more than chance, one time in a hundred, is flagged ({numref}`tab-nakagami`).
 
 # %%
 numbers = {"fully developed": None, "3 in a cell": 3.0, "1 in a cell": 1.0}
@@ -213,7 +218,7 @@ for name, per_cell in numbers.items():
         row = {"m": seen.nakagami_m, "flagged": not seen.developed}
         flags.append({"scatterers": name, "spread": np.nanstd(off)} | row)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-nakagami", "caption": "Simulated uniform tissue: speckle of many and of few scatterers, and the errors over those claimed."}}
 by_number = pd.DataFrame(flags).groupby("scatterers", sort=False)
 Markdown(
     f"Simulated uniform tissue, {n_seeds} planes of each kind:\n\n"
@@ -231,8 +236,10 @@ Markdown(
 # %% [markdown]
 # ## The spectrum of a region
 #
-# Averaged over the windows of a region, the backscatter coefficient itself comes into view. Only windows that lie whole in
-# the core are taken.
+# Averaged over the windows of a region, the {term}`backscatter coefficient <backscatter coefficient (BSC)>` itself
+# comes into view ({numref}`fig-uncertainty-bsc`), and the means of the maps have
+# {term}`intervals <confidence interval>` ({numref}`tab-region`). Only windows that lie whole in the {term}`core` are
+# taken.
 
 # %% [markdown] tags=["if-recorded"]
 # The core is that of a **simulated** patient, whose tissue is known.
@@ -270,7 +277,7 @@ means = uncertainty.region_means(rf, reference, box, attenuation, level)
 truth = true_maps(tissue, box.depth_mm, box.lateral_mm, (f[0], f[-1]))
 means["truth"] = [getattr(truth, name)[inside].mean() for name in means.index]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-region", "caption": "Simulated core: means of the region with their intervals, and the truth."}}
 holds = means["truth"].between(means["low"], means["high"])
 means["holds the truth"] = np.where(holds, "yes", "no")
 named = {"standard_error": "standard error"}
@@ -305,6 +312,7 @@ Markdown(
 # ## The same tissue many times
 #
 # Uniform tissue, new speckle each time, four phantoms in turn: a region of 28 × 20 mm at 25 mm depth.
+# {numref}`fig-uncertainty-seeds` shows the intervals, {numref}`tab-coverage` counts them.
 
 # %%
 kinds = {  # ESD, EAC and attenuation
@@ -353,7 +361,7 @@ for ax, (name, label) in zip(axes.flat, labels.items(), strict=True):
     ax.axvline(one["truth"].iloc[0], color="k", linewidth=0.8)
     ax.set(xlabel=label, yticks=[])
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-coverage", "caption": "Simulated uniform tissue: errors over seeds, claimed standard errors, and intervals that cover the truth."}}
 grouped = seeds.groupby(["kind", "name"], sort=False)
 columns = {
     "truth": grouped["truth"].first(),
@@ -382,10 +390,10 @@ keep("coverage", *told, unit="%", form=".1f", at="the-same-tissue-many-times")
 # %% [markdown]
 # ### Attenuation that is no straight line
 #
-# In tissue attenuation grows faster than in proportion to frequency: in excised breast with an exponent $n$ of 1.3 to 1.7
-# {cite:p}`dastous1986`. What is put back is then $2 \alpha_s f^n z$, which
-# bends the spectrum as a size of scatterers does. Here the tissue has $n = 1.3$, and the analysis once knows it and
-# once assumes $n = 1$ with an attenuation that is right in the middle of the band.
+# In tissue attenuation grows faster than in proportion to frequency: in excised breast with an exponent $n$ of 1.3 to
+# 1.7 {cite:p}`dastous1986`. What is put back is then $2 \alpha_s f^n z$, which bends the spectrum as a size of
+# scatterers does. Here the tissue has $n = 1.3$, and the analysis once knows it and once assumes $n = 1$ with an
+# attenuation that is right in the middle of the band ({numref}`tab-exponent`).
 
 # %%
 exponent, alpha = 1.3, 0.5  # dB/cm/MHz^1.3
@@ -415,7 +423,7 @@ for seed in range(n_seeds):
         table = table.assign(name=table.index, truth=truth, assumed=assumed)
         rows += table.to_dict("records")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-exponent", "caption": "Simulated tissue whose attenuation is no straight line: errors with the right exponent and with a wrong one."}}
 exponents = pd.DataFrame(rows)
 exponents["error"] = exponents["value"] - exponents["truth"]
 exponents["covered"] = exponents["truth"].between(
@@ -446,14 +454,20 @@ Markdown(
 # %% [markdown]
 # ## Attenuation from the region itself
 #
-# Where the scatterers stay the same, attenuation alone tilts the spectrum with depth. With the phantom's $\alpha_r$ put back
-# for the tissue as well, $\mathrm{d\,SS}/\mathrm{d}z = -2 (\alpha - \alpha_r)$ is left (the spectral difference method,
-# {cite:p}`kuc1984`). The tilt is fitted within each column of windows, there within the core and around it: the path
-# above, different for every column under a round border, cancels, and so does what core and margin differ by. Its interval
-# comes from leaving out one strip of columns after the other. With `attenuation="estimate"` the study does this on every plane.
+# Where the scatterers stay the same, attenuation alone tilts the spectrum with depth. With the phantom's $\alpha_r$ put
+# back for the tissue as well,
+#
+# $$ \frac{\mathrm{d\,SS}}{\mathrm{d}z} = -2 (\alpha - \alpha_r) $$ (eq-spectral-difference)
+#
+# is left: the {term}`spectral difference method` {cite:p}`kuc1984`. Attenuation has been read from the echoes of breast
+# masses, and is higher in carcinomas than in fibroadenomas {cite:p}`nam2013`. The tilt {eq}`eq-spectral-difference` is
+# fitted within each column of windows, there within the core and around it: the path above, different for every column
+# under a round border, cancels, and so does what core and margin differ by. Its interval comes from leaving out one
+# strip of columns after the other. With `attenuation="estimate"` the study does this on every plane.
 #
 # In a tumour the size of scatterers varies, and where it happens to change with depth the estimate takes that for
-# attenuation. How much that matters shows on simulated patients, whose attenuation is known.
+# attenuation. How much that matters shows on simulated patients, whose attenuation is known
+# ({numref}`tab-own-attenuation`).
 
 # %%
 rows = []
@@ -467,7 +481,7 @@ for number, (_, person) in enumerate(people.iterrows(), start=1):
     true = one.tissue.attenuation_on(one.plane)[own_core].mean()
     rows.append({"simulated patient": number, "truth": true} | found)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-own-attenuation", "caption": "Attenuation of the core of simulated patients / dB/cm/MHz: truth, estimate with its interval, and what is assumed."}}
 assumed = settings.maps.tumour_attenuation_db_cm_mhz
 estimates = pd.DataFrame(rows).assign(assumed=assumed)
 covered = estimates["truth"].between(estimates["low"], estimates["high"]).sum()
@@ -492,9 +506,10 @@ Markdown(
 # %% [markdown]
 # ## The band that the phantom allows
 #
-# The study's fits use a fixed band. `band_mhz=[]` asks for the phantom's own: where its mean spectrum over all depths stays within
-# 6 dB of its peak, one band for all planes that share the phantom, since maps in different bands cannot be compared. At a
-# single depth it would be another: attenuation takes the high frequencies first.
+# The study's fits use a fixed band. `band_mhz=[]` asks for the phantom's own ({numref}`fig-uncertainty-band`): where
+# its mean spectrum over all depths stays within 6 dB of its peak, one band for all planes that share the phantom, since
+# maps in different bands cannot be compared. At a single depth it would be another: attenuation takes the high
+# frequencies first.
 
 # %%
 rf, reference = acquired.plane, acquired.reference

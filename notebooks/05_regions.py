@@ -14,8 +14,8 @@
 # # Core and margin
 #
 # The tumour does not end at its outline: the tissue around it is changed too, and published features from the
-# margin helped to predict response {cite:p}`tadayyon2017,sannachi2023`. The core is outlined by hand on the B-mode; the margin is
-# a band of {{ margin_mm }} mm around it, made automatically.
+# {term}`margin` helped to predict response {cite:p}`tadayyon2017,sannachi2023`. The {term}`core` is outlined by hand on
+# the {term}`B-mode`; the margin is a band of {{ margin_mm }} mm around it, made automatically.
 #
 # **You will learn**
 #
@@ -24,7 +24,7 @@
 # - how maps look over the B-mode of two patients
 # - what a mean over the core or the margin alone says about response
 #
-# **Prerequisites**: [](03_maps). **Time**: 10 minutes to read, half a minute to run.
+# **You need**: {doc}`03_maps`. **Time**: 10 minutes to read, half a minute to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -58,7 +58,11 @@ patients = stages.cohort(settings, artifacts)
 #
 # A sample is about 0.02 mm deep, a line about ten times as wide. Growing a mask by a number of *pixels* would give a
 # margin ten times thicker sideways than in depth. The distance to the core is therefore measured in millimetres, along
-# both axes, and the margin is where $0 < d \le {{ margin_mm }}$ mm, clipped by the image.
+# both axes, and the margin is where
+#
+# $$ 0 < d \le {{ margin_mm }}\ \mathrm{mm}, $$ (eq-margin)
+#
+# clipped by the image ({numref}`fig-margin`).
 
 # %% tags=["hide-input"]
 training = patients[patients["split"] == "train"]
@@ -101,8 +105,10 @@ Markdown(
 )
 
 # %% [markdown]
-# Where the image ends, so does the margin. Where a second tumour lies in the plane, its core is no margin of the first:
-# it is left out, while tissue between the two is margin of both. The same rule in two made-up places of a made-up image:
+# **Decision**: where the image ends, so does the margin {eq}`eq-margin`. Where a second tumour lies in the
+# {term}`plane`, its core is no margin of the first: it is left out, while tissue between the two is margin of both.
+#
+# {numref}`fig-clipped` shows the rule in two made-up places of a made-up image:
 
 # %%
 z, x = np.arange(0, 40, 0.1), np.arange(0.1, 60, 0.2)
@@ -131,9 +137,9 @@ _ = axes[0].set(ylabel="depth / mm")
 # ## Round and spiculated
 #
 # Some tumours grow into their surroundings in fine spikes, *spicules*. The share of simulated patients who have them is
-# that of malignant masses on ultrasound ([Hong et al. 2005](https://pubmed.ncbi.nlm.nih.gov/15788607/)). Where mammograms show
-# spicules, complete responses are rarer ([Savaridas et al. 2019](https://doi.org/10.1186/s40644-019-0251-3)). Here they
-# are drawn independently of response, so that no network can read the answer off the outline.
+# that of malignant masses on ultrasound {cite:p}`hong2005`. Where mammograms show spicules, complete responses are
+# rarer {cite:p}`savaridas2019`. Here they are drawn independently of response, so that no network can read the answer
+# off the outline ({numref}`fig-spicules`).
 
 # %%
 eight = study.draw_patients(8, seed=settings.study.cohort_seed)
@@ -191,8 +197,8 @@ Markdown(
 # %% [markdown]
 # ## Overlays
 #
-# As in the paper's Figure 2: each map over its B-mode, the core dashed. Both patients come from the training set and were
-# chosen by rule. The colours of a map are the same for both.
+# {numref}`fig-overlays`, as the paper's Figure 2: each map over its B-mode, the core dashed. Both patients come from
+# the training set and were chosen by rule. The colours of a map are the same for both.
 
 # %% [markdown] tags=["if-simulated"]
 # One is a typical responder, the other a typical non-responder: of each group the one who is nearest to its medians, in
@@ -228,8 +234,9 @@ Markdown(not_mapped({"ss"} | present))
 # %% [markdown]
 # ## What region means say
 #
-# Before any network: the mean of each patient's planes, core and margin, of the {{ n_train }} **training** patients only.
-# Test and validation patients stay unseen.
+# Before any network: the mean of each patient's planes, core and margin, of the {{ n_train }} **training** patients
+# only. Test and validation patients stay unseen. {numref}`fig-means` and {numref}`tab-means` ask how far the classes
+# differ.
 
 # %%
 summary = stages.maps(settings, artifacts).summary
@@ -257,7 +264,7 @@ for region, group in table.groupby("region"):
             found = auc_interval(~known["responder"], known[field], level)
             rows[region, label] = found
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-means", "caption": "{{ Whose }} training patients: AUC of the mean of each map, with its interval."}}
 aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2)
 n_negative = int((~training["responder"]).sum())
 few = f"Not computed: {n_negative} non-responders in the training set."
@@ -268,8 +275,9 @@ Markdown(
 )
 
 # %% [markdown]
-# An AUC below 0.5 means that non-responders tend to the lower values. The standard deviation of MBF inside the core
-# stands for its heterogeneity. How much of this is the luck of these training patients?
+# An {term}`AUC <area under the curve (AUC)>` below 0.5 means that non-responders tend to the lower values. The standard
+# deviation of {term}`MBF <mid-band fit (MBF)>` inside the core stands for its heterogeneity. How much of this is the
+# luck of these training patients?
 
 # %% [markdown] tags=["if-recorded"]
 # Only further patients could tell. The best of many numbers on few patients looks better than it is.

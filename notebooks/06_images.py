@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Images for the networks
 #
-# A network wants every plane as the same kind of array: square images of one size, one for each map, with
-# values of one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can
-# hide the tissue, or write the answer into the image.
+# A network wants every {term}`plane` as the same kind of array: square images of one size, one for each map, with
+# values of one range. How a map becomes such an image sounds like plumbing. It is not: a careless choice here can hide
+# the tissue, or write the answer into the image.
 #
 # **You will learn**
 #
@@ -24,8 +24,7 @@
 # - how holes, outline and size of a tumour could give its response away, and how to check that they do
 #   not
 #
-# **Prerequisites**: [](03_maps), [](05_regions). **Time**: 12 minutes to read, seconds to run once the
-# maps are there.
+# **You need**: {doc}`03_maps`, {doc}`05_regions`. **Time**: 12 minutes to read, seconds to run once the maps are there.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -68,9 +67,11 @@ extent_mm = tuple(images.extent_mm[shown])
 # %% [markdown]
 # ## One plane, one square
 #
-# The paper's networks see four of the five maps, in this order: MBF, SI, ESD and EAC. ESD and EAC need the
-# backscatter of the phantom. **Decision**: where it is unknown for any plane of a cohort, its networks see the
-# other two, of all planes; a network cannot learn from what only some patients have.
+# The paper's networks see four of the five maps, in this order: {term}`MBF <mid-band fit (MBF)>`,
+# {term}`SI <spectral intercept (SI)>`, {term}`ESD <scatterer diameter (ESD)>` and
+# {term}`EAC <acoustic concentration (EAC)>`. ESD and EAC need the backscatter of the phantom. **Decision**: where the
+# backscatter of the phantom is unknown for any plane of a cohort, its networks see the other two, of all planes; a
+# network cannot learn from what only some patients have.
 
 # %% tags=["hide-input"]
 seen = f"Channels of these images: {', '.join(channels)}."
@@ -81,9 +82,10 @@ without = (
 Markdown(seen + without * (len(channels) == 2))
 
 # %% [markdown]
-# Every image is a square field of view centred on the core's centroid. Its two axes keep one scale, so that a
-# round tumour stays round. The paper resampled to 512 × 512 pixels {cite:p}`taleghamar2022`; how far its image
-# reached it does not say. **Decision**: the field of view, `field_of_view_mm`, is one for all planes.
+# Every image is a square field of view centred on the {term}`core`'s centroid. Its two axes keep one scale, so that a
+# round tumour stays round ({numref}`fig-images-four`). The paper resampled to 512 × 512 pixels
+# {cite:p}`taleghamar2022`; how far its image reached it does not say. **Decision**: the field of view,
+# `field_of_view_mm`, is one for all planes.
 
 # %% [markdown] tags=["if-simulated"]
 # It is as wide as the simulated probe.
@@ -106,11 +108,11 @@ for ax, (name, unit), image in zip(
 # they share; a smaller one interpolates linearly. Either is a pair of small matrices, one per axis. With
 # $v$ the map, zero where it is missing, and $m$ the mask of what is there,
 #
-# $$ \text{image} = \frac{W_z\, v\, W_x^{\top}}{W_z\, m\, W_x^{\top}} . $$
+# $$ \text{image} = \frac{W_z\, v\, W_x^{\top}}{W_z\, m\, W_x^{\top}} . $$ (eq-resample)
 #
-# The division makes it an average over *what is there*: missing values do not spread, and nothing from
-# outside core and margin leaks in. A pixel belongs to the core, or to the region, when half of it is
-# covered.
+# The division in {eq}`eq-resample` makes it an average over *what is there*: missing values do not spread, and nothing
+# from outside core and {term}`margin` leaks in. A pixel belongs to the core, or to the region, when half of it is
+# covered. {numref}`fig-images-sizes` shows three sizes.
 
 # %%
 mapped = stages.maps(settings, artifacts).planes(patient)[plane]
@@ -148,9 +150,9 @@ Markdown(
 # %% [markdown]
 # ## Scaling, with training patients only
 #
-# The paper scaled its images to (0, 1) with parameters of the training set, without saying which. Minimum
-# and maximum are the obvious reading. But then the two most extreme pixels of all, they alone, set the
-# scale:
+# The paper scaled its images to (0, 1) with parameters of the training set, without saying which. Minimum and maximum
+# are the obvious reading. But then the two most extreme pixels of all, they alone, set the scale
+# ({numref}`tab-percentiles`):
 
 # %%
 split = patients.loc[images.patient, "split"].to_numpy()  # of each plane
@@ -163,7 +165,7 @@ for channel, name in enumerate(channels):
     if np.isfinite(values).any():
         percentiles[name] = np.nanpercentile(values, percent)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-percentiles", "caption": "{{ Whose }} training patients: percentiles of the pixels of each map."}}
 rows = []
 for name, (low, p1, median, p99, high) in percentiles.items():
     share = (p99 - p1) / (high - low)
@@ -175,10 +177,9 @@ table = pd.DataFrame(rows, columns=columns).round(2)
 Markdown(table.to_markdown(index=False))
 
 # %% [markdown]
-# **Decision**: the percentiles `clip_percentile` and 100 − `clip_percentile` of the training patients'
-# pixels set the scale; what lies beyond is clipped. Validation and test patients are scaled with the
-# *training* numbers: their own would be a glance at them. Core images and core + margin images get a
-# scale each.
+# **Decision**: the percentiles `clip_percentile` and 100 − `clip_percentile` of the training patients' pixels set the
+# scale; what lies beyond is clipped. Validation and test patients are scaled with the *training* numbers: their own
+# would be a glance at them. Core images and core + margin images get a scale each ({numref}`tab-scale`).
 
 # %%
 scalings = {
@@ -186,7 +187,7 @@ scalings = {
     for region in ("core", "core_margin")
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-scale", "caption": "Map values of {{ whose }} training patients that become the ends of the scale."}}
 scale_table = {
     (region, end): dict(zip(channels, getattr(scaling, end), strict=True))
     for region, scaling in scalings.items()
@@ -202,10 +203,13 @@ Markdown(limits.to_markdown(index=False))
 # %% [markdown]
 # ## Low is not outside
 #
-# Outside the region an image has no value; the networks get 0 there. If the lowest tissue were scaled to
-# 0 as well, nobody could tell it from outside: not the network, and not the prediction difference
-# analysis of [](13_pda), which blanks patches with zeros. **Decision**: tissue is scaled to 0.1 … 1; 0
-# means outside, and nothing else. (The paper does not say what it put outside.)
+# Outside the region an image has no value; the networks get 0 there. If the lowest tissue were scaled to 0 as well,
+# nobody could tell it from outside: not the network, and not the
+# {term}`prediction difference analysis <prediction difference analysis (PDA)>` of [](13_pda), which blanks patches with
+# zeros. The paper does not say what it put outside. **Decision**: tissue is scaled to 0.1 … 1; 0 means outside, and
+# nothing else.
+#
+# {numref}`fig-images-histogram` shows that nothing lies between.
 
 # %%
 scaled = {
@@ -223,8 +227,8 @@ for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
 # %% [markdown]
 # ## Two inputs
 #
-# Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is
-# outside.
+# Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is outside
+# ({numref}`fig-images-inputs`).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
 fig, axes = figures.subplots(1, 2, 3.5)
@@ -240,12 +244,14 @@ for ax, (region, title) in zip(axes, titles.items(), strict=True):
 # %% [markdown]
 # ## What must not carry the label
 #
-# Where ESD and EAC are mapped, some windows give no physical value of them ([](03_maps)); deep windows that sink into noise
-# are empty in all maps. Averaging closes gaps; a pixel with nothing valid under it is a hole. Which windows fail depends on
-# the tissue itself, and which are empty on depth and attenuation, so **the holes alone
-# can tell something of the response**, and filled with zero they would be a drawing of it. **Decision**:
-# a hole takes the median of its own plane's region. The table asks how well a training patient's failed and empty windows,
-# holes, size and outline alone, without any value, separate the classes:
+# Where ESD and EAC are mapped, some windows give no physical value of them ([](03_maps)); deep windows that sink into
+# noise are empty in all maps. Averaging closes gaps; a pixel with nothing valid under it is a hole. Which windows fail
+# depends on the tissue itself, and which are empty on depth and attenuation, so **the holes alone can tell something of
+# the response**, and filled with zero they would be a drawing of it. **Decision**: a hole takes the median of its own
+# plane's region.
+#
+# {numref}`tab-alone` asks how well a training patient's failed and empty windows, holes, size and outline alone,
+# without any value, separate the classes:
 
 # %%
 width, height = (images.core.any(axis).sum(1) for axis in (1, 2))
@@ -265,7 +271,7 @@ if "ESD" in channels:
 learning = patients.loc[per_patient.index, "split"] == "train"
 per_patient = per_patient[learning]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-alone", "caption": "{{ Whose }} training patients: AUC of what is no map value, alone, with its interval."}}
 constant = [name for name in per_patient if per_patient[name].nunique() == 1]
 per_patient = per_patient.drop(columns=constant)
 positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
@@ -284,15 +290,15 @@ Markdown(
 )
 
 # %% [markdown]
-# An AUC whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a sign turned round. Failed windows that
-# tell the classes apart do no harm where averaging leaves no hole: the networks do not see them. Holes they would see. Run
-# this check before training on any cohort, simulated or recorded.
+# An {term}`AUC <area under the curve (AUC)>` whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a
+# sign turned round. Failed windows that tell the classes apart do no harm where averaging leaves no hole: the networks
+# do not see them. Holes they would see. Run this check before training on any cohort, simulated or recorded.
 #
 # ## Augmentation
 #
-# In training only, each image is flipped left to right half of the time and moved by up to `max_shift` of
-# its edge in both directions, freshly drawn every time it is shown. What moves out is gone, and zeros,
-# outside, move in. (A shift that wraps around would put a piece of tumour at the other edge.)
+# In training only, each image is flipped left to right half of the time and moved by up to `max_shift` of its edge in
+# both directions, freshly drawn every time it is shown. What moves out is gone, and zeros, outside, move in
+# ({numref}`fig-images-augmented`). (A shift that wraps around would put a piece of tumour at the other edge.)
 
 # %%
 batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, C, n, n)

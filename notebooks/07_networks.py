@@ -13,18 +13,18 @@
 # %% [markdown]
 # # The networks
 #
-# Two backbones look at the images of a plane: a residual network, and a residual attention network
-# that also learns *where* to look. Each ends in a vector of 256 numbers per plane. The mean of these
-# vectors over all planes of a tumour goes to a small predictive network, which says how likely the
-# patient is a non-responder.
+# Two {term}`backbones <backbone>` look at the images of a {term}`plane`: a
+# {term}`residual network <residual network (ResNet)>`, and a residual attention network that also learns *where* to
+# look. Each ends in a vector of 256 numbers per plane. The mean of these vectors over all planes of a tumour goes to a
+# small {term}`predictive network`, which says how likely the patient is a non-responder.
 #
 # **You will learn**
 #
 # - how both backbones are built, and that they are the published ones, to the last weight
-# - how an attention module weighs what its trunk sees
+# - how an {term}`attention module` weighs what its trunk sees
 # - which layer gives the 256 numbers, where the paper is silent, and what a forward pass costs
 #
-# **Prerequisites**: [](06_images). **Time**: 15 minutes to read, a few seconds to run.
+# **You need**: {doc}`06_images`. **Time**: 15 minutes to read, a few seconds to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -92,23 +92,27 @@ n_channels = len(images.fields)
 # %% [markdown]
 # ## Residual network
 #
-# A residual unit adds what it computes to what came in, $y = x + F(x)$, so that a deep stack can start as
-# almost nothing and learn corrections {cite:p}`he2016`. Its architecture is four numbers of units, its
-# width and its kind of unit. The paper's *modified ResNet-101* takes four channels instead of three; what
-# else was modified it does not say.
+# A {term}`residual unit` {cite:p}`he2016` adds what it computes to what came in,
+#
+# $$ y = x + F(x), $$ (eq-residual)
+#
+# so that a deep stack can start as almost nothing and learn corrections. Each convolution is followed by
+# {term}`batch normalisation` {cite:p}`ioffe2015`. An architecture of units {eq}`eq-residual` is four numbers of them, a
+# width and a kind. The paper's *modified ResNet-101* takes four channels instead of three; what else was modified it
+# does not say.
 #
 # ## Residual attention network
 #
-# The residual attention network {cite:p}`wang2017ran` puts an **attention module** into each of three
-# stages. It has two branches on the same input: a trunk of residual units, $T(x)$, and a mask that runs
-# an hourglass. Down: max pooling and a residual unit per level, so that one number sees a large part of
-# the image. Up: bilinear interpolation back, adding at each level what a residual unit on the skip kept.
+# The residual attention network {cite:p}`wang2017ran` puts an **attention module** into each of three stages. It has
+# two branches on the same input: a trunk of residual units of the later, pre-activation kind {cite:p}`he2016identity`,
+# $T(x)$, and a mask that runs an hourglass. Down: max pooling and a residual unit per level, so that one number sees a
+# large part of the image. Up: bilinear interpolation back, adding at each level what a residual unit on the skip kept.
 # Two 1 × 1 convolutions and a sigmoid end it, $M(x) \in (0, 1)$. Both are joined as
 #
-# $$ y = (1 + M(x))\, T(x). $$
+# $$ y = (1 + M(x))\, T(x). $$ (eq-attention)
 #
-# The 1 matters: a mask of 0 leaves the trunk as it is instead of erasing it, and stacked modules do not
-# fade the signal.
+# The 1 in {eq}`eq-attention` matters: a mask of 0 leaves the trunk as it is instead of erasing it, and stacked modules
+# do not fade the signal.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-attention", "caption": "An attention module, as this profile's network for {{ whose }} planes has it in the first stage with one: the trunk keeps the size of the maps, the mask goes down and up again and says how much of the trunk is raised. What the skips add on the way up is left out."}, "image": {"alt": "Flow chart: one input goes down two branches, a trunk of residual units and a mask that halves and doubles the maps and ends in a sigmoid; both are joined as one plus M times T"}}
 first = next((place for place, n in enumerate(ran_attention) if n), 0)
@@ -118,9 +122,9 @@ drawings.draw_attention(ax, ran_trunk_units, depth=3 - first)
 # %% [markdown]
 # ## Are they the published ones?
 #
-# A network with the right name can be wired wrongly and still train. So both are built at their original
-# size, without numbers in their weights (the device `meta` computes shapes only), and counted. One MAC is
-# a multiplication with its addition.
+# A network with the right name can be wired wrongly and still train. So both are built at their original size, without
+# numbers in their weights (the device `meta` computes shapes only), and counted ({numref}`tab-published`). One MAC is a
+# multiplication with its addition.
 
 # %%
 with torch.device("meta"):
@@ -137,7 +141,7 @@ with torch.device("meta"):
         gmac = count_macs(network, photograph) / 1e9
         rows[name] = count_weights(network), gmac
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-published", "caption": "Weights and multiplications of both backbones as built here and as published."}}
 counted = pd.DataFrame(rows, index=["weights", "GMAC at 224 × 224"]).T
 counted["published"] = [
     "44,549,160, 7.80 (torchvision)",
@@ -161,10 +165,12 @@ Markdown(counted.to_markdown(floatfmt=".3f", disable_numparse=[0, 1, 3]))
 # - **pool**: a 1 × 1 convolution to 256 maps, each averaged to one number. An entry is a kind of feature, seen
 #   anywhere.
 #
-# **Decision**: flatten is the default. It is the reading in which something *is* flattened, and it needs no size
-# that the paper does not give: 256 comes out of 512 pixels by itself. It also keeps core and margin apart. For
-# smaller images more maps keep the length, $256 / (n/32)^2$ of them for $n$ pixels. The parameter `vector` selects the
-# other reading; [](08_training) trains one model both ways.
+# **Decision**: of the two readings of 256, flatten is the default. It is the reading in which something *is* flattened,
+# and it needs no size that the paper does not give: 256 comes out of 512 pixels by itself. It also keeps core and
+# margin apart.
+#
+# For smaller images more maps keep the length, $256 / (n/32)^2$ of them for $n$ pixels ({numref}`tab-vector`). The
+# parameter `vector` selects the other reading; [](08_training) trains one model both ways.
 
 # %%
 sizes = {
@@ -172,15 +178,15 @@ sizes = {
     for n in (32, 64, 128, 256, 512)
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-vector", "caption": "How both readings come to 256 numbers, by the size of the image."}}
 names = ["edge of the last maps", "maps to flatten"]
 names += ["length of the flattened vector", "maps to pool"]
 table = pd.DataFrame(sizes, index=names).T
 Markdown(table.rename_axis("image, pixels").to_markdown())
 
 # %% [markdown]
-# What the readings cost at the paper's size, and how far the vector of a network with random weights moves
-# when the image moves by one field of the last maps, 32 pixels, relative to its length:
+# {numref}`tab-readings`: what the readings cost at the paper's size, and how far the vector of a network with random
+# weights moves when the image moves by one field of the last maps, 32 pixels, relative to its length:
 
 # %%
 seed, small = settings.training.seed, load_settings(profile, image_px=128)
@@ -202,7 +208,7 @@ for reading in ("flatten", "pool"):
         one, other = (untrained.eval().vectors(at) for at in (here, moved))
     changes[reading] = ((other - one).norm() / one.norm()).item()
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-readings", "caption": "The two readings of the 256 numbers compared."}}
 rows = {
     reading: (f"{costs[reading]:,}", f"{changes[reading]:.2f}")
     for reading in costs
@@ -216,8 +222,8 @@ Markdown(readings.to_markdown(disable_numparse=True))
 # ## The networks of this profile
 #
 # The full networks need a GPU. The profile sets depth and width; the wiring stays. The cohort sets the number of
-# channels, one for each map that its echoes give ([](06_images)). Weights of each part, then each backbone stage by
-# stage:
+# channels, one for each map that its echoes give ([](06_images)). {numref}`tab-networks` holds the weights of each
+# part, {numref}`tab-ran` and {numref}`tab-resnet` each backbone stage by stage:
 
 # %%
 image_px = settings.images.image_px
@@ -232,7 +238,7 @@ gmac_here = {
     for name, network in networks.items()
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-networks", "caption": "Weights of the networks of this run, and multiplications of one plane."}}
 rows = []
 for name, network in networks.items():
     parts = network.backbone, network.to_vector, network.head
@@ -243,7 +249,7 @@ columns += [f"MMAC at {n_channels} × {image_px} × {image_px}"]
 table = pd.DataFrame(rows, columns=columns)
 Markdown(table.to_markdown(index=False, disable_numparse=True))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-ran", "caption": "The residual attention network of this run, stage by stage."}}
 ran = networks["RAN"].backbone
 kinds = {Unit: "residual unit", Attention: "attention module"}
 parts = [(kinds[type(part)], part) for part in ran.stages]
@@ -253,7 +259,7 @@ blocks = {"RAN": output_shapes(parts, example)}
 table = pd.DataFrame(blocks["RAN"], columns=["RAN", *columns])
 Markdown(table.to_markdown(index=False, disable_numparse=True))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-resnet", "caption": "The residual network of this run, stage by stage."}}
 resnet = networks["ResNet"].backbone
 stem = nn.Sequential(resnet.conv1, resnet.bn1, nn.ReLU(), resnet.maxpool)
 parts = [(f"stage {i}", getattr(resnet, f"layer{i}")) for i in (1, 2, 3, 4)]
@@ -280,10 +286,9 @@ for ax, name in zip(axes, ("ResNet", "RAN"), strict=True):
 # %% [markdown]
 # ## A mask at work
 #
-# Before any training the weights are random, and so is the mask; still it shows what a mask is: one
-# number between 0 and 1 per channel and place, coarse, because it comes from far below. The figure
-# follows the first attention module: the mean over channels of the trunk, of the mask, and of what leaves
-# the fusion.
+# Before any training the weights are random, and so is the mask; still it shows what a mask is: one number between 0
+# and 1 per channel and place, coarse, because it comes from far below. {numref}`fig-networks-mask` follows the first
+# attention module: the mean over channels of the trunk, of the mask, and of what leaves the fusion.
 
 # %%
 patients = stages.cohort(settings, artifacts)
@@ -319,10 +324,10 @@ for ax, (name, values) in zip(axes, panels.items(), strict=True):
 # %% [markdown]
 # ## The heads
 #
-# Fully connected layers turn 256 numbers into two: 256 → hidden → 2, softmax, dropout after the first
-# layer (the 256 inputs) and the second (the hidden neurons). They appear twice. In stage 1 they hang on
-# the backbone and train it, plane by plane. In stage 2 a fresh pair, the **predictive network**, learns
-# on the mean vectors of whole tumours ([](08_training)).
+# Fully connected layers turn 256 numbers into two: 256 → hidden → 2, softmax, {term}`dropout` {cite:p}`srivastava2014`
+# after the first layer (the 256 inputs) and the second (the hidden neurons). They appear twice. In stage 1 they hang on
+# the backbone and train it, plane by plane. In stage 2 a fresh pair, the **predictive network**, learns on the mean
+# vectors of whole tumours ([](08_training)).
 
 # %%
 print(networks["RAN"].head)

@@ -13,19 +13,20 @@
 # %% [markdown]
 # # Training
 #
-# Four models, two stages each: first the feature network learns on single planes, then the predictive
-# network on whole tumours. Validation patients decide when to stop. The test patients wait; this page
-# does not show them.
+# Four models, two stages each: first the {term}`feature network` learns on single planes, then the
+# {term}`predictive network` on whole tumours. Validation patients decide when to stop. The
+# {term}`test patients <test set>` wait; this page does not show them.
 #
 # **You will learn**
 #
-# - how few non-responders are kept from being ignored, and what the loss of an ignorant model is
-# - how early stopping works, and how much of a learning curve is noise
+# - how few {term}`non-responders <non-responder>` are kept from being ignored, and what the loss of an ignorant model
+#   is
+# - how {term}`early stopping` works, and how much of a learning curve is noise
 # - how a trained model gets from the planes of one tumour to one probability
 # - how to train at the paper's size, on other machines and with other seeds
 #
-# **Prerequisites**: [](06_images), [](07_networks). **Time**: 12 minutes to read; training takes minutes
-# on a laptop the first time.
+# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read, minutes to run the first time, when
+# the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -94,12 +95,12 @@ level = settings.judgement.level
 # $$
 # L = - \frac{\sum_i w_i \log p_i}{\sum_i w_i}, \qquad
 # w_i = \begin{cases} C & \text{non-responder} \\ 1 & \text{responder} \end{cases}
-# $$
+# $$ (eq-loss)
 #
-# with $p_i$ the probability given to the class that sample $i$ really has. The paper's search chose
-# $C = 5$. It over-compensates: with one in four, 3 would balance the classes.
+# with $p_i$ the probability given to the class that sample $i$ really has. The paper's search chose $C = 5$. It
+# over-compensates: with one in four, 3 would balance the classes. {numref}`tab-classes` counts those of this run.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-classes", "caption": "{{ Whose }} patients and planes to learn from, by class."}}
 patients = stages.cohort(settings, artifacts)
 whose = settings.study.whose
 learning = patients[patients["split"] != "test"]
@@ -119,17 +120,24 @@ Markdown(
 # %% [markdown]
 # ## Two stages
 #
-# 1. **Feature network.** Backbone, 256-vector and a head learn on single, augmented planes. Each plane
-#    carries the response of its tumour as its label, although not every plane of a tumour need show it.
-# 2. **Predictive network.** Every plane becomes its 256-vector, without augmentation; the vectors of a
-#    tumour are averaged, and a fresh head learns on these means: one sample per patient.
+# 1. **Feature network.** Backbone, 256-vector and a head learn on single, {term}`augmented <augmentation>` planes. Each
+#    plane carries the response of its tumour as its label, although not every plane of a tumour need show it.
+# 2. **Predictive network.** Every plane becomes its 256-vector, without augmentation; the vectors of a tumour are
+#    averaged, and a fresh head learns on these means: one sample per patient.
 #
-# In both, training stops when the validation loss has not improved for `patience` epochs, and the weights
-# of the best epoch are kept. **Decisions** where the paper is silent: how many epochs, how much patience
-# (parameters above), initial weights (random, none from photographs), the last batch of an epoch
-# (spread over the others, since batch normalisation cannot work on a single plane), and validation patients of one
-# class, or none: they cannot judge, since calling everybody so would have the lowest loss; then all epochs are run, and
-# the last is kept.
+# Both minimise {eq}`eq-loss` with Adam {cite:p}`kingma2015`. Both stop when the validation loss has not improved for
+# `patience` {term}`epochs <epoch>`, and keep the weights of the best epoch: early stopping {cite:p}`prechelt1998`. How
+# many epochs, and how much patience, the paper does not say.
+#
+# **Decision**: epochs and patience are parameters, fixed for all four models.
+#
+# **Decision**: initial weights are random, none from photographs.
+#
+# **Decision**: the last batch of an epoch, if too small, is spread over the others, since {term}`batch normalisation`
+# {cite:p}`ioffe2015` cannot work on a single plane.
+#
+# **Decision**: where {term}`validation patients <validation set>` are of one class, or none, they do not judge, since
+# calling everybody so would have the lowest loss; then all epochs are run, and the last is kept.
 
 # %%
 results = stages.models(settings, artifacts)
@@ -143,20 +151,19 @@ table = pd.DataFrame({"training took": durations})
 Markdown(table.rename_axis("model").to_markdown())
 
 # %% [markdown]
-# Every epoch draws its order, shifts and dropout from its own seed, a function of `seed`, the model and
-# the number of the epoch. So a run that was killed goes on from its last whole epoch and ends with the
-# same weights, to the last bit, as if nothing had happened. On a CPU each model trains on one thread,
-# several models side by side. A finished model is trained again only when a parameter, the images or the
-# code that it depends on changes.
+# Every epoch draws its order, shifts and {term}`dropout` from its own seed, a function of `seed`, the model and the
+# number of the epoch. So a run that was killed goes on from its last whole epoch and ends with the same weights, to the
+# last bit, as if nothing had happened. On a CPU each model trains on one thread, several models side by side. A
+# finished model is trained again only when a parameter, the images or the code that it depends on changes.
 #
 # `device` and `precision` choose the machine: a GPU holds all planes, and augments them there. On it some sums have no
 # fixed order, so two runs may differ in the last digits.
 #
 # ## Learning curves
 #
-# The dotted line is the validation loss of a model that has learned nothing but the share of the classes. Below it,
-# the probabilities are worth more than that share alone. Above it, a model may still put patients in the right
-# order, but its probabilities are worse than the share.
+# In {numref}`fig-training-feature` the dotted line is the validation loss of a model that has learned nothing but the
+# share of the classes. Below it, the probabilities are worth more than that share alone. Above it, a model may still
+# put patients in the right order, but its probabilities are worse than the share.
 
 # %%
 validation = patients[patients["split"] == "validation"]
@@ -186,12 +193,12 @@ show_curves(curves, "feature", nothing["feature"])
 show_curves(curves, "predictive", nothing["predictive"])
 
 # %% [markdown]
-# In stage 2 the training loss can fall far below the validation loss: the vectors of training tumours
-# come from a network that was trained on these very tumours, which look easier than new ones do.
+# In stage 2 ({numref}`fig-training-predictive`) the training loss can fall far below the validation loss: the vectors
+# of training tumours come from a network that was trained on these very tumours, which look easier than new ones do.
 #
 # ## What early stopping chose
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-epochs", "caption": "The epochs that early stopping kept, {{ whose }} patients."}}
 titles = {slug: spec.title for slug, spec in MODELS.items()}
 table = kept_epochs(curves).replace({"model": titles})
 table.columns = [
@@ -202,13 +209,13 @@ text = table.to_markdown(index=False, floatfmt=".3f")
 Markdown(f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
-# Where validation patients chose the epoch, these figures are **optimistic**: it is the one where they were best. The
-# validation set steered the training, so it is no judge of it.
+# Where validation patients chose the epoch, the figures of {numref}`tab-epochs` are **optimistic**: it is the one where
+# they were best. The validation set steered the training, so it is no judge of it.
 #
 # ## From planes to one probability
 #
-# The whole path of one patient, the first of the validation set (of the training set where it is empty), step by
-# step, from a model read back from its file:
+# The whole path of one patient, the first of the validation set (of the training set where it is empty), step by step,
+# from a model read back from its file ({numref}`fig-training-vectors`):
 
 # %%
 slug = "ran_core_margin"
@@ -257,8 +264,8 @@ _ = fig.colorbar(image)
 # %% [markdown]
 # ## The other reading of 256
 #
-# [](07_networks) left two readings of the paper's 256 numbers. Here is model 2 with both: few maps flattened, the
-# default, and 256 maps pooled.
+# [](07_networks) left two readings of the paper's 256 numbers. {numref}`tab-pooled` is model 2 with both: few maps
+# flattened, the default, and 256 maps pooled.
 
 # %%
 slug, default = "resnet_core_margin", settings.networks.vector
@@ -268,7 +275,7 @@ run = {folder: settings.replace(vector=other)}
 train_runs(images, patients, run, [slug])
 folders = {default: results.folder / slug, other: folder / slug}
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pooled", "caption": "Model 2 with either reading of the 256 numbers, {{ whose }} patients."}}
 rows, scores = {}, []
 for reading, model_folder in folders.items():
     told = read_table(model_folder / "predictions.csv")
@@ -295,8 +302,8 @@ Markdown(
 )
 
 # %% [markdown]
-# One seed and few patients: unless that interval leaves zero out, this table does not choose between the readings, and
-# the default stays the one that the paper's words favour.
+# One seed and few patients: unless that interval leaves zero out, {numref}`tab-pooled` does not choose between the
+# readings, and the default stays the one that the paper's words favour.
 #
 # ## Validation patients
 
@@ -315,7 +322,7 @@ for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
     ax.set(ylabel="p of a non-responder")
     ax.label_outer()
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-validation", "caption": "{{ Whose }} validation patients: AUC of the four models with its interval."}}
 rows = {}
 for slug, part in judged.groupby("model", sort=False):
     found = ~part["responder"].to_numpy(bool), part["probability"]
@@ -326,9 +333,10 @@ text = table.rename_axis("model").to_markdown(floatfmt=".2f")
 Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 
 # %% [markdown]
-# On few patients such intervals are wide, and still too narrow: they know nothing of the choice of the epoch, nor of the
-# seed. Another `seed` gives other initial weights and another order, and on few patients another
-# ranking of the models may come of it.
+# {numref}`fig-training-validation` shows every validation patient, {numref}`tab-validation` the
+# {term}`AUCs <area under the curve (AUC)>`. On few patients such intervals are wide, and still too narrow: they know
+# nothing of the choice of the epoch, nor of the seed. Another `seed` gives other initial weights and another order, and
+# on few patients another ranking of the models may come of it.
 #
 # ## Further machines
 #

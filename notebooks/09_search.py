@@ -13,17 +13,18 @@
 # %% [markdown]
 # # Hyperparameters
 #
-# The paper searched for its hyperparameters on about thirty validation patients. This page repeats the
-# search in the paper's ranges on {{ n_validation }} {{ whose }} ones, and then asks what such a search can know.
+# The paper searched for its hyperparameters on about thirty {term}`validation patients <validation set>`. This page
+# repeats the search in the paper's ranges on {{ n_validation }} {{ whose }} ones, and then asks what such a search can
+# know.
 #
 # **You will learn**
 #
-# - how to search the predictive network in seconds, and when the feature network has to be trained anew
+# - how to search the {term}`predictive network` in seconds, and when the {term}`feature network` has to be trained anew
 # - which parameters mattered, as far as the validation patients show it
 # - how much of the best validation figure is luck, and how to measure that without touching a test patient
 #
-# **Prerequisites**: [](08_training); AUC and its interval are explained in [](10_evaluation). **Time**: 12 minutes to
-# read, two minutes to run after the models are trained.
+# **You need**: {doc}`08_training`; {term}`AUC <area under the curve (AUC)>` and its interval are explained in
+# {doc}`10_evaluation`. **Time**: 12 minutes to read, two minutes to run after the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -63,20 +64,24 @@ level = settings.judgement.level
 # %% [markdown]
 # ## What is searched
 #
-# The paper names six parameters and their ranges: dropout 0.3 to 0.7, hidden neurons 50 to 300, learning
-# rate 10⁻⁵ to 10⁻¹, weight $C$ of a non-responder 1 to 10, batch 4 to 16, and Adam or SGD. It does not say
-# how it searched. Here Optuna proposes {cite:p}`akiba2019`: ten configurations at random, then such as
-# resemble the better ones.
+# The paper names six parameters and their ranges: {term}`dropout` 0.3 to 0.7, hidden neurons 50 to 300,
+# {term}`learning rate` 10⁻⁵ to 10⁻¹, weight $C$ of a non-responder 1 to 10, batch 4 to 16, and Adam
+# {cite:p}`kingma2015` or stochastic gradient descent (SGD) {cite:p}`robbins1951`. It does not say how it searched. Here
+# Optuna proposes {cite:p}`akiba2019`: ten configurations at random, then such as resemble the better ones
+# (tree-structured Parzen estimators, {cite:t}`bergstra2011`).
 #
-# **Decision**: the search is about the predictive network. It reads the 256-vectors that a trained feature
-# network gives, so they are computed once and a trial takes about a second. Dropout, hidden neurons and $C$
-# belong to the head alone. Learning rate, batch and optimiser shape the feature network too; for these a
-# second search trains it anew, a few epochs each (`search_backbone_trials`), and gives up a trial that falls
-# below the median of the earlier ones.
+# **Decision**: the search is about the predictive network.
 #
-# A trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
-# would call the smallest $C$ the best. The first trial is the paper's own choice. Validation patients of one class have
-# no AUC: then nothing is searched, and this page says so.
+# It reads the 256-vectors that a trained feature network gives, so they are computed once and a {term}`trial` takes
+# about a second. Dropout, hidden neurons and $C$ belong to the head alone. Learning rate, batch and optimiser shape the
+# feature network too; for these a second search trains it anew, a few epochs each (`search_backbone_trials`), and gives
+# up a trial that falls below the median of the earlier ones.
+#
+# **Decision**: a trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
+# would call the smallest $C$ the best.
+#
+# The first trial is the paper's own choice ({numref}`fig-search-history`, {numref}`tab-trials`). Validation patients of
+# one class have no AUC: then nothing is searched, and this page says so.
 
 # %%
 patients = stages.cohort(settings, artifacts)
@@ -86,7 +91,7 @@ validation = patients[patients["split"] == "validation"].sort_index()
 positive = ~validation["responder"].to_numpy(bool)
 study = search.search_head(results, images, patients, settings, model)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-trials", "caption": "{{ Whose }} validation patients: the paper's choice and the best trials."}}
 whose = settings.study.whose
 why_not = judgement.sentence(judgement.lacking(positive, "the validation set"))
 trials = networks.complete_trials(study)
@@ -140,9 +145,9 @@ Markdown(told)
 # %% [markdown]
 # ## Which parameters mattered
 #
-# Functional analysis of variance {cite:p}`hutter2014` fits a forest of trees to the trials and splits the variance of the AUC
-# among the parameters. It explains differences between trials, and knows nothing of their noise: a parameter can
-# look important because luck struck twice.
+# Functional analysis of variance {cite:p}`hutter2014` fits a forest of trees {cite:p}`breiman2001` to the trials and
+# splits the variance of the AUC among the parameters. It explains differences between trials, and knows nothing of
+# their noise: a parameter can look important because luck struck twice ({numref}`fig-search-importance`).
 
 # %%
 share = networks.importances(study, settings.training.seed)
@@ -165,12 +170,12 @@ else:
 # %% [markdown]
 # ## What a difference is worth
 #
-# Three things move a validation AUC. **Other patients**: the same model, judged on validation patients drawn
-# anew from the same ones (bootstrap, within each class). **Another seed**: the same configuration, trained
-# with other initial weights, order and dropout. **Another configuration**: what the search is after. All trials
-# are judged on the same patients, who are easy or hard for all of them alike; so the luck of the draw is smaller in
-# the *difference* of two trials. Only if configurations differ by more than that, and by more than seeds do, can a search
-# see it.
+# Three things move a validation AUC. **Other patients**: the same model, judged on validation patients drawn anew from
+# the same ones ({term}`bootstrap` {cite:p}`efron1979`, within each class). **Another seed**: the same configuration,
+# trained with other initial weights, order and dropout. **Another configuration**: what the search is after. All trials
+# are judged on the same patients, who are easy or hard for all of them alike; so the luck of the draw is smaller in the
+# *difference* of two trials. Only if configurations differ by more than that, and by more than seeds do, can a search
+# see it ({numref}`tab-spread`, {numref}`fig-search-spread`).
 
 # %%
 vectors = search.stored_vectors(
@@ -193,7 +198,7 @@ if not why_not:
     causes["another configuration"] = trials["AUC"].to_numpy()
     of_differences = (drawn_anew - drawn_anew[:, :1]).std(axis=0)[1:]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-spread", "caption": "{{ Whose }} validation patients: what moves a validation AUC, and how far."}}
 spread = {name: values.std() for name, values in causes.items()}
 if len(trials) > 1:
     title = "other patients, difference of a trial to the first (median)"
@@ -223,11 +228,10 @@ else:
 #
 # ## The winner's luck
 #
-# The best of many is chosen partly because luck favoured it on these very patients. To see how much, let
-# one half of the validation patients choose the winner and ask the other half about it, many times. No
-# training is needed: each trial keeps what it said of each patient. On the other half the winner meets
-# patients that did not choose it, though they too had a say in when each head stopped learning, so even that is
-# flattering.
+# The best of many is chosen partly because luck favoured it on these very patients. To see how much, let one half of
+# the validation patients choose the winner and ask the other half about it, many times ({numref}`fig-search-winner`).
+# No training is needed: each trial keeps what it said of each patient. On the other half the winner meets patients that
+# did not choose it, though they too had a say in when each head stopped learning, so even that is flattering.
 
 # %%
 halves = networks.winners(
@@ -267,13 +271,13 @@ else:
 # %% [markdown]
 # ## The backbone
 #
-# A trial of the backbone trains the feature network with another learning rate, batch and optimiser. It is
-# judged after every epoch by the validation patients' mean probability.
+# A trial of the {term}`backbone` trains the feature network with another learning rate, batch and optimiser. It is
+# judged after every {term}`epoch` by the validation patients' mean probability ({numref}`tab-backbone`).
 
 # %%
 backbone = search.search_backbone(results, images, patients, settings, model)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-backbone", "caption": "{{ Whose }} validation patients: trials of the backbone."}}
 rows = [
     {
         "trial": trial.number,

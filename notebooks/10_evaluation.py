@@ -17,13 +17,14 @@
 #
 # **You will learn**
 #
-# - what sensitivity, specificity and AUC mean when the *non-responder* is the positive class;
+# - what {term}`sensitivity`, {term}`specificity` and {term}`AUC <area under the curve (AUC)>` mean when the
+#   *{term}`non-responder`* is the positive class;
 # - how to give each of them an interval that keeps its promise in a small test set;
 # - which accuracy a model reaches that has learned nothing at all;
 # - how to ask whether one model is better than another on the same patients.
 #
-# **You need** the chapter on training; a little probability.
-# **Time** 25 minutes to read; the chapter runs in seconds once the models are trained.
+# **You need**: {doc}`08_training`; a little probability. **Time**: 25 minutes to read, seconds to run once the models
+# are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -62,10 +63,10 @@ whose = settings.study.whose
 # %% [markdown]
 # ## What the models say
 #
-# Each model gives each patient one number: the probability that the tumour will *not* respond. The last digit
-# of the story is a threshold: from 0.5 on, the patient is called a non-responder. The paper names no
-# threshold; 0.5 is what a softmax with two outputs suggests, and it is fixed before anybody looks at the test
-# patients.
+# Each model gives each patient one number: the probability that the tumour will *not* respond. The last digit of the
+# story is a {term}`threshold`: from 0.5 on, the patient is called a non-responder. The paper names no threshold.
+# **Decision**: the threshold is 0.5, which is what a softmax with two outputs suggests; it is fixed before anybody
+# looks at the {term}`test patients <test set>`.
 
 # %% tags=["hide-input"]
 title = {slug: spec.title for slug, spec in MODELS.items()}
@@ -87,13 +88,13 @@ Markdown(shown if settings.study.simulated else "")
 # {cite}`taleghamar2022`:
 #
 # - *sensitivity* is the share of non-responders that are found,
-# - *specificity* is the share of responders that are found.
+# - *specificity* is the share of responders that are found ({numref}`tab-counts`).
 
 # %%
 lost = ~responder  # True for a non-responder, the positive class
 counts = {slug: evaluation.confusion(lost, wide[slug]) for slug in MODELS}
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-counts", "caption": "{{ Whose }} test patients: calls of the four models at the threshold."}}
 counts = pd.DataFrame(counts, index=evaluation.Confusion._fields).T
 readable = {
     name: name.replace("_", " ").replace("non ", "non-") for name in counts
@@ -107,15 +108,21 @@ Markdown(
 # %% [markdown]
 # ## An interval for a proportion
 #
-# The test set is one draw of patients; the next draw would give other counts. For $k$ of $n$ patients the
-# textbook interval is $\hat p \pm z \sqrt{\hat p (1 - \hat p) / n}$ (Wald), and this is what the paper prints
-# around accuracies. It has width zero when everybody is found, and it is too short when $n$ is small.
-# Wilson's interval asks instead which true proportions $p$ are within $z$ *of their own* standard errors of
-# what was seen,
+# The test set is one draw of patients; the next draw would give other counts. For $k$ of $n$ patients the textbook
+# interval, Wald's, is
 #
-# $$ |\hat p - p| \le z \sqrt{p (1 - p) / n} , $$
+# $$ \hat p \pm z \sqrt{\hat p (1 - \hat p) / n} , $$ (eq-wald)
 #
-# which is a quadratic in $p$. We use it for every proportion.
+# and this is what the paper prints around accuracies. It has width zero when everybody is found, and it is too short
+# when $n$ is small {cite:p}`brown2001`. Wilson's interval {cite:p}`wilson1927` asks instead which true proportions $p$
+# are within $z$ *of their own* standard errors of what was seen,
+#
+# $$ |\hat p - p| \le z \sqrt{p (1 - p) / n} , $$ (eq-wilson)
+#
+# which is a quadratic in $p$.
+#
+# **Decision**: every proportion has Wilson's interval {eq}`eq-wilson`; the paper prints Wald's for accuracy, and none
+# for sensitivity and specificity.
 
 # %%
 n_positive, n_negative = int(lost.sum()), int(responder.sum())
@@ -193,22 +200,34 @@ Markdown(
 )
 
 # %% [markdown]
-# An AUC cannot exceed 1 and its estimates are skewed near that end, so we take the normal approximation on
-# the log-odds of the AUC, $\log\frac{A}{1-A}$, and transform back. Where DeLong's variance has nothing to say
-# (the classes are separated perfectly, or a class has one patient), the helper falls back on the $k =
-# \min(n_+, n_-)$ pairs that share no patient: if all of those are won, every AUC $A$ with $A^k < (1 -
-# \text{level}) / 2$ is ruled out. That needs no assumption about the scores, and it is wide.
+# An AUC cannot exceed 1 and its estimates are skewed near that end.
+#
+# **Decision**: the normal approximation of an AUC is taken on its log-odds, $\log\frac{A}{1-A}$, and transformed back;
+# that of a difference of two AUCs on the plain scale.
+#
+# Where DeLong's variance has nothing to say (the classes are separated perfectly, or a class has one patient), the
+# helper falls back on the $k = \min(n_+, n_-)$ pairs that share no patient: if all of those are won, every AUC $A$ with
+# $A^k < (1 - \text{level}) / 2$ is ruled out {cite:p}`clopper1934`. That needs no assumption about the scores, and it
+# is wide.
 #
 # ## Table 2, computed
 #
-# Beside every proportion and AUC stands its interval. The loss is the cross entropy of the validation
-# patients. The paper weights non-responders in training and does not say whether the printed loss is
-# weighted: ours is not.
+# Beside every proportion and AUC of {numref}`tab-table2` stands its interval. The loss is the {term}`cross entropy` of
+# the {term}`validation patients <validation set>`. The paper weights non-responders in training and does not say
+# whether the printed loss is weighted.
+#
+# **Decision**: the loss in the table is not weighted.
+#
+# **Decision**: the validation set, of which the text says 31 patients and the printed rows fit 30, has as many as
+# `n_validation` says, or the column `split` of a recorded cohort.
+#
+# The validation columns flatter every model: validation patients decided when training stopped. Only the test columns
+# count.
 
 # %%
 table = evaluation.table2(predictions, level)
 
-# %% tags=["table", "hide-input"]
+# %% tags=["table", "hide-input"] mystnb={"table": {"name": "tab-table2", "caption": "Table 2 of the paper, computed for the {{ whose }} patients, with intervals."}}
 shown = judgement.readable(table).to_markdown(disable_numparse=True)
 note = judgement.lacking_sets(predictions)
 Markdown(f"{whose} patients.\n\n{shown}{note}")
@@ -233,10 +252,10 @@ keep("no_information", "accuracy of naming the larger class", rate, **told)
 # ## The same table with the weight undone
 #
 # The loss counts a non-responder `class_weight` times, $C$, so what these models give is not a probability: trained to
-# perfection they say $q = C p / (C p + 1 - p)$ where $p$ is true ([](11_roc)). Called at $q \ge 0.5$, they call far more
-# patients than there are non-responders, and the unweighted loss punishes it. Both look like failure and are the price of
-# the weight. Undone, $q = 0.5$ becomes $p = 0.5$; the order of the patients, and the AUC, stay. The last row knows nothing: it
-# gives every patient the share of non-responders in training.
+# perfection they say $q$ of {eq}`eq-weighted` where $p$ is true. Called at $q \ge 0.5$, they call far more patients
+# than there are non-responders, and the unweighted loss punishes it. Both look like failure and are the price of the
+# weight. Undone, $q = 0.5$ becomes $p = 0.5$; the order of the patients, and the AUC, stay ({numref}`tab-undone`). The
+# last row knows nothing: it gives every patient the share of non-responders in training.
 
 # %%
 weight = settings.training.class_weight
@@ -253,7 +272,7 @@ by_way = {
     for way, given in ways.items()
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-undone", "caption": "{{ Whose }} patients: the four models with the class weight and with the weight undone."}}
 columns = {}
 for way, of_way in by_way.items():
     balanced = (of_way.test_sensitivity + of_way.test_specificity) / 2
@@ -289,9 +308,10 @@ keep(
 # %% [markdown] tags=["if-simulated"]
 # ## The same table over seeds, and over all patients
 #
-# One split and one seed is one draw. The same study with five seeds, and a **cross-validation**: all patients in five
-# folds, each judged by models that learned from the others, so that every non-responder counts and not only those of the test
-# set. Pairs are made within a fold, whose patients the same model judged.
+# One split and one seed is one draw. The same study with five seeds, and a **{term}`cross-validation`**
+# {cite:p}`stone1974`: all patients in five folds, each judged by models that learned from the others, so that every
+# non-responder counts and not only those of the test set. Pairs are made within a fold, whose patients the same model
+# judged. {numref}`tab-seeds` has both.
 
 # %% tags=["if-simulated"]
 path = tracked(seeds_file)
@@ -312,7 +332,7 @@ if shown_here:
     moved = test.probability.agg(np.ptp).groupby("model").median()
     crossed = dict(list(folds.groupby("model", sort=False)))
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-seeds", "caption": "Simulated patients: Table 2 over seeds, and cross-validated over all patients."}}
 told = f"Not shown here: `{seeds_file}` is of a study with other "
 told += (
     f"{', '.join(f'`{name}`' for name in other)}." if other else "parameters."
@@ -354,8 +374,9 @@ Markdown(told)
 # %% [markdown]
 # ## By treatment and by receptors
 #
-# The paper says that its models do alike whatever regimen a patient was given and whatever receptors her tumour has, and
-# prints no figure of it. Groups are small, and a difference between them needs an interval of its own before it is one.
+# The paper says that its models do alike whatever regimen a patient was given and whatever receptors her tumour has,
+# and prints no figure of it. Groups are small, and a difference between them needs an interval of its own before it is
+# one ({numref}`tab-groups`).
 
 # %%
 chosen = "ran_core_margin"
@@ -365,7 +386,7 @@ judged = crossed[chosen] if shown_here else judged.assign(probability=said)
 patients = stages.cohort(settings, artifacts)
 groups = subgroups(patients.loc[judged.patient].reset_index(drop=True))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-groups", "caption": "{{ Whose }} test patients: the models by treatment and by receptors."}}
 rows = {}
 for name, of_group in groups.items():
     part = judged[of_group.to_numpy()]
@@ -423,12 +444,13 @@ Markdown(
 # %% [markdown] tags=["if-simulated"]
 # ## What not knowing the attenuation costs
 #
-# The same patients under the laptop profile, the whole study run anew from their echoes: tissue whose attenuation is as good as
-# known, as a simulation may have it; tissue that differs as the literature says ([](01_study)), with one value assumed for all,
-# as the paper's group did in an earlier study {cite:p}`tadayyon2014`; and the same tissue, each plane's attenuation
-# estimated from its own echoes, as in this book. The oracle sees the tissue and not the echoes, so it is the same for all.
+# {numref}`tab-attenuation` is of the same patients under the laptop profile, the whole study run anew from their
+# echoes: tissue whose attenuation is as good as known, as a simulation may have it; tissue that differs as the
+# literature says ([](01_study)), with one value assumed for all, as the paper's group did in an earlier study
+# {cite:p}`tadayyon2014`; and the same tissue, each plane's attenuation estimated from its own echoes, as in this book.
+# The {term}`oracle` sees the tissue and not the echoes, so it is the same for all.
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-attenuation", "caption": "Simulated patients: test AUC of the models by what is known of the attenuation."}}
 ways = {
     "as good as known": "known",
     "differs, assumed": "assumed",
@@ -467,11 +489,11 @@ Markdown(
 # %% [markdown]
 # ## Table 2, printed
 #
-# These are the paper's figures {cite}`taleghamar2022`, from 181 real patients. Other patients give other
-# figures, and simulated ones more so: the two tables are not meant to agree digit by digit but to be read in the
-# same way. The chapter that audits the paper asks what the printed half-widths are.
+# {numref}`tab-printed` holds the paper's figures {cite}`taleghamar2022`, from 181 real patients; {numref}`fig-table2`
+# sets both side by side. Other patients give other figures, and simulated ones more so: the two tables are not meant to
+# agree digit by digit but to be read in the same way. {doc}`15_audit` asks what the printed half-widths are.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-printed", "caption": "Table 2 as printed in the paper."}}
 paper = printed_table2()
 Markdown(judgement.readable(paper).to_markdown(disable_numparse=True))
 
@@ -500,7 +522,7 @@ plt.show()
 # %% [markdown]
 # ## What knowing nothing achieves
 #
-# A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *no-information rate*.
+# A rule that calls every patient a responder needs no ultrasound. Its accuracy is the *{term}`no-information rate`*.
 
 # %%
 rate = comparison.no_information_rate(lost)
@@ -526,11 +548,13 @@ Markdown(
 )
 
 # %% [markdown]
-# Accuracy mixes two kinds of error that do not weigh the same: a missed non-responder gets months of a toxic
-# treatment that does not help, and a false alarm may lose one that would have. That is why sensitivity,
-# specificity and AUC stand beside it.
+# Accuracy mixes two kinds of error that do not weigh the same: a missed non-responder gets months of a toxic treatment
+# that does not help, and a false alarm may lose one that would have. That is why sensitivity, specificity and AUC stand
+# beside it.
 #
 # ## How many non-responders would it take?
+#
+# {numref}`fig-patients` shows the width of the interval against their number.
 
 # %%
 sizes = np.arange(10, 310, 10)
@@ -563,10 +587,11 @@ Markdown(
 # %% [markdown]
 # ## Does the interval keep its promise?
 #
-# An interval of level {{ level_percent }} % should hold the true AUC in {{ level_percent }} of 100 studies. In a simulation we know the truth:
-# draw scores of 10 non-responders and 40 responders from two normal distributions whose AUC we chose, make
-# the interval, look, repeat. Three intervals are tried: DeLong's on both scales, and $A \pm z \sqrt{A (1 -
-# A) / 50}$, as if the AUC were a proportion of 50 patients, which the half-widths printed in the paper equal.
+# An interval of level {{ level_percent }} % should hold the true AUC in {{ level_percent }} of 100 studies. In a
+# simulation we know the truth: draw scores of 10 non-responders and 40 responders from two normal distributions whose
+# AUC we chose, make the interval, look, repeat ({numref}`tab-promise`). Three intervals are tried: DeLong's on both
+# scales, and $A \pm z \sqrt{A (1 - A) / 50}$, as if the AUC were a proportion of 50 patients, which the half-widths
+# printed in the paper equal.
 
 # %%
 coverage = {
@@ -582,7 +607,7 @@ coverage = {
     for truth in (0.7, 0.8, 0.86, 0.9)
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-promise", "caption": "Share of 4,000 simulated studies whose interval holds the true AUC."}}
 coverage = pd.DataFrame(coverage).T.rename_axis("true AUC")
 Markdown(
     "Share of 4,000 simulated studies, 10 against 40 patients, whose "
@@ -596,21 +621,24 @@ Markdown(
 #
 # ## Is one model better than another?
 #
-# Two intervals that overlap do not answer this, because both models saw the same patients and share the luck of
-# the draw. Two tests use the pairing:
+# Two intervals that overlap do not answer this, because both models saw the same patients and share the luck of the
+# draw. **Decision**: models are compared on the same patients, in pairs, by two tests; the paper prints none.
+#
+# Both use the pairing ({numref}`tab-pairs`):
 #
 # - DeLong's test {cite}`delong1988` takes the *difference* of the two tables of wins, and its variance.
-# - McNemar's test looks at the calls. Patients whom both models call right, or both wrong, say nothing. Among the
-#   others, equally good models are each right in half of the cases: a coin, and an exact p-value. Two models that call
-#   different numbers of patients differ in their thresholds before they differ in anything else; so each calls those whom it ranks
-#   highest, as many as training lets one expect. The interval belongs to DeLong's p; McNemar's may say otherwise.
+# - {term}`McNemar's test` {cite:p}`mcnemar1947` looks at the calls. Patients whom both models call right, or both
+#   wrong, say nothing. Among the others, equally good models are each right in half of the cases: a coin, and an exact
+#   p-value. Two models that call different numbers of patients differ in their thresholds before they differ in
+#   anything else; so each calls those whom it ranks highest, as many as training lets one expect. The interval belongs
+#   to DeLong's p; McNemar's may say otherwise.
 
 # %%
 n_called = max(1, round(lost_share * len(wide))) if len(wide) else 0
 called = wide.rank(method="first", ascending=False) <= n_called
 pairs = comparison.compare_models(lost, wide, level, called)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pairs", "caption": "{{ Whose }} test patients: pairs of models compared."}}
 shown = judgement.compared(pairs, title)
 shown = shown.to_markdown(index=False, disable_numparse=True)
 note = f"\n\n{judgement.sentence(why_not)}" + judgement.beneath(lost)
@@ -647,22 +675,6 @@ for name, (label, other) in gains.items():
     row = pairs[(pairs.model == slug) & (pairs.against == other)].iloc[0]
     three = row.auc_difference, row.low, row.high
     keep(f"gain_{name}", f"{label}, test patients", three, form="+.2f", **told)
-
-# %% [markdown]
-# ## Decisions taken here
-#
-# | where the paper is silent or unclear | what we do |
-# |---|---|
-# | threshold | 0.5, fixed beforehand |
-# | intervals of accuracy | Wilson instead of Wald |
-# | intervals of sensitivity and specificity (none printed) | Wilson |
-# | interval of the AUC | DeLong's variance on the logit scale; of a difference, on the plain scale |
-# | comparison of models (none printed) | DeLong's test and McNemar's exact test, paired by patient |
-# | loss in the table | cross entropy of validation patients, unweighted |
-# | size of the validation set (the text says 31, the printed rows fit 30) | a parameter, `n_validation`, or the column `split` of a recorded cohort |
-#
-# The validation columns flatter every model: validation patients decided when training stopped. Only the test
-# columns count.
 
 # %% [markdown]
 # ## Exercises

@@ -13,9 +13,10 @@
 # %% [markdown]
 # # ROC curves and thresholds
 #
-# A model gives a probability; a decision needs a threshold. The ROC curve shows all thresholds at once, for each of
-# the four models, as in Figure 4 of the paper {cite}`taleghamar2022`. Which one to use depends on whether the
-# probability can be believed, and on what a wrong call costs.
+# A model gives a probability; a decision needs a {term}`threshold`. The
+# {term}`ROC curve <receiver operating characteristic (ROC)>` shows all thresholds at once, for each of the four models,
+# as in Figure 4 of the paper {cite}`taleghamar2022`. Which one to use depends on whether the probability can be
+# believed, and on what a wrong call costs.
 #
 # **You will learn**
 #
@@ -24,8 +25,7 @@
 # - what the curve hides: the share of false alarms among the alarms, and whether 70 % means 70 %;
 # - at which thresholds a model is worth more than treating everybody alike.
 #
-# **You need** the chapter on Table 2.
-# **Time** 25 minutes to read; the chapter runs in seconds once the models are trained.
+# **You need**: {doc}`10_evaluation`. **Time**: 25 minutes to read, seconds to run once the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -60,8 +60,8 @@ whose = settings.study.whose
 # threshold. Each non-responder that falls above it is one step up, each responder one step to the right. Two
 # coordinates follow:
 #
-# - true positive rate = sensitivity = share of non-responders above the threshold,
-# - false positive rate = 1 - specificity = share of responders above it.
+# - true positive rate = {term}`sensitivity` = share of {term}`non-responders <non-responder>` above the threshold,
+# - false positive rate = 1 - {term}`specificity` = share of responders above it.
 
 # %%
 slug = "ran_core_margin"
@@ -81,8 +81,12 @@ shown += steps.to_markdown(index=False, floatfmt=".3f")
 Markdown(shown if settings.study.simulated else "")
 
 # %% [markdown]
-# `roc.roc_curve` does the same for all distinct scores at once, tied patients in one step. The area
-# under the steps is the share of won pairs: each responder's step to the right adds a column whose height
+# `roc.roc_curve` does the same for all distinct scores at once, tied patients in one step.
+#
+# **Decision**: points are joined by straight lines, so that the area is the share of won pairs with ties as one half;
+# no curve is smoothed, since the steps are the patients.
+#
+# The area under the steps is the share of won pairs: each responder's step to the right adds a column whose height
 # counts the non-responders already passed, those that beat this responder.
 
 # %%
@@ -120,10 +124,15 @@ Markdown(
 # %% [markdown]
 # ## Four models, two sets
 #
-# The dot marks the operating point at 0.5. The band belongs to the test curve: at each threshold both rates have a
-# Wilson interval, the classes are independent, and the rectangle of the two intervals holds the true point with the
-# stated level (Pepe 2003). The band is what all rectangles cover. The validation patients chose when training
-# stopped, so their curves are no evidence; they are drawn because the paper draws them.
+# The dots of {numref}`fig-roc` mark the operating points at 0.5. The band belongs to the test curve: at each threshold
+# both rates have a Wilson {term}`interval <confidence interval>`, the classes are independent, and the rectangle of the
+# two intervals holds the true point with the stated level {cite:p}`pepe2003`.
+#
+# **Decision**: the band is what all rectangles cover; it holds each point of the curve with the stated level, not all
+# of them at once.
+#
+# The validation patients chose when training stopped, so their curves are no evidence; they are drawn because the paper
+# draws them.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-roc", "caption": "ROC curves of the four models for {{ whose }} validation and test patients, after Figure 4 of the paper, with AUC and interval and the band of the test curve. Dots: operating points at a threshold of 0.5. Dotted: guessing."}, "image": {"alt": "Four panels, one per model, each with a validation and a test ROC curve, a wide band around the test curve, a dot on each curve and the diagonal of guessing."}}
 figure, axes = figures.subplots(4, 1, 4.2, sharex=True)
@@ -150,8 +159,8 @@ plt.show()
 # ## Move the threshold
 #
 # Drag the slider, or move it with the arrow keys. Each patient is a mark at her probability; who stands at or to the
-# right of the line is called a non-responder. Watch what a few non-responders do to the intervals. The positive
-# predictive value is the share of true alarms among the alarms.
+# right of the line is called a non-responder. Watch what a few non-responders do to the intervals. The
+# {term}`positive predictive value` is the share of true alarms among the alarms.
 
 # %% tags=["hide-input"]
 curves = {
@@ -170,8 +179,8 @@ HTML(
 # ## Precision and recall
 #
 # With few non-responders a small false positive rate is still many false alarms. Recall is another name for
-# sensitivity, precision for the positive predictive value; guessing has the precision of the share of
-# non-responders. Unlike the ROC curve, this one changes when non-responders become rarer.
+# sensitivity, precision for the positive predictive value; guessing has the precision of the share of non-responders.
+# Unlike the ROC curve, this one ({numref}`fig-precision`) changes when non-responders become rarer {cite:p}`saito2015`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-precision", "caption": "Precision against recall of the four models on the {{ whose }} test patients, with the average precision. Dotted: the share of non-responders, which guessing reaches."}, "image": {"alt": "Four jagged curves of precision against recall, mostly falling towards the dotted line of guessing on the right."}}
 figure, ax = figures.subplots(row_in=3.8)
@@ -199,11 +208,16 @@ plt.show()
 # their *level* is not. Weighting non-responders $C : 1$ in the loss does exactly that, it lifts all
 # probabilities. If $p$ is the probability without weights, a perfectly trained weighted model says
 #
-# $$ q = \frac{C p}{C p + 1 - p} , \qquad p = \frac{q}{q + C (1 - q)} , $$
+# $$ q = \frac{C p}{C p + 1 - p} , \qquad p = \frac{q}{q + C (1 - q)} , $$ (eq-weighted)
 #
-# so calling non-responders at $q \ge 0.5$ means calling them at $p \ge 1 / (1 + C)$. `calibration.unweighted` turns
-# $q$ into $p$. A model is **calibrated** if, among patients given 30 %, three in ten do not respond. Sort the patients,
-# cut the list into five groups, and compare.
+# so calling non-responders at $q \ge 0.5$ means calling them at $p \ge 1 / (1 + C)$. `calibration.unweighted` turns $q$
+# into $p$.
+#
+# **Decision**: the {term}`class weight` is undone by {eq}`eq-weighted`, which needs no further patients; the four
+# models are not {term}`calibrated <calibration>` anew.
+#
+# A model is **calibrated** if, among patients given 30 %, three in ten do not respond. **Decision**: calibration is
+# judged in five groups of equal size, with Wilson intervals ({numref}`fig-calibration`).
 
 # %%
 weight = settings.training.class_weight
@@ -239,10 +253,11 @@ if not why_not:
 plt.show()
 
 # %% [markdown]
-# Three numbers sum it up. The **Brier score** is the mean squared error of the probability; a useful model has a lower
-# one than giving everybody the share of non-responders. The **intercept** says by how much the
-# log-odds are too low (+) or too high (-) on the whole. The **slope** is 1 when the spread of the predictions is right,
-# above 1 when they are too timid, below 1 when they are too extreme, and 0 when they say nothing.
+# Three numbers sum it up ({numref}`tab-calibration`). The **{term}`Brier score`** {cite:p}`brier1950` is the mean
+# squared error of the probability; a useful model has a lower one than giving everybody the share of non-responders.
+# The **intercept** says by how much the log-odds are too low (+) or too high (-) on the whole. The **slope**
+# {cite:p}`cox1958` is 1 when the spread of the predictions is right, above 1 when they are too timid, below 1 when they
+# are too extreme, and 0 when they say nothing.
 
 
 # %%
@@ -265,7 +280,7 @@ told = {"at": "fig-calibration"}
 told["why"] = why_not or judgement.too_few(int(lost.sum()))
 keep("slope", "calibration slope of model 4, weight undone", of_slope, **told)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-calibration", "caption": "{{ Whose }} test patients: Brier score, intercept and slope of calibration, with intervals."}}
 summary = [
     {
         "model": MODELS[name].title,
@@ -297,13 +312,14 @@ Markdown(
 #
 # Suppose that a patient called a non-responder is offered another treatment. Wrongly offered, it harms; rightly
 # offered, it helps. Whoever acts from a probability of $t$ on says that one right offer is worth $(1 - t) / t$ wrong
-# ones. In that currency the **net benefit** per patient is
+# ones. In that currency the **{term}`net benefit`** per patient is
 #
-# $$ \frac{\text{rightly called}}{n} - \frac{\text{wrongly called}}{n} \cdot \frac{t}{1 - t} $$
+# $$ \frac{\text{rightly called}}{n} - \frac{\text{wrongly called}}{n} \cdot \frac{t}{1 - t} $$ (eq-net-benefit)
 #
-# (Vickers and Elkin 2006). Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A model is
-# useful at the thresholds where it lies above both. The threshold is a true probability, so the models' are taken
-# with the class weight undone.
+# {cite:p}`vickers2006`. Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A
+# {term}`decision curve` ({numref}`fig-decision`) draws {eq}`eq-net-benefit` over the thresholds; a model is useful at
+# those where it lies above both. The threshold is a true probability, so the models' are taken with the class weight
+# undone.
 
 # %%
 thresholds = np.linspace(0.02, 0.6, 59)
@@ -356,16 +372,6 @@ Markdown(
     f"whole interval lies above zero at {len(sure)} of {len(thresholds)}."
     + judgement.beneath(lost)
 )
-
-# %% [markdown]
-# ## Decisions taken here
-#
-# - The ROC curves join their points by straight lines, so that the area is the share of won pairs with ties as
-#   one half. No curve is smoothed: the steps are the patients.
-# - The band holds each point of the curve with the stated level, not all of them at once.
-# - The class weight is undone by formula, which needs no further patients. Whether that is enough, the reliability
-#   figure has to show; the four models are not calibrated anew.
-# - Calibration is judged in groups of equal size, with Wilson intervals.
 
 # %% [markdown]
 # ## Exercises

@@ -13,19 +13,20 @@
 # %% [markdown]
 # # Recurrence-free survival
 #
-# A prediction made before treatment is worth something if the two groups it makes fare differently for years.
-# The paper follows responders and non-responders for up to ten years, grouped by the truth after treatment
-# and by each model's prediction before it {cite}`taleghamar2022`.
+# A prediction made before treatment is worth something if the two groups it makes fare differently for years. The paper
+# follows responders and non-responders for up to ten years, grouped by the truth after treatment and by each model's
+# prediction before it {cite}`taleghamar2022`. That complete response goes with fewer recurrences is known from larger
+# cohorts {cite:p}`cortazar2014`; that {term}`quantitative ultrasound <quantitative ultrasound (QUS)>` can predict
+# {term}`recurrence <recurrence-free survival>` has been tried {cite:p}`dasgupta2021`.
 #
 # **You will learn**
 #
-# - how Kaplan-Meier curves use patients whose follow-up ends before anything happens;
-# - what the log-rank test and the hazard ratio say, and what they leave open;
+# - how {term}`Kaplan-Meier curves <Kaplan-Meier curve>` use patients whose follow-up ends before anything happens;
+# - what the {term}`log-rank test` and the {term}`hazard ratio` say, and what they leave open;
 # - how to say the difference in years, without supposing that a ratio stays the same for ten of them;
 # - how many recurrences a study needs before its p-value can be trusted to find anything.
 #
-# **You need** the chapter on Table 2.
-# **Time** 25 minutes to read; the chapter runs in seconds once the models are trained.
+# **You need**: {doc}`10_evaluation`. **Time**: 25 minutes to read, seconds to run once the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -59,12 +60,12 @@ whose = settings.study.whose
 # %% [markdown]
 # ## Time to recurrence, and patients who leave
 #
-# Two columns tell a patient's story: `duration_years`, how long she was followed, and `recurrence`, whether
-# the disease came back at that moment. Without a recurrence the patient is *censored*: free of it up to then,
-# unknown afterwards. Leaving censored patients out would throw away good news; counting them as cured would
-# invent it.
+# Two columns tell a patient's story: `duration_years`, how long she was followed, and `recurrence`, whether the disease
+# came back at that moment. Without a recurrence the patient is *{term}`censored`*: free of it up to then, unknown
+# afterwards. Leaving censored patients out would throw away good news; counting them as cured would invent it.
+# {numref}`tab-followed` says how many there are.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-followed", "caption": "{{ Whose }} patients: follow-up and recurrences by response."}}
 followed = patients.groupby("responder").agg(
     **{
         "patients": ("recurrence", "size"),
@@ -82,12 +83,14 @@ Markdown(
 # %% [markdown]
 # ## The Kaplan-Meier curve
 #
-# At each time $t_i$ with $d_i$ recurrences among the $n_i$ patients still under observation, a share $d_i /
-# n_i$ is lost:
+# At each time $t_i$ with $d_i$ recurrences among the $n_i$ patients still under observation, a share $d_i / n_i$ is
+# lost {cite:p}`kaplan1958`:
 #
-# $$ \hat S(t) = \prod_{t_i \le t} \left( 1 - \frac{d_i}{n_i} \right) . $$
+# $$ \hat S(t) = \prod_{t_i \le t} \left( 1 - \frac{d_i}{n_i} \right) . $$ (eq-kaplan-meier)
 #
-# Censored patients count in $n_i$ as long as they were seen, and drop out without a step.
+# Censored patients count in $n_i$ as long as they were seen, and drop out without a step. {numref}`fig-survival-cohort`
+# shows {eq}`eq-kaplan-meier` for the whole cohort; curves, tests and ratios are computed with lifelines
+# {cite:p}`davidsonpilon2019`.
 
 # %%
 lost = patients[~patients.responder]
@@ -124,9 +127,11 @@ plt.show()
 # %% [markdown]
 # ## Are the curves different?
 #
-# The **log-rank test** goes through the recurrences one by one and asks each time: given who was still under
-# observation, how many recurrences were to be expected among the non-responders? The sum of observed minus
+# The **log-rank test** {cite:p}`mantel1966` goes through the recurrences one by one and asks each time: given who was
+# still under observation, how many recurrences were to be expected among the non-responders? The sum of observed minus
 # expected, over its standard deviation, is the test.
+#
+# **Decision**: the log-rank test is the plain one, without weights, and two-sided.
 
 
 # %%
@@ -160,15 +165,18 @@ Markdown(
 )
 
 # %% [markdown]
-# The **hazard ratio** of Cox's model says by how much: how many times more often a non-responder's disease
-# returns in any short span of time, compared with a responder's at the same time. A p-value without it does not
+# The **hazard ratio** of Cox's model {cite:p}`cox1972` says by how much: how many times more often a non-responder's
+# disease returns in any short span of time, compared with a responder's at the same time. A p-value without it does not
 # tell a small certain difference from a large uncertain one.
 #
 # The ratio supposes that it stays the same over the years. Two answers to that: **test it** (does the groups'
-# difference in hazard drift with time? A score test, after Grambsch and Therneau 1994), and **do without it**. The
-# *restricted mean* is the area under a Kaplan-Meier curve up to a horizon: how many of the first years were free of
-# recurrence, on average. The difference of two such areas is in years. It supposes no constant ratio, only, as all these
-# curves do, that patients who leave are like those who stay.
+# difference in hazard drift with time? A score test {cite:p}`grambsch1994`), and **do without it**. The
+# *{term}`restricted mean`* {cite:p}`royston2013` is the area under a Kaplan-Meier curve up to a horizon: how many of
+# the first years were free of recurrence, on average. The difference of two such areas is in years. It supposes no
+# constant ratio, only, as all these curves do, that patients who leave are like those who stay.
+#
+# **Decision**: a hazard ratio and a difference in restricted mean stand beside each p-value, with intervals; whether
+# hazards are proportional is asked by a score test with time on the scale of the Kaplan-Meier curve.
 
 # %%
 of_response = patients.groupby("responder")
@@ -206,8 +214,9 @@ Markdown(
 #
 # ## The truth and four predictions
 #
-# Models must be judged on patients they did not learn from, so we use the test patients. A model's group is
-# its call at a threshold of 0.5. The paper does not say which patients its Figure 5 shows.
+# A model's group is its call at a threshold of 0.5. The paper does not say which patients its Figure 5 shows.
+# **Decision**: {numref}`fig-survival` and {numref}`tab-survival` show the {term}`test patients <test set>`, since
+# models must be judged on patients they did not learn from.
 
 # %%
 test = predictions[predictions.split == "test"]
@@ -253,7 +262,7 @@ years = {
     if title in compared
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-survival", "caption": "{{ Whose }} test patients: log-rank test, hazard ratio and difference in restricted mean, by the truth and by each model."}}
 summary = [
     judgement.survival_row(result, years[title], horizon_years)
     for title, result in compared.items()
@@ -305,19 +314,21 @@ titles = {spec.title: probability[slug] for slug, spec in MODELS.items()}
 moving.survival(*times, titles)
 
 # %% [markdown]
-# A p-value of 0.04 beside one of 0.06 does not make one model better than the other: the step from
-# "significant" to "not significant" is far smaller than the uncertainty of either. A group that is empty, or
-# in which nothing happened, has no hazard ratio that the data could tell.
+# A p-value of 0.04 beside one of 0.06 does not make one model better than the other: the step from "significant" to
+# "not significant" is far smaller than the uncertainty of either. A group that is empty, or in which nothing happened,
+# has no hazard ratio that the data could tell.
+#
+# **Decision**: the five p-values are not corrected for there being five; read them with that in mind.
 #
 # ## What could this study have found?
 #
-# The power of a log-rank test depends on *recurrences*, not on patients. To find a hazard ratio $\theta$ when
-# a share $\pi$ of the patients is in one group, at level $\alpha$ with power $1 - \beta$, Schoenfeld's
-# formula asks for
+# The {term}`power` of a log-rank test depends on *recurrences*, not on patients. To find a hazard ratio $\theta$ when a
+# share $\pi$ of the patients is in one group, at level $\alpha$ with power $1 - \beta$, Schoenfeld's formula
+# {cite:p}`schoenfeld1981` asks for
 #
-# $$ d = \frac{(z_{1 - \alpha/2} + z_{1 - \beta})^2}{\pi (1 - \pi) (\ln \theta)^2} $$
+# $$ d = \frac{(z_{1 - \alpha/2} + z_{1 - \beta})^2}{\pi (1 - \pi) (\ln \theta)^2} $$ (eq-schoenfeld)
 #
-# recurrences.
+# recurrences ({numref}`fig-power`).
 
 # %%
 n_events = int(follow_up.recurrence.sum())
@@ -366,17 +377,6 @@ plt.show()
 # nearer to 1 than that of the truth. Where a model looks *better* than the truth on few patients, chance is
 # the first explanation to consider.
 #
-# ## Decisions taken here
-#
-# | where the paper is silent | what we do |
-# |---|---|
-# | patients of the predicted curves | test patients only |
-# | which survival test weights | the plain log-rank test, two-sided |
-# | size of the effect | a hazard ratio and a difference in restricted mean are added, with intervals |
-# | whether hazards are proportional | a score test, with time on the scale of the Kaplan-Meier curve |
-# | correction for five comparisons | none in the table; read the p-values with that in mind |
-
-# %% [markdown]
 # ## Exercises
 #
 # Each exercise says of what kind it is and how long it may take. Where a number can be checked,

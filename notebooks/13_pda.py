@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Where the network looks
 #
-# Cover a small patch of one parametric map and see how far the predicted probability moves: done for every
+# Cover a small patch of one {term}`parametric map` and see how far the predicted probability moves: done for every
 # patch of every map, this gives the right half of the paper's Figure 2 {cite}`taleghamar2022`. Such maps look
 # convincing. What are they worth?
 
@@ -28,12 +28,13 @@
 # **You will learn**
 #
 # - how a prediction difference map is made, patch by patch;
-# - why it is occlusion sensitivity, and what a patch of zeros means to a network;
-# - how to ask whether core or margin moves the prediction more, over all test patients and with intervals;
+# - why it is {term}`occlusion sensitivity <occlusion>`, and what a patch of zeros means to a network;
+# - how to ask whether {term}`core` or {term}`margin` moves the prediction more, over all
+#   {term}`test patients <test set>` and with intervals;
 # - how to test such a map: against other methods, against random weights, and against what separates the classes.
 #
-# **You need** the chapters on images, networks and Table 2.
-# **Time** 30 minutes to read; the chapter runs for about a minute once the models are trained.
+# **You need**: {doc}`06_images`, {doc}`07_networks`, {doc}`10_evaluation`. **Time**: 30 minutes to read, about a minute to run
+# once the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -118,18 +119,18 @@ whose, channels = settings.study.whose, list(images.channels)
 # Let $x$ be the images of a tumour, $p(x)$ the probability of non-response, and $x_{\setminus k, c}$ the same
 # images with the pixels of patch $k$ of map $c$ set to zero. The prediction difference is
 #
-# $$ \mathrm{PD}_{k,c} = \left| p(x) - p(x_{\setminus k, c}) \right| . $$
+# $$ \mathrm{PD}_{k,c} = \left| p(x) - p(x_{\setminus k, c}) \right| . $$ (eq-difference)
 #
-# The paper calls this a *modified* prediction difference analysis (PDA). The original one {cite}`zintgraf2017`
-# does not put in zeros: it draws what the patch could have shown, given its surroundings, and averages the
-# prediction over the draws. With zeros the method is called **occlusion sensitivity** (Zeiler and Fergus 2014).
-# We keep the paper's letters and say what they stand for. The difference matters below.
+# The paper calls this a *modified* {term}`prediction difference analysis <prediction difference analysis (PDA)>` (PDA).
+# The original one {cite}`zintgraf2017` does not put in zeros: it draws what the patch could have shown, given its
+# surroundings, and averages the prediction over the draws. With zeros the method is called **occlusion sensitivity**
+# {cite:p}`zeiler2014`. We keep the paper's letters and say what they stand for. The difference matters below.
 #
 # ## Two patients
 #
-# The paper shows "representative" patients. We choose by rule: of the test patients of each class the one
-# whose probability is nearest to the truth, so the network has something to explain. (Without a test patient, of the
-# validation or of the training patients.)
+# The paper shows "representative" patients. **Decision**: patients are chosen by rule, of the test patients of each
+# class the one whose probability is nearest to the truth, so that the network has something to explain. (Without a test
+# patient, of the validation or of the training patients.)
 
 # %%
 part, rows = explained(results.predictions, slug)
@@ -157,10 +158,11 @@ Markdown(
 # %% [markdown]
 # ## One patch, by hand
 #
-# A tumour has several planes, and the prediction rests on the mean of their feature vectors. Only the central
-# plane is changed, so the vectors of the others are computed once and kept. First the check that this
-# shortcut predicts what the table of predictions says, then one patch over the middle of the image, of the
-# non-responder if there is one:
+# A tumour has several planes, and the prediction rests on the mean of their feature vectors. **Decision**: only the
+# central {term}`plane` is changed; the others stay as they are.
+#
+# So the vectors of the others are computed once and kept. First the check that this shortcut predicts what the table of
+# predictions says, then one patch over the middle of the image, of the non-responder if there is one:
 
 # %%
 example = list(chosen)[-1]
@@ -192,10 +194,16 @@ Markdown(told if settings.study.simulated else kept_back)
 # %% [markdown]
 # ## All patches
 #
-# `pda.prediction_difference` writes each difference at the centre of its patch and interpolates between the
-# centres. A patch that holds only zeros already cannot change anything and is skipped: outside the tumour all
-# maps are zero. The forward passes run in true float32, because the differences can be smaller than the error
-# of faster number formats.
+# `pda.prediction_difference` writes each difference at the centre of its patch. **Decision**: between the centres of
+# patches a map is interpolated linearly, and outside the outermost ones has the nearest value; where the step does not
+# fit, one more patch lies flush with the border.
+#
+# A patch that holds only zeros already cannot change anything and is skipped: outside the tumour all maps are zero.
+# {numref}`fig-pda-responder` and {numref}`fig-pda-nonresponder` show {eq}`eq-difference` everywhere. **Decision**: all
+# maps of a patient share one colour scale, from zero.
+#
+# The forward passes run in true float32, because the differences can be smaller than the error of faster number
+# formats.
 
 # %%
 size = pda_patch_px, pda_stride_px, pda_batch_size
@@ -263,11 +271,15 @@ plt.show()
 # %% [markdown]
 # ## Core or margin?
 #
-# The paper finds the impact of the margin "highlighted particularly in the MBF and EAC parametric images". To
-# ask the same of our maps, add up the differences over core and margin. The margin may be the larger region,
-# so its share has to be compared with the **even share**, that of a network to which every pixel of tissue matters
-# equally. This is not its share of the area: a patch in the thin margin reaches beyond the tumour, and blanks less
-# tissue than one in the core. `contributions.even_map` makes the map of such a network.
+# The paper finds the impact of the margin "highlighted particularly in the {term}`MBF <mid-band fit (MBF)>` and
+# {term}`EAC <acoustic concentration (EAC)>` parametric images". To ask the same of our maps, add up the differences
+# over core and margin. The margin may be the larger region, so its share has to be compared with the **even share**,
+# that of a network to which every pixel of tissue matters equally. This is not its share of the area: a patch in the
+# thin margin reaches beyond the tumour, and blanks less tissue than one in the core. `contributions.even_map` makes the
+# map of such a network.
+#
+# **Decision**: core and margin are compared by their shares of the summed differences against even shares, over all
+# test patients ({numref}`fig-margin-share`).
 #
 # Two patients are two anecdotes, so we take all patients of that set. Patches keep their size; in larger images they
 # stand further apart, about 16 along each edge, which samples the same map in a time that can be waited for.
@@ -390,11 +402,11 @@ Markdown(
 #
 # ## What does zero mean?
 #
-# In our scaling zero is no tissue value: tissue starts at 0.1, and zero says "outside the tumour". A patch of
-# zeros inside the core is a hole such as no training image had, so the difference mixes *what was there* with
-# *how odd a hole is*. Zintgraf's answer is to put in what might have been there. Squares of tissue from the
-# training patients, a patch with a ring of two pixels around it, give a normal distribution; the ring that is
-# really there then tells how the patch is likely to look, and `attribution.conditional_fill` draws it.
+# In our scaling zero is no tissue value: tissue starts at 0.1, and zero says "outside the tumour". A patch of zeros
+# inside the core is a hole such as no training image had, so the difference mixes *what was there* with *how odd a hole
+# is*. Zintgraf's answer is to put in what might have been there. Squares of tissue from the training patients, a patch
+# with a ring of two pixels around it, give a normal distribution; the ring that is really there then tells how the
+# patch is likely to look, and `attribution.conditional_fill` draws it.
 
 # %%
 of_training = patients.index[patients.split == "train"]
@@ -437,14 +449,15 @@ Markdown(told)
 # %% [markdown]
 # ## The same question to other methods
 #
-# The library captum has the usual attributions ready made; `predict` is all they need.
+# The library captum {cite:p}`kokhlikyan2020` has the usual attributions ready made; `predict` is all they need.
+# {numref}`fig-attributions` shows them, {numref}`tab-agreement` how far they agree.
 #
-# - **Occlusion** is the same zeros, but keeps the sign and gives a pixel the mean over the patches that cover
-#   it, instead of writing at the centre. It is also what our function is tested against.
-# - **Integrated gradients** (Sundararajan et al. 2017) adds up the gradient on the way from an empty image to
-#   this one. The pixels' values sum to $p(x) - p(0)$, so nothing is left out. We show the mean over a patch.
-# - **Grad-CAM** (Selvaraju et al. 2017) weighs the maps of a late layer by their gradients. It has one coarse map
-#   for all parameters and cannot tell them apart.
+# - **Occlusion** is the same zeros, but keeps the sign and gives a pixel the mean over the patches that cover it,
+#   instead of writing at the centre. It is also what our function is tested against.
+# - **Integrated gradients** {cite:p}`sundararajan2017` adds up the gradient on the way from an empty image to this one.
+#   The pixels' values sum to $p(x) - p(0)$, so nothing is left out. We show the mean over a patch.
+# - **Grad-CAM** {cite:p}`selvaraju2017` weighs the maps of a late layer by their gradients. It has one coarse map for
+#   all parameters and cannot tell them apart.
 
 # %%
 image, n = plane[None].requires_grad_(), plane.shape[-1]
@@ -533,7 +546,7 @@ share = {
     if name != "Grad-CAM"
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-agreement", "caption": "{{ Whose }} patient: rank correlation of the maps of several methods."}}
 agree, share = pd.DataFrame(agree).T, pd.DataFrame(share, channels)
 who = f" {patient}" if settings.study.simulated else ""
 Markdown(
@@ -551,10 +564,10 @@ Markdown(
 #
 # ## Does the map depend on what was learned?
 #
-# Adebayo et al. (2018) propose a test that every explanation should pass: give the network random weights. If the
-# map stays the same, it did not show what was learned. We compare with fresh weights everywhere, with fresh weights in
-# the predictive network alone, and, the other way round, with model 2, which has learned the same task from the same
-# patients with another architecture.
+# {cite:t}`adebayo2018` propose a test that every explanation should pass: give the network random weights. If the map
+# stays the same, it did not show what was learned. We compare with fresh weights everywhere, with fresh weights in the
+# {term}`predictive network` alone, and, the other way round, with model 2, which has learned the same task from the
+# same patients with another architecture ({numref}`fig-random-weights`, {numref}`tab-random`).
 
 # %%
 other_seed = settings.replace(seed=settings.training.seed + 1)
@@ -586,7 +599,7 @@ for patient in tqdm(checked, desc="patients"):
             agree = attribution.agreement(maps[patient], other, mask)
             correlations.append((name, where, agree))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-random", "caption": "{{ Whose }} patients: rank correlation of prediction differences with those of other networks."}}
 correlations = pd.DataFrame(
     correlations, columns=["compared with", "pixels", "correlation"]
 )
@@ -679,11 +692,11 @@ Markdown(
 )
 
 # %% [markdown]
-# The network does not see traits but maps, which follow from the size and number of scatterers, more or less noisily. So
-# we ask which map, in which region, separates the *training* patients best, by its mean or by its spread (which shows
-# heterogeneity). On the other side stands what moves the network, in two ways: the prediction differences per
-# pixel, as above; and the change when one whole region of one map is set to the training patients' median, which
-# leaves no hole and mixes no regions.
+# The network does not see traits but maps, which follow from the size and number of scatterers, more or less noisily.
+# So we ask which map, in which region, separates the *training* patients best, by its mean or by its spread (which
+# shows heterogeneity). On the other side stands what moves the network, in two ways: the prediction differences per
+# pixel, as above; and the change when one whole region of one map is set to the training patients' median, which leaves
+# no hole and mixes no regions. {numref}`tab-truth` has all three side by side.
 
 
 # %%
@@ -734,7 +747,7 @@ truth = pd.concat(
 )
 best = truth[["AUC of mean", "AUC of SD"]].max(axis=1)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-truth", "caption": "{{ Whose }} patients: what separates the training patients, and what moves the network."}}
 by_region = 100 * moved.transpose(2, 1, 0)  # rows as in truth
 by_region = by_region.reshape(len(truth), -1)
 readable = truth.rename_axis(["region", "parameter"]).reset_index()
@@ -761,9 +774,9 @@ Markdown(
 )
 
 # %% [markdown]
-# So many rows are few, and the maps are not independent of each other: what MBF says, EAC and SI say in other units. So a
-# low correlation does not prove the network wrong: it may read the same news from another map. A high one would not
-# prove the single patient's map right.
+# So many rows are few, and the maps are not independent of each other: what MBF says, EAC and
+# {term}`SI <spectral intercept (SI)>` say in other units. So a low correlation does not prove the network wrong: it may
+# read the same news from another map. A high one would not prove the single patient's map right.
 #
 # ## What a reader may conclude, and what not
 #
@@ -777,18 +790,6 @@ Markdown(
 # - Only one plane of several is changed, so every difference is diluted by the planes that stay.
 # - The representative patient of a figure is chosen by somebody. The table over all patients is not.
 #
-# %% [markdown]
-# ## Decisions taken here
-#
-# | where the paper is silent | what we do |
-# |---|---|
-# | which patients | the test patient of each class predicted nearest to the truth |
-# | which plane, and what of the other planes | the central plane; the others stay as they are |
-# | value between patch centres, and at the border | bilinear; nearest outside the outermost centres |
-# | patches at the border when the step does not fit | one more patch, flush with the border |
-# | colour scale | one for all maps of a patient, from zero |
-# | core or margin | shares of the summed differences against even shares, all test patients |
-
 # %% [markdown]
 # ## Exercises
 #

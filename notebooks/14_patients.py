@@ -13,9 +13,10 @@
 # %% [markdown]
 # # How many patients?
 #
-# Four networks, one cohort, {{ n_test }} test patients: Table 2. Would another cohort give the same table? Would
-# something simpler do as well? And how many patients would the study have needed? On simulated patients these
-# questions have answers: we draw the study again, and judge it on patients that no study could have had.
+# Four networks, one cohort, {{ n_test }} {term}`test patients <test set>`: Table 2. Would another cohort give the same
+# table? Would something simpler, a {term}`baseline`, do as well? And how many patients would the study have needed? On
+# simulated patients these questions have answers: we draw the study again, and judge it on patients that no study could
+# have had.
 
 # %% [markdown] tags=["if-recorded"]
 # The first two sections are about the {{ n_patients }} recorded patients. From "The study, drawn again" on, everything is
@@ -24,12 +25,12 @@
 # %% [markdown]
 # **You will learn**
 #
-# - what hand-made features and a logistic regression reach on the same patients
+# - what hand-made features and a {term}`logistic regression` reach on the same patients
 # - how far apart the same experiment ends when cohort and initial weights are drawn anew
-# - how the AUC grows with the number of patients learned from
+# - how the {term}`AUC <area under the curve (AUC)>` grows with the number of patients learned from
 # - under which truths a network finds what hand-made features cannot, and under which it has nothing to add
 #
-# **Prerequisites**: [](08_training), [](10_evaluation). **Time**: 25 minutes to read, two minutes to run. The
+# **You need**: {doc}`08_training`, {doc}`10_evaluation`. **Time**: 25 minutes to read, two minutes to run. The
 # runs of the experiment took about two hours once; the page reads what they predicted.
 
 # %% tags=["parameters"]
@@ -65,23 +66,30 @@ images = stages.images(settings, artifacts)
 # %% [markdown]
 # ## The fifth and the sixth row
 #
-# Before networks, the same group described each map by a few numbers and gave them to a simple classifier
-# {cite:p}`tadayyon2017,sannachi2023`. Ours: of each of the five maps, in core and in margin, the mean, the standard
-# deviation and four numbers of **texture** (contrast, correlation, energy and homogeneity of the grey-level
-# co-occurrence matrix, {cite:p}`haralick1973`), and the core against the margin; averaged over the planes
-# of a tumour. A **logistic regression** with a ridge penalty learns from the same training patients as the
-# networks. The strength of the penalty is chosen by cross-validation among these patients alone.
+# Before networks, the same group described each map by a few numbers and gave them to a simple classifier: to follow a
+# treatment
+# {cite:p}`sadeghinaini2013,sadeghinaini2014,sannachi2015,tadayyon2016,sadeghinaini2017,sannachi2018,sannachi2019,quiaoit2020`,
+# to foretell it {cite:p}`tadayyon2017,tadayyon2019,dicenzo2020,dasgupta2020,osapoetra2021,sannachi2023`, and once on
+# patients yet to come {cite:p}`moorepalhares2025`. Others gave {term}`B-mode` images to networks {cite:p}`byra2021`.
+# Our features: of each of the five maps, in core and in margin, the mean, the standard deviation and four numbers of
+# **{term}`texture`** (contrast, correlation, energy and homogeneity of the grey-level co-occurrence matrix,
+# {cite:p}`haralick1973`), and the core against the margin; averaged over the planes of a tumour. A **logistic
+# regression** with a ridge penalty {cite:p}`hoerl1970` learns from the same training patients as the networks. The
+# strength of the penalty is chosen by {term}`cross-validation` {cite:p}`stone1974` among these patients alone
+# ({numref}`tab-six`).
 #
-# The paper does not say how a plane becomes 256 numbers ([](07_networks)). A third reading takes the hint of the hand-made
-# features: the **statistics network** makes few maps of a plane, 64 of them, and keeps the mean and the standard deviation
-# of each over core and margin, 256 numbers. Its inputs are standardised inside the mask, the masks are channels of their own,
-# and only pixels of a region count in its means: the paper's networks see zeros outside, and average them in. It first learns
-# to read the hand-made features off the training planes, which takes no response; a ridge regression on its vectors is one
-# answer. Copies of it then learn the response, each without a third of the patients; what they say of that third
-# tells how much to trust them beside the first answer.
+# The paper does not say how a plane becomes 256 numbers ([](07_networks)). A third reading takes the hint of the
+# hand-made features: the **{term}`statistics network`** makes few maps of a plane, 64 of them, and keeps the mean and
+# the standard deviation of each over core and margin, 256 numbers. Its inputs are standardised inside the mask, the
+# masks are channels of their own, and only pixels of a region count in its means: the paper's networks see zeros
+# outside, and average them in. It first learns to read the hand-made features off the training planes, which takes no
+# response; a ridge regression on its vectors is one answer. Copies of it then learn the response, each without a third
+# of the patients; what they say of that third tells how much to trust them beside the first answer.
 #
-# **Decision**: features come from the images the networks see, not from the maps. On the grid of the maps, neighbouring
-# pixels share {{ overlap_percent }} % of their echoes, and texture would measure the overlap.
+# **Decision**: features come from the images the networks see, not from the maps.
+#
+# On the grid of the maps, neighbouring pixels share {{ overlap_percent }} % of their echoes, and texture would measure
+# the overlap.
 
 # %%
 summary = stages.maps(settings, artifacts).summary
@@ -94,7 +102,7 @@ for region in REGIONS:
     scored[title] = model.probability(images)
 networks = stages.models(settings, artifacts).predictions
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-six", "caption": "{{ Whose }} test patients: the four networks, and below them what reads hand-made features."}}
 more = baseline.predictions(scored, cohort)
 rows = {
     patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
@@ -119,15 +127,15 @@ Markdown(
 # %% [markdown]
 # ## What else predicts?
 #
-# A score is worth its AUC only if nothing trivial has the same. Beside the regression stand: the **size** of the tumour;
-# its **outline** (size, shape, place and number of planes, with a regression of their own); the share of windows
-# where the fit gave nothing **physical**; and what the **clinic** knows without ultrasound, as far as it is on record: age,
-# size, grade and receptors, with a regression of their own.
+# A score is worth its AUC only if nothing trivial has the same. Beside the regression stand, in {numref}`tab-else` and
+# {numref}`fig-patients-alone`: the **size** of the tumour; its **outline** (size, shape, place and number of planes,
+# with a regression of their own); the share of windows where the fit gave nothing **physical**; and what the **clinic**
+# knows without ultrasound, as far as it is on record: age, size, grade and receptors, with a regression of their own.
 
 # %% [markdown] tags=["if-simulated"]
-# The **oracle** knows the true tissue. Size, outline and unphysical fits should say nothing, because the cohort was drawn so
-# ([](01_study)); the clinic may, for receptors go with response as in I-SPY 1. But on
-# a handful of non-responders chance may still take them far from 0.5, to either side.
+# The **{term}`oracle`** knows the true tissue. Size, outline and unphysical fits should say nothing, because the cohort
+# was drawn so ([](01_study)); the clinic may, for receptors go with response as in I-SPY 1. But on a handful of
+# {term}`non-responders <non-responder>` chance may still take them far from 0.5, to either side.
 
 # %% [markdown] tags=["if-recorded"]
 # Whether they say anything is not known beforehand: a larger tumour may well respond less. What they reach alone, the
@@ -141,7 +149,7 @@ of_networks = networks.pivot(
 named = of_networks[list(MODELS)].rename(columns=patients.TITLES)
 both = pd.concat([baseline.table(named, cohort, level), others])
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-else", "caption": "{{ Whose }} patients: AUC of the models, and of what else may predict."}}
 text = {
     split: [
         judgement.with_interval(three, to="–", missing=judgement.NOT_COMPUTED)
@@ -197,10 +205,10 @@ Markdown(
 # %% [markdown]
 # ## The study, drawn again
 #
-# So we repeat the study on simulated patients, several times: cohorts whose seeds were fixed before any of them was drawn, each with its
-# own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on its own test patients,
-# and on **new patients** of the same population, in two sets, the same ones for all. The new ones are mapped and
-# resampled in the same way, and scaled with the training patients of each cohort.
+# So we repeat the study on simulated patients, several times: cohorts whose seeds were fixed before any of them was
+# drawn, each with its own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on
+# its own test patients, and on **{term}`new patients`** of the same population, in two sets, the same ones for all. The
+# new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort.
 
 # %%
 if rerun_cohorts:
@@ -232,10 +240,11 @@ Markdown(
 )
 
 # %% [markdown]
-# All runs, none left out: AUC on the test patients, then on the new ones.
+# {numref}`tab-runs` and {numref}`fig-patients-fifty` hold all runs, none left out: AUC on the test patients, then on
+# the new ones.
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-runs", "caption": "The repeated study on simulated patients: AUC of every run, on its own test patients and on the new ones."}}
 Markdown(patients.all_runs(judged, "mean").to_markdown())
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, above, and on the same new patients, below. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions, a forest and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
@@ -285,17 +294,21 @@ Markdown(
 # %% [markdown]
 # ## How much of the signal is found?
 #
-# The oracle's lead over chance is all there is to find. A model's **share** of it is (mean AUC − 0.5) / (mean AUC of
-# the oracle − 0.5), means over cohorts, on the new patients. Beside it stands the lead over the regression that sees the
-# same region. Its interval holds two errors, as in studies of several readers {cite:p}`obuchowski1995`: the draw of those
-# a model learned from, and the draw of those it is judged on.
+# The oracle's lead over chance is all there is to find. A model's **share** of it, by the means of the AUC over cohorts
+# on the new patients, is
+#
+# $$ \frac{\overline{\mathrm{AUC}} - 0.5}{\overline{\mathrm{AUC}}_\text{oracle} - 0.5} . $$ (eq-share)
+#
+# Beside {eq}`eq-share` stands, in {numref}`tab-shares`, the lead over the regression that sees the same region. Its
+# interval holds two errors, as in studies of several readers {cite:p}`obuchowski1995`: the draw of those a model
+# learned from, and the draw of those it is judged on.
 
 # %%
 shares = patients.recovered(runs)
 ahead = patients.against(runs, level)
 optimism = patients.optimism(runs)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-shares", "caption": "The repeated study on simulated patients: share of the signal that each model finds, and its lead."}}
 table = pd.DataFrame({
     "AUC, test (SD)": [f"{r.test_mean:.3f} ({r.test_std:.3f})" for r in shares.itertuples()],
     "AUC, new (SD)": [f"{r.new_mean:.3f} ({r.new_std:.3f})" for r in shares.itertuples()],
@@ -336,10 +349,10 @@ share = shares.loc["ran_core_margin", "share"]
 keep("share", "share of the oracle's lead that model 4 keeps", share, **of_new)
 
 # %% [markdown]
-# A regression on the core may come near, or over, the oracle of the core. How can it? The oracle knows the core's traits and
-# nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What do the
-# core's features tell of the margin's EAC, beyond what the core's EAC tells? And what is left when one window's
-# width is cut off the border?
+# A regression on the core may come near, or over, the oracle of the core. How can it? The oracle knows the core's
+# traits and nothing else; the maps of the core know a little more. A window at the border reaches into the margin. What
+# do the core's features tell of the margin's {term}`EAC <acoustic concentration (EAC)>`, beyond what the core's EAC
+# tells? And what is left when one window's width is cut off the border?
 
 # %%
 cores = {
@@ -372,9 +385,10 @@ Markdown(told + ".")
 #
 # ## Without a signal
 #
-# The same with responses shuffled, among those a model learns from and among the new patients. In a simulated cohort without
-# effect tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without signal, and
-# it needs no new echoes. Whoever trains and judges honestly must end near 0.5.
+# The same with responses shuffled, among those a model learns from and among the new patients. In a simulated cohort
+# without effect tissue is drawn without regard to response, and so it is after shuffling: this is the cohort without
+# signal, and it needs no new echoes. Whoever trains and judges honestly must end near 0.5 ({numref}`tab-shuffled`).
+# {numref}`tab-recipes` holds what other recipes gain where there is a signal.
 
 # %%
 none = judged[judged["part"].str.startswith("no ")]
@@ -382,7 +396,7 @@ grouped = none.groupby(["part", "model"], sort=False)["new_auc"]
 means, errors, n_runs = grouped.mean(), grouped.sem(), grouped.size()
 clear = (none["new_low"] > 0.5) | (none["new_high"] < 0.5)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-shuffled", "caption": "Simulated patients with responses shuffled: mean AUC of each model on new patients."}}
 shown = pd.DataFrame(
     {
         "shuffled": [
@@ -403,7 +417,7 @@ Markdown(
     f"{(means - 0.5).abs().max():.3f}. Of {len(none)} intervals, {clear.sum()} leave out 0.5."
 )
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-recipes", "caption": "Simulated patients: other recipes, and what they gain on new patients."}}
 tried = patients.recipes(runs, level)
 columns = {
     "AUC": patients.with_interval(tried, "auc", to=" to "),
@@ -428,12 +442,13 @@ Markdown(told if len(tried) > 1 else "")
 #
 # - **arrangement**: whether the core's EAC rises to its rim or to its centre, at the same mean and spread. Growth at
 #   the edge around a dead or fibrous centre, or the reverse, would do that.
-# - **interaction**: whether ESD and EAC of the core deviate to the same side. Large scatterers that are dense, or small ones
-#   that are sparse, are one thing; the other two combinations another.
+# - **interaction**: whether {term}`ESD <scatterer diameter (ESD)>` and EAC of the core deviate to the same side. Large
+#   scatterers that are dense, or small ones that are sparse, are one thing; the other two combinations another.
 # - **texture**: over what length the core's EAC varies, coarse nests or fine ones, at the same mean and spread.
 #
-# None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told. Each
-# learns from patients drawn from a pool, a quarter of them for validation as before, and is judged on new patients.
+# None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told.
+# Each learns from patients drawn from a pool, a quarter of them for validation as before, and is judged on new patients
+# ({numref}`fig-patients-truths`, {numref}`tab-winner`).
 
 # %%
 truths = {"mean": patients.curve(runs, "size", level)} | {
@@ -487,7 +502,7 @@ leads = {
     if signal != "mean"
 }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-winner", "caption": "Simulated patients: the statistics network against the best of the others, by truth and number of patients."}}
 lines = [
     {
         "truth": signal,

@@ -21,11 +21,10 @@
 # **You will learn**
 #
 # - how far whole numbers can be read back from printed percentages;
-# - what the printed intervals are, and what they should be;
-# - what a study with 50 test patients can show, in accuracy, AUC and survival.
+# - what the printed {term}`intervals <confidence interval>` are, and what they should be;
+# - what a study with 50 test patients can show, in accuracy, {term}`AUC <area under the curve (AUC)>` and survival.
 #
-# **You need** the chapters on Table 2, ROC and survival.
-# **Time** 25 minutes to read, seconds to run.
+# **You need**: {doc}`10_evaluation`, {doc}`11_roc`, {doc}`12_survival`. **Time**: 25 minutes to read, seconds to run.
 
 # %% tags=["parameters"]
 artifacts: str = "artifacts"  # of computed results; not needed here
@@ -157,13 +156,14 @@ told = (
 Markdown(audit.shown(checked["test"], told))
 
 # %% [markdown]
-# The half-widths are Wald's, $1.96 \sqrt{p (1 - p) / 50}$. Wilson's intervals for the same counts:
+# The half-widths are Wald's, {eq}`eq-wald` with $z$ = 1.96 and $n$ = 50. {numref}`tab-audit-wilson` has Wilson's
+# intervals {cite:p}`wilson1927` for the same counts:
 
 # %%
 right = audit.against_no_information()
 wilson = [evaluation.proportion_interval(k, n_test)[1:] for k in right.right]
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-audit-wilson", "caption": "Test patients of the paper: right calls read back from the printed rates, with Wald's and Wilson's intervals."}}
 table = right.assign(
     wald=[f"± {100 * audit.wald(p, n_test):.1f} %" for p in right.accuracy]
 )
@@ -219,8 +219,8 @@ Markdown(audit.shown(checked["validation"], told))
 # %% [markdown]
 # ## Table 2: the interval of the AUC
 #
-# The printed half-widths are compared with two formulas: that of a proportion of 50 patients, and that of
-# {cite:t}`hanley1982` for an AUC of 10 against 40.
+# The printed half-widths are compared with two formulas: that of a proportion of 50 patients, {eq}`eq-wald`, and that
+# of {cite:t}`hanley1982` for an AUC of 10 against 40.
 
 # %%
 checked["auc"] = audit.auc_widths()
@@ -262,7 +262,8 @@ Markdown(audit.shown(checked["accuracy"]))
 # ## Is one model better than another?
 #
 # The paper names the attention network with margin the best. It prints no test. In accuracy, the smallest p-value that
-# McNemar's test could give follows from the counts alone: it is reached if the better model is right wherever the worse one is.
+# {term}`McNemar's test` {cite:p}`mcnemar1947` could give follows from the counts alone: it is reached if the better
+# model is right wherever the worse one is.
 
 # %%
 best = right.right.max() - right.right
@@ -285,8 +286,9 @@ Markdown(
 )
 
 # %% [markdown]
-# In AUC it depends on how alike the models score the same patients. Suppose the true AUCs were the lowest and the highest
-# of the printed ones. How often would DeLong's paired test see it?
+# In AUC it depends on how alike the models score the same patients. Suppose the true AUCs were the lowest and the
+# highest of the printed ones. How often would DeLong's paired test {cite:p}`delong1988` see it?
+# {numref}`tab-audit-power` counts, {numref}`fig-luck` shows what such studies find.
 
 # %%
 sizes = {
@@ -302,7 +304,7 @@ for r in (0.0, 0.3, 0.5, 0.7, 0.8, 0.9):
         for name, size in sizes.items()
     }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-audit-power", "caption": "Power of DeLong's paired test between the lowest and the highest printed AUC, simulated studies."}}
 table = pd.DataFrame.from_dict(power, orient="index").rename_axis(
     "correlation of the scores"
 )
@@ -343,8 +345,9 @@ Markdown(
 # %% [markdown]
 # ## Survival
 #
-# The paper prints five log-rank results and no hazard ratio, and does not say which patients its Figure 5 shows; we take it
-# for the test patients, the only ones no model had learned from. Five comparisons at once, corrected by Bonferroni:
+# The paper prints five log-rank results and no {term}`hazard ratio`, and does not say which patients its Figure 5
+# shows; we take it for the test patients, the only ones no model had learned from. Five comparisons at once, corrected
+# by Bonferroni {cite:p}`dunn1961`:
 
 # %%
 p_values = audit.log_rank_p_values()
@@ -352,8 +355,9 @@ checked["survival"] = audit.corrected(p_values)
 Markdown(audit.shown(checked["survival"]))
 
 # %% [markdown]
-# The number of recurrences is not printed either. Turned round, Schoenfeld's formula says which hazard ratio stands behind a
-# p-value, for any number of them, and which power the test has. One fifth of the patients are non-responders.
+# The number of recurrences is not printed either. Turned round, Schoenfeld's formula {eq}`eq-schoenfeld` says which
+# hazard ratio stands behind a p-value, for any number of them, and which {term}`power` the test has. One fifth of the
+# patients are non-responders.
 
 # %%
 rows = {}
@@ -370,7 +374,8 @@ Markdown(table.to_markdown(floatfmt=".2f"))
 
 # %% [markdown]
 # And by simulation: 50 patients as in the test set, recurrences as this book's simulated patients have them (fitted to
-# {cite:t}`esserman2012`), grouped by the truth and by calls with the confusion matrix of model 4.
+# {cite:t}`esserman2012`), grouped by the truth and by calls with the confusion matrix of model 4
+# ({numref}`fig-power-survival`).
 
 # %%
 rates = audit.printed_rates("test")[3]
@@ -403,8 +408,10 @@ plt.show()
 
 # %% [markdown]
 # ## All verdicts
+#
+# {numref}`tab-verdicts` lists what was not simply reproduced.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-verdicts", "caption": "Printed figures that were not simply reproduced, with what is computed and the verdict."}}
 everything = pd.concat(checked.values(), ignore_index=True)
 kinds = everything.verdict.str.split(":").str[0].value_counts()
 Markdown(

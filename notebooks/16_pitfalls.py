@@ -13,17 +13,17 @@
 # %% [markdown]
 # # What can go wrong
 #
-# Every mistake on this page has been published. Each is made here on purpose, on patients who carry **no signal**,
-# or a known one, beside the honest way. Where there is nothing to find, an honest AUC is 0.5 on average, and
-# whatever stands above it is the mistake.
+# Every mistake on this page has been published. Each is made here on purpose, on patients who carry **no signal**, or a
+# known one, beside the honest way. Where there is nothing to find, an honest {term}`AUC <area under the curve (AUC)>`
+# is 0.5 on average, and whatever stands above it is the mistake.
 #
 # **You will learn**
 #
-# - how planes, features, epochs, thresholds and configurations leak the answer, and by how much
+# - how planes, features, {term}`epochs <epoch>`, thresholds and configurations leak the answer, and by how much
 # - what size, holes and accuracy say that is not about tissue
-# - what a wrong attenuation, another phantom and another scanner do to maps and to a model
+# - what a wrong {term}`attenuation`, another phantom and another scanner do to maps and to a model
 #
-# **Prerequisites**: [](10_evaluation), [](14_patients). **Time**: 20 minutes to read, a minute or two to run.
+# **You need**: {doc}`10_evaluation`, {doc}`14_patients`. **Time**: 20 minutes to read, a minute or two to run.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -95,9 +95,9 @@ n_repeats = 0 if why_not else repeats
 # %% [markdown]
 # ## Planes of one patient on both sides
 #
-# Each tumour has several planes, and they look alike. Split the *planes* at random, and most test planes have sisters in
-# the training set. A nearest-neighbour rule finds them and repeats their label. Nothing about response is
-# learned; the patient is recognised.
+# Each tumour has several planes, and they look alike. Split the *planes* at random, and most test planes have sisters
+# in the training set. A nearest-neighbour rule {cite:p}`cover1967` finds them and repeats their label. Nothing about
+# response is learned; the patient is recognised ({numref}`fig-pitfalls-planes`).
 
 
 # %%
@@ -196,9 +196,9 @@ Markdown(
 #
 # ## The epoch and the threshold, chosen on the test set
 #
-# A network is trained epoch by epoch. Reporting the epoch with the best *test* AUC picks the luckiest of many looks. The
-# threshold is another free choice: the one that suits these test patients best is never the one that would have
-# been fixed beforehand.
+# A network is trained epoch by epoch. Reporting the epoch with the best *test* AUC picks the luckiest of many looks.
+# The {term}`threshold` is another free choice: the one that suits these test patients best is never the one that would
+# have been fixed beforehand.
 
 
 # %%
@@ -257,9 +257,9 @@ Markdown(
 # %% [markdown]
 # ## The best of many configurations
 #
-# A few validation patients choose among configurations. Each configuration here is a regression with its own ten features
-# and penalty, and none can predict anything. The winner's validation AUC grows with the number tried; on the test patients
-# it is worth what it always was.
+# A few validation patients choose among configurations. Each configuration here is a regression with its own ten
+# features and penalty, and none can predict anything. The winner's validation AUC grows with the number tried; on the
+# test patients it is worth what it always was ({numref}`fig-pitfalls-best`).
 
 # %%
 rows = []
@@ -304,8 +304,9 @@ ax.minorticks_off()
 # %% [markdown]
 # ## Fifty patients or three hundred
 #
-# Two models whose true AUCs are 0.78 and 0.83, on the same patients: which one comes out on top? Their scores are drawn from
-# normal distributions, correlated by 0.6 as those of models that see the same tumours, so the truth is known.
+# Two models whose true AUCs are 0.78 and 0.83, on the same patients: which one comes out on top? Their scores are drawn
+# from normal distributions, correlated by 0.6 as those of models that see the same tumours, so the truth is known
+# ({numref}`fig-pitfalls-fifty`).
 
 # %% tags=["hide-input"]
 truth = {"worse": 0.78, "better": 0.83}
@@ -395,9 +396,9 @@ Markdown(told + (why_not or same or pitfalls.told(size, level)))
 # ## Holes that carry the label
 #
 # Where the spectrum rises too steeply for any diameter, the fit gives nothing, and the map has a hole. Holes depend on
-# the truth: small scatterers make more of them. We scan simulated patients with scatterers from 55 to 110 µm in the core, the
-# smaller half "non-responders" (on a coarser grid and with fewer lines, to save time), and look at **nothing but the
-# share of holes**.
+# the truth: small scatterers make more of them. We scan simulated patients with scatterers from 55 to 110 µm in the
+# core, the smaller half "non-responders" (on a coarser grid and with fewer lines, to save time), and look at **nothing
+# but the share of holes** ({numref}`fig-pitfalls-holes`).
 
 # %%
 coarse = settings.replace(
@@ -449,8 +450,9 @@ Markdown(
 # %% [markdown]
 # ## An interval that does not hold
 #
-# The textbook interval of a proportion (Wald), put around an AUC as if that were a share of 50 patients. An interval of
-# {{ level_percent }} % should hold the truth in {{ level_percent }} of 100 studies.
+# The textbook interval of a proportion, {eq}`eq-wald`, put around an AUC as if that were a share of 50 patients. An
+# interval of {{ level_percent }} % should hold the truth in {{ level_percent }} of 100 studies
+# ({numref}`tab-pitfalls-interval`).
 
 
 # %%
@@ -476,7 +478,7 @@ def held(true_auc, n_positive=10, n_negative=40, n_studies=4000):
     }
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-interval", "caption": "Share of simulated studies whose interval holds the true AUC."}}
 coverage = pd.DataFrame(
     {true: held(true) for true in (0.7, 0.8, 0.86, 0.9)}
 ).T.rename_axis("true AUC")
@@ -488,8 +490,8 @@ Markdown(
 # %% [markdown]
 # ## Accuracy where most patients respond
 #
-# Call some patients of a test set non-responders at random, knowing nothing. Accuracy rises the fewer one calls, up to the
-# share of responders; balanced accuracy and AUC stay where they belong.
+# Call some patients of a test set non-responders at random, knowing nothing. Accuracy rises the fewer one calls, up to
+# the share of responders; balanced accuracy and AUC stay where they belong ({numref}`fig-pitfalls-accuracy`).
 
 # %%
 n = n_positive + n_negative
@@ -515,8 +517,9 @@ _ = ax.set(
 # %% [markdown]
 # ## Attenuation assumed wrong
 #
-# Where nobody measured the attenuation it is assumed, the same for all. Each of these simulated patients is mapped with one
-# that is right on average, and with one that is off everywhere; what is off anyhow, since patients differ, is not counted.
+# Where nobody measured the attenuation it is assumed, the same for all. Each of these simulated patients is mapped with
+# one that is right on average, and with one that is off everywhere; what is off anyhow, since patients differ, is not
+# counted ({numref}`tab-pitfalls-attenuation`).
 
 # %%
 scans = {
@@ -532,7 +535,7 @@ for name, acquired in scans.items():
         rows.append({"patient": name, "error_db_cm_mhz": error} | found)
 mapped = pd.DataFrame(rows)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-attenuation", "caption": "Simulated patients: shift of the maps when the attenuation is assumed wrong."}}
 shift = mapped.groupby("error_db_cm_mhz")[list(pitfalls.MAPS)].mean()
 shift = (
     (shift - shift.loc[0.0])
@@ -550,8 +553,8 @@ Markdown(
 )
 
 # %% [markdown]
-# A shift that is the same for all would do no harm to a model that is trained and used with it. But it grows with **depth**,
-# as the path does.
+# A shift that is the same for all would do no harm to a model that is trained and used with it. But it grows with
+# **depth**, as the path does ({numref}`fig-pitfalls-depth`).
 
 # %%
 by_patient = mapped.pivot(index="patient", columns="error_db_cm_mhz")
@@ -604,7 +607,7 @@ Markdown(
 # %% [markdown]
 # ## Another phantom
 #
-# The phantom is the ruler. What if something is believed of it that is not so?
+# The phantom is the ruler. What if something is believed of it that is not so ({numref}`tab-pitfalls-phantom`)?
 
 # %%
 acquired = next(iter(scans.values()))
@@ -631,7 +634,7 @@ for name, phantom in list(phantoms.items())[:2]:
     found = pitfalls.core_medians(scanned, estimate)
     wrong[f"{name}, the tissue's estimated"] = found
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-phantom", "caption": "Core medians of one simulated plane when something wrong is believed of the phantom."}}
 wrong = pd.DataFrame.from_dict(wrong, orient="index")
 columns = {**pitfalls.MAPS, "unphysical": "holes"}
 Markdown(
@@ -640,16 +643,19 @@ Markdown(
 )
 
 # %% [markdown]
-# An attenuation of the phantom that is believed wrong is wrong in every map, unless the tissue's is estimated with the same
-# phantom: then both are wrong alike, and it leaves again. Half the beads is half the backscatter: 3 dB in EAC, nothing in
-# ESD, and nothing in MBF, which is relative to whatever phantom was used. That is why values in dB relative to a phantom cannot be compared between groups with different ones.
+# An attenuation of the phantom that is believed wrong is wrong in every map, unless the tissue's is estimated with the
+# same phantom: then both are wrong alike, and it leaves again. Half the beads is half the backscatter: 3 dB in
+# {term}`EAC <acoustic concentration (EAC)>`, nothing in {term}`ESD <scatterer diameter (ESD)>`, and nothing in
+# {term}`MBF <mid-band fit (MBF)>`, which is relative to whatever phantom was used. That is why values in dB relative to
+# a phantom cannot be compared between groups with different ones.
 #
 # ## A phantom in which sound is slower
 #
-# A scanner makes its delays for 1540 m/s, the speed in tissue. In the paper's phantom sound travels at 1488 m/s: the transmitted
-# beam comes to its focus deeper, and on receipt the elements do not quite agree. The phantom's speckle changes its level with
-# depth and frequency as the tissue's does not, and the division leaves the difference in every map {cite:p}`nam2011`. Here it is
-# computed from the sound field of the aperture. Nobody has published that of the paper's probe; ours is an assumption.
+# A scanner makes its delays for 1540 m/s, a speed between those of breast fat and of tumours {cite:p}`li2009`. In the
+# paper's phantom sound travels at 1488 m/s: the transmitted beam comes to its focus deeper, and on receipt the elements
+# do not quite agree. The phantom's {term}`speckle` changes its level with depth and frequency as the tissue's does not,
+# and the division leaves the difference in every map {cite:p}`nam2011`. In {numref}`fig-pitfalls-speed` it is computed
+# from the sound field of the aperture. Nobody has published that of the paper's probe; ours is an assumption.
 
 # %%
 extent = {
@@ -726,10 +732,11 @@ Markdown(
 # and those of this cohort are recorded.
 
 # %% [markdown] tags=["if-simulated"]
-# The regression of [](14_patients), trained on the study's scanner, reads the central plane of each test patient, scanned
-# anew on the coarser grid by four scanners: the study's; one with more electronic noise; one with a lower centre frequency and its own phantom
-# measurement; and the latter with the phantom measurement of the study's scanner. Windows that sink into the noise, which
-# the study leaves empty, are kept here to show what they do.
+# The regression of [](14_patients), trained on the study's scanner, reads the central {term}`plane` of each test
+# patient, scanned anew on the coarser grid by four scanners: the study's; one with more electronic noise; one with a
+# lower centre frequency and its own phantom measurement; and the latter with the phantom measurement of the study's
+# scanner. Windows that sink into the noise, which the study leaves empty, are kept here to show what they do
+# ({numref}`tab-pitfalls-scanners`, {numref}`fig-pitfalls-scanners`).
 
 # %% tags=["if-simulated"]
 low = {"band_mhz": (2.5, 6.5)}
@@ -759,7 +766,7 @@ for name, (pictures, _) in seen.items():
     score[name] = model.predict_proba(table[features.columns])[:, 1]
 score = pd.DataFrame(score, index=patients.index[test].sort_values())
 
-# %% tags=["hide-input", "if-simulated"]
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-pitfalls-scanners", "caption": "Simulated test patients on four scanners: maps, calls and AUC of the regression."}}
 lost = ~patients.loc[score.index, "responder"]
 medians = {
     name: table[list(pitfalls.MAPS)].mean()
@@ -805,6 +812,8 @@ _ = ax.set(
 
 # %% [markdown]
 # ## All together
+#
+# {numref}`fig-pitfalls-all` sets each mistake beside the honest way.
 
 # %% tags=["hide-input"]
 together = pd.DataFrame([

@@ -15,7 +15,8 @@
 #
 # A study that leaves out how patients were split, or how many events it had, cannot be judged. Two checklists ask for
 # what a reader needs: TRIPOD+AI for prediction models {cite}`collins2024`, CLAIM for artificial intelligence in imaging
-# {cite}`tejani2024`. Here both are filled in for this book, each item with the chapter that answers it.
+# {cite}`mongan2020,tejani2024`. Here both are filled in for this book, each item with the chapter that answers it
+# ({numref}`tab-tripod`, {numref}`tab-claim`).
 #
 # **You will learn**
 #
@@ -23,8 +24,8 @@
 # - where this book answers it, and what it does not answer;
 # - what the printed paper leaves open by the same lists.
 #
-# **You need** nothing beforehand; the page is meant for looking things up.
-# **Time** 10 minutes to read; seconds to run once the models are trained.
+# **You need**: nothing beforehand; the page is meant for looking things up. **Time**: 10 minutes to read, seconds to run
+# once the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -74,7 +75,7 @@ Markdown(facts.rename_axis("fact").to_markdown(disable_numparse=True))
 # 27 items, some of them in parts. The wording is ours and shorter than the original, which should be at hand when a real
 # study is reported.
 
-# %%
+# %% mystnb={"table": {"name": "tab-tripod", "caption": "TRIPOD+AI, item by item, for this book and for the printed paper."}}
 tripod = reporting.filled("tripod_ai", known, pages)
 Markdown(tripod.to_markdown(index=False, disable_numparse=True))
 
@@ -83,19 +84,21 @@ Markdown(tripod.to_markdown(index=False, disable_numparse=True))
 #
 # 44 items for studies of artificial intelligence in medical imaging.
 
-# %%
+# %% mystnb={"table": {"name": "tab-claim", "caption": "CLAIM, item by item, for this book and for the printed paper."}}
 claim = reporting.filled("claim", known, pages)
 Markdown(claim.to_markdown(index=False, disable_numparse=True))
 
 # %% [markdown]
 # ## What stays open
+#
+# {numref}`tab-open` gathers the items whose answer is no, or that do not apply.
 
 # %%
 both = pd.concat([tripod.assign(list="TRIPOD+AI"), claim.assign(list="CLAIM")])
 no = ("None", "Not ", "Nothing", "No protocol", "One source only")
 opening = both.answer.str.startswith((*no, known["simulated_only"]))
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-open", "caption": "Items of both lists that are answered by a no, or do not apply."}}
 table = both.loc[opening, ["list", "item", "asks", "answer"]]
 Markdown(
     f"Of {len(both)} items, {int(opening.sum())} are answered by a no, or do not apply:\n\n"
@@ -103,10 +106,9 @@ Markdown(
 )
 
 # %% [markdown]
-# A filled checklist says that something was reported, not that it was done well. A study with leaking patients, or a threshold
-# chosen on the test set, can tick every box. That is what the audit and the experiments are for.
-
-# %% [markdown]
+# A filled checklist says that something was reported, not that it was done well. A study with leaking patients, or a
+# {term}`threshold` chosen on the test set, can tick every box. That is what the audit and the experiments are for.
+#
 # ## Exercises
 #
 # Each exercise says of what kind it is and how long it may take. Where a number can be checked,

@@ -17,19 +17,19 @@
 # Everything so far was simulated.
 
 # %% [markdown]
-# This chapter takes a recorded sample and a reference phantom scanned with the same settings, asks whether they can be
-# believed, and maps the sample with the code of the earlier
-# chapters. If no files are named it writes a simulated plane and phantom in the Ultrasonix `.rf` format, reads them back and
-# goes on as if they had come from a scanner.
+# This chapter takes a recorded sample and a {term}`reference phantom` scanned with the same settings, asks whether they
+# can be believed, and maps the sample with the code of the earlier chapters. If no files are named it writes a
+# simulated {term}`plane` and phantom in the Ultrasonix `.rf` format, reads them back and goes on as if they had come
+# from a scanner.
 #
 # **You will learn**
 #
 # - what a recording holds, and what it does not (often the lateral pitch)
 # - how to check a phantom against itself and against the scanner's noise before trusting a map
 # - which maps need the phantom's backscatter and which do not
-# - what can be said of a region: its means with intervals, its backscatter, its attenuation
+# - what can be said of a region: its means with intervals, its backscatter, its {term}`attenuation`
 #
-# **Prerequisites**: [](03_maps), [](04_uncertainty). **Time**: 10 minutes to read, ten seconds to run.
+# **You need**: {doc}`03_maps`, {doc}`04_uncertainty`. **Time**: 10 minutes to read, ten seconds to run.
 
 # %% tags=["parameters"]
 sample_rf: str = ""  # a recording in any format; empty: a simulated plane
@@ -87,10 +87,10 @@ Markdown(f"The files are **{whose}**.")
 # %% [markdown]
 # ## What is in the file
 #
-# An `.rf` file holds a header of 19 integers, then the samples, line after line. Sampling rate, lines, samples, frames and
-# how the scanner was set are in the
-# header; the distance between lines is not and has to be given. Other formats are read by what they tell
-# ([](../data)).
+# An `.rf` file holds a header of 19 integers, then the samples, {term}`line` after line. Sampling rate, lines, samples,
+# frames and how the scanner was set are in the header; the distance between lines is not and has to be given. Other
+# formats, such as that of the open database of {cite:t}`oasbud2017`, are read by what they tell ({doc}`../data`).
+# {numref}`tab-file` holds what these files say.
 
 # %%
 sample_frames = read_planes(
@@ -103,7 +103,7 @@ phantom_frames = read_phantom(
 )
 sample = frame_of(sample_frames, frame, sample_rf)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-file", "caption": "What the recordings of the sample and of the phantom hold."}}
 rows = {
     name: {
         "frames": len(frames),
@@ -145,14 +145,15 @@ if outline_file:
 # %% [markdown]
 # ## The phantom against itself
 #
-# Before the phantom judges anything it has to pass its own test: one frame as the sample, the other as the
-# reference. MBF must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows side by side allow. Where
-# there is a single frame, or all hold the same speckle because the probe was not moved, no frame can judge another: then one
-# half of the lines is held against the other half.
+# Before the phantom judges anything it has to pass its own test: one frame as the sample, the other as the reference.
+# {term}`MBF <mid-band fit (MBF)>` must be 0 dB at every depth, whatever the phantom is, as nearly as so many windows
+# side by side allow ({numref}`fig-own-self`). Where there is a single frame, or all hold the same {term}`speckle`
+# because the probe was not moved, no frame can judge another: then one half of the lines is held against the other
+# half.
 #
-# The test finds settings that changed between frames. It need not find a phantom with **targets** (wires, cysts, spheres):
-# frames have them in the same place, and they divide out here but not from the sample. Two halves show one
-# that lies in either. A reference must be uniform: look at its B-mode above.
+# The test finds settings that changed between frames. It need not find a phantom with **targets** (wires, cysts,
+# spheres): frames have them in the same place, and they divide out here but not from the sample. Two halves show one
+# that lies in either. A reference must be uniform: look at its {term}`B-mode` in {numref}`fig-own-bmode`.
 
 # %%
 protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
@@ -186,10 +187,10 @@ _ = ax.set(xlabel="depth / mm", ylabel="MBF / dB", title=title)
 # %% [markdown]
 # ## Signal or noise
 #
-# A phantom divided by itself is 0 dB also where it holds nothing but the scanner's noise. Electronic noise is white before
-# the time gain; its level is read above the pulse's band, at every depth, and the echoes' power is set
-# against it. Where they stand less than 6 dB above it, noise adds more than 1 dB to a power: windows there tell
-# little of tissue and are left empty. Frames that hold the same speckle add nothing to the phantom's mean.
+# A phantom divided by itself is 0 dB also where it holds nothing but the scanner's noise. Electronic noise is white
+# before the time gain; its level is read above the pulse's band, at every depth, and the echoes' power is set against
+# it ({numref}`fig-own-noise`). Where they stand less than 6 dB above it, noise adds more than 1 dB to a power: windows
+# there tell little of tissue and are left empty. Frames that hold the same speckle add nothing to the phantom's mean.
 
 # %%
 windows = own_grid.all_starts, own_grid.n_window
@@ -241,8 +242,10 @@ Markdown(
 # %% [markdown]
 # ## The maps
 #
-# MBF, SS and SI are relative to the phantom and need nothing more. ESD and EAC need the phantom's backscatter
-# coefficient, a table in `backscatter_file`. Without it they are left empty rather than guessed.
+# MBF, {term}`SS <spectral slope (SS)>` and {term}`SI <spectral intercept (SI)>` are relative to the phantom and need
+# nothing more. {term}`ESD <scatterer diameter (ESD)>` and {term}`EAC <acoustic concentration (EAC)>` need the phantom's
+# {term}`backscatter coefficient <backscatter coefficient (BSC)>`, a table in `backscatter_file`. Without it they are
+# left empty rather than guessed ({numref}`fig-own-maps`).
 
 # %%
 backscatter = bead_backscatter if whose == "simulated" else None
@@ -293,8 +296,9 @@ Markdown(
 # %% [markdown]
 # ## The region as a whole
 #
-# The spectra of all its windows are averaged before the fit. The intervals know speckle and the phantom's share of it, not an
-# attenuation that is assumed wrongly ([](04_uncertainty)); the estimate beside them comes from the echoes.
+# The spectra of all its windows are averaged before the fit ({numref}`fig-own-bsc`, {numref}`tab-own-means`). The
+# intervals know speckle and the phantom's share of it, not an attenuation that is assumed wrongly ([](04_uncertainty));
+# the estimate beside them comes from the echoes.
 
 # %%
 means = region_means(
@@ -314,7 +318,7 @@ try:
 except InputError as error:
     estimate = f"not estimated: {error}".replace(sample.source, "sample")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-own-means", "caption": "Means of the region with their standard errors and intervals."}}
 known = means.dropna().rename(index=parametric.LABELS).round(2)
 too_steep = backscatter is not None and means["value"].isna().any()
 Markdown(
@@ -351,8 +355,8 @@ ax.legend()
 _ = ax.set(xlabel="frequency / MHz", ylabel=unit)
 
 # %% [markdown]
-# The errors are taken from the phantom's speckle, which many scatterers in a resolution cell make. Few of
-# them, or structure within a window, lower the Nakagami parameter of the echoes' intensity below the phantom's, and
+# The errors are taken from the phantom's speckle, which many scatterers in a {term}`resolution cell` make. Few of them,
+# or structure within a window, lower the {term}`Nakagami parameter` of the echoes' intensity below the phantom's, and
 # errors are then larger than the phantom's say.
 
 # %%

@@ -117,7 +117,8 @@ def texts_of(cell):
     if cell.cell_type == "markdown":
         return [cell.source]
     figure = cell.metadata.get("mystnb", {})
-    told = [figure.get("figure", {}).get("caption", ""), figure.get("image", {}).get("alt", "")]
+    told = [figure.get(what, {}).get("caption", "") for what in ("figure", "table")]
+    told.append(figure.get("image", {}).get("alt", ""))
     if "parameters" in cell.metadata.get("tags", []):
         return told
     nodes = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)]
