@@ -292,7 +292,10 @@ ANSWERS = {
         lambda: weights_of_head(300), 0.5, "weights", "Both layers depend on `hidden`; the biases do too."
     ),
     "ex-training-c": Answer(
-        ignorant, 0.005, "nats", "Weigh first, then take the entropy of the weighted share, with the natural logarithm."
+        ignorant,
+        0.005,
+        "nats, at C = 5",
+        "Weigh first, then take the entropy of the weighted share, with the natural logarithm.",
     ),
     "ex-training-balance": Answer(
         balancing_weight,
