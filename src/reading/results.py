@@ -62,8 +62,10 @@ def keep(name: str, label: str, found: Any, **more: Any) -> None:
     ``more``: ``form``, ``unit``, ``why``, ``at`` of ``Result``.
     """
     values = found if isinstance(found, Iterable) else (found,)
-    three = [float(value) if value is not None and isfinite(value) else None for value in values]
-    told = {key: value for key, value in asdict(Result(name, label, *three, **more)).items() if value not in (None, "")}
+    three = (float(value) if value is not None and isfinite(value) else None for value in values)
+    numbers: dict[str, Any] = dict(zip(("value", "low", "high"), three, strict=False))
+    result = asdict(Result(name, label, **({"value": None} | numbers), **more))
+    told = {key: value for key, value in result.items() if value not in (None, "")}
     scrapbook = {"name": name, "mime_prefix": PREFIX}
     display({MIME: json.dumps(told)}, raw=True, metadata={"scrapbook": scrapbook})
 
