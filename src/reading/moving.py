@@ -60,7 +60,7 @@ def framed(template: str, name: str, label: str, data: Mapping[str, Any], still:
         "NAME": name,
         "LABEL": escape(label),
         "STILL": f"data:image/png;base64,{picture}",
-        "DATA": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "DATA": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
     }
     page = (folder / "frame.html").read_text(encoding="utf-8")
     for word, text in parts.items():
