@@ -363,8 +363,8 @@ def log_rank(
 def free_at(
     duration_years: Float[np.ndarray, " n"], event: Bool[np.ndarray, " n"], years: Float[np.ndarray, " n_years"]
 ) -> list[float]:
-    """Return the Kaplan-Meier estimate at ``years``, up to the last that anybody was seen in."""
-    seen = years[years <= duration_years.max()]
+    """Return the Kaplan-Meier estimate at ``years``, up to the first after which nobody was seen."""
+    seen = years[years < duration_years.max() + STEP_YEARS]
     return listed(fit_curve(duration_years, event).survival_function_at_times(seen), 3)
 
 
