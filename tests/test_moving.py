@@ -198,6 +198,7 @@ def test_survival_at_every_threshold_against_lifelines(figures):
                     fit = KaplanMeierFitter().fit(duration[member], event[member])
                     expected = fit.survival_function_at_times(data["years"][: len(free)])
                     assert free == pytest.approx(expected.to_numpy(), abs=6e-4)
+                    assert free[-1] == pytest.approx(fit.survival_function_.iloc[-1, 0], abs=6e-4)
             if group.all() or not group.any():
                 assert "Not computed: 0 " in found["told"]
             else:

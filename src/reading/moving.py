@@ -60,7 +60,7 @@ def framed(template: str, name: str, label: str, data: Mapping[str, Any], still:
         "NAME": name,
         "LABEL": escape(label),
         "STILL": f"data:image/png;base64,{picture}",
-        "DATA": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "DATA": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
     }
     page = (folder / "frame.html").read_text(encoding="utf-8")
     for word, text in parts.items():
@@ -363,8 +363,8 @@ def log_rank(
 def free_at(
     duration_years: Float[np.ndarray, " n"], event: Bool[np.ndarray, " n"], years: Float[np.ndarray, " n_years"]
 ) -> list[float]:
-    """Return the Kaplan-Meier estimate at ``years``, up to the last that anybody was seen in."""
-    seen = years[years <= duration_years.max()]
+    """Return the Kaplan-Meier estimate at ``years``, up to the first after which nobody was seen."""
+    seen = years[years < duration_years.max() + STEP_YEARS]
     return listed(fit_curve(duration_years, event).survival_function_at_times(seen), 3)
 
 
