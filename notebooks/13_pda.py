@@ -506,7 +506,7 @@ finer = [name for name in methods if name != "Grad-CAM"]
 panels = [(name, row) for name in finer for row in range(len(channels))]
 panels.append(("Grad-CAM", 0))
 n_maps = len(channels)
-figure, axes = figures.panels(len(panels), n_maps, 1.9, shared=True)
+figure, axes = figures.panels(len(panels), n_maps, 1.5, shared=True)
 index = planes.image
 extent_mm = tuple(images.extent_mm[index])
 for number, (ax, (name, row)) in enumerate(zip(axes, panels, strict=True)):

@@ -158,7 +158,7 @@ def draw_explained(
     inside = mapped.core | mapped.margin
     limits = 0.0, float(100 * difference.max() + 1e-9)
     n_rows = 1 + len(fields)
-    figure, axes = figures.subplots(n_rows, 2, 2.4)
+    figure, axes = figures.subplots(n_rows, 2, 2.9)
     for ax in axes[0]:
         figures.show_b_mode(ax, mapped.b_mode_db, mapped.b_mode_extent_mm)
         figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)

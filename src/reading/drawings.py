@@ -156,7 +156,8 @@ def draw_patient(ax: Axes, n_planes: int, n_maps: int, image_px: int, hidden: in
         box(ax, (x, 0.61), (0.3, 0.09), f"{VECTOR} numbers" if name != "…" else name, "#CFE3EE")
         arrow(ax, (x, 0.565), (0.5 + 0.3 * (x - 0.5), 0.46))
     ax.text(0.5, 0.755, "one feature network for all", size=SMALLEST_PT, ha="center", va="center", backgroundcolor="w")
-    box(ax, (0.5, 0.41), (0.62, 0.09), f"mean over {n_planes} planes: {VECTOR} numbers", "#CFE3EE")
+    mean = f"mean over {n_planes} plane{'s' * (n_planes != 1)}: {VECTOR} numbers"
+    box(ax, (0.5, 0.41), (0.62, 0.09), mean, "#CFE3EE")
     arrow(ax, (0.5, 0.365), (0.5, 0.285))
     box(ax, (0.5, 0.235), (0.62, 0.09), f"head: {VECTOR} → {hidden} → 2")
     arrow(ax, (0.5, 0.19), (0.5, 0.11))
