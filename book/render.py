@@ -40,7 +40,7 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     for page in target.glob("*.md"):
         page.write_text(words.page(page.read_text(), told))
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
-    (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run)))
+    (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run), told))
 
 
 def add_material(run: Path, source: Path, html: Path) -> None:

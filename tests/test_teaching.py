@@ -287,8 +287,8 @@ def test_key_figures_are_drawn_by_a_chapter():
 
 
 def test_the_page_tells_what_a_chapter_takes(executed):
-    page = lessons.page("<!-- chapters -->", [executed])
-    found = list(exercises.exercises(markdown(ROOT / "notebooks" / "02_rf.py")))
+    page = lessons.page("<!-- chapters -->", [executed], TOLD)
+    found = list(exercises.exercises(markdown(ROOT / "notebooks" / "02_rf.py", "if-recorded")))
     minutes = sum(one.minutes for one in found)
     row = f"| [RF and the reference phantom](notebooks/02_rf) | 15 | {len(found)} | {minutes} | 10 |"
     assert row in page
