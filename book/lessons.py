@@ -84,7 +84,9 @@ def figures(notebooks: list[Path]) -> Iterator[Mapping[str, str]]:
 def slides(notebooks: list[Path], whose: str) -> str:
     """Return one HTML page that needs no other file: a slide for each key figure, moved through by keys or links."""
     drawn = list(figures(notebooks))
-    opening = f"<h1>From Echo to Outcome</h1><p>Key figures. All patients on these slides are {whose.lower()}.</p>"
+    simulated = "All patients on these slides are simulated."
+    told = simulated if whose == "Simulated" else "Whose patients a figure shows, its caption says."
+    opening = f"<h1>From Echo to Outcome</h1><p>Key figures. {told}</p>"
     bodies = [opening, *map(slide, drawn)]
     sections = [section(number, body, len(bodies)) for number, body in enumerate(bodies, start=1)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{SHEET}</style>'
