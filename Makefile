@@ -66,7 +66,7 @@ export: $(READY)  ## write the simulated cohort as recordings (TO=folder, ID=BR-
 students: $(READY)  ## write notebooks for students, and for instructors with solutions (TO=folder, PROFILE=, SET=)
 	@"$(PY)" book/command.py students --profile="$$PROFILE" --set="$$SET" -- "$$TO"
 
-teaching: $(READY)  ## the same with the maps, images and models of 40 simulated patients, under 10 MB (TO=folder)
+teaching: $(READY)  ## the same with maps, images and models of 40 simulated patients, and as a .zip under 10 MB (TO=folder)
 	@"$(PY)" book/command.py teaching --profile=teaching --set="$$SET" -- "$$TO"
 
 notebooks: $(READY)  ## write the chapters as notebooks/*.ipynb, for Jupyter and papermill (PROFILE=)

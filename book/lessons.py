@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import words
 from exercises import exercises
 from provenance import table
 
@@ -30,17 +31,17 @@ nav a { padding: 0.5rem 1rem; color: LinkText; }
 """
 
 
-def page(text: str, notebooks: list[Path]) -> str:
-    """Return the instructor's page with its table of chapters, given their executed notebooks."""
+def page(text: str, notebooks: list[Path], told: Mapping[str, str]) -> str:
+    """Return the instructor's page with its table of chapters, given their executed notebooks and the run's words."""
     header = ["chapter", "reading / min", "exercises", "their minutes", "ran in / s", "for students"]
-    return text.replace("<!-- chapters -->", table(header, [row(path) for path in notebooks]))
+    return text.replace("<!-- chapters -->", table(header, [row(path, told) for path in notebooks]))
 
 
-def row(executed: Path) -> list[str]:
+def row(executed: Path, told: Mapping[str, str]) -> list[str]:
     """Return what a chapter takes: to read, to practise, to run."""
     import jupytext
 
-    text = text_of(jupytext.read(Path("notebooks") / f"{executed.stem}.py"))
+    text = text_of(words.chapter(jupytext.read(Path("notebooks") / f"{executed.stem}.py"), told))
     minutes, seconds = TAKES.search(text), json.loads(executed.read_text())["metadata"]["papermill"]["duration"]
     practised = list(exercises(text))
     return [
@@ -83,7 +84,9 @@ def figures(notebooks: list[Path]) -> Iterator[Mapping[str, str]]:
 def slides(notebooks: list[Path], whose: str) -> str:
     """Return one HTML page that needs no other file: a slide for each key figure, moved through by keys or links."""
     drawn = list(figures(notebooks))
-    opening = f"<h1>From Echo to Outcome</h1><p>Key figures. All patients on these slides are {whose.lower()}.</p>"
+    simulated = "All patients on these slides are simulated."
+    told = simulated if whose == "Simulated" else "Whose patients a figure shows, its caption says."
+    opening = f"<h1>From Echo to Outcome</h1><p>Key figures. {told}</p>"
     bodies = [opening, *map(slide, drawn)]
     sections = [section(number, body, len(bodies)) for number, body in enumerate(bodies, start=1)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{SHEET}</style>'

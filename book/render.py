@@ -53,7 +53,7 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     (target / "decisions.md").write_text(decisions.page(decided))
     front.write(target, run, told)
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
-    (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run)))
+    (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run), told))
 
 
 def add_material(run: Path, source: Path, html: Path) -> None:

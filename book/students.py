@@ -138,10 +138,14 @@ QUICK = {"pda_random": 2, "pda_checked": 3, "pda_draws": 3, "repeats": 4, "n_sca
 def hand_out(settings: Settings, artifacts: str | Path, folder: str | Path, with_data: bool = False) -> Path:
     """Write both sets of notebooks with these settings to a new folder, whole or not at all.
 
-    With data the folder stands for itself: it holds the maps, images and models that the chapters begin from. Raises
-    ``InputError`` for a folder that is not new or empty, and for data of a recorded cohort.
+    With data the folder stands for itself: it holds the maps, images and models that the chapters begin from, and is
+    packed into a .zip beside it. Raises ``InputError`` for a folder or an archive that is there already, and for data
+    of a recorded cohort.
     """
     path = export.new_folder(folder, 0)
+    archive = path.with_name(f"{path.name}.zip")
+    if with_data and archive.exists():
+        raise InputError(f"{archive}: is there already, expected a folder whose archive is new too")
     if with_data and not settings.study.simulated:
         raise InputError(f"cohort = {settings.study.cohort!r}: expected 'simulated', which may be handed out")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +157,10 @@ def hand_out(settings: Settings, artifacts: str | Path, folder: str | Path, with
             artifacts = add_data(settings, artifacts, whole)
         values = settings.flat() | {"profile": PROFILE} | (QUICK if with_data else {})
         write(whole, words.words_of(settings, artifacts), values)
+        packed = shutil.make_archive(str(whole), "zip", temporary, path.name) if with_data else ""
         whole.replace(path)
+        if packed:
+            Path(packed).replace(archive)
     return path
 
 

@@ -343,6 +343,7 @@ def test_error_in_a_notebook_is_found(tmp_path):
 def test_fault_in_rendering_keeps_the_last_good_pages(tmp_path, monkeypatch):
     monkeypatch.setattr(render, "BUILD", tmp_path)
     monkeypatch.setattr(render, "stage", lambda run, source, private: None)
+    monkeypatch.setattr(render, "add_material", lambda run, source, html: None)
     monkeypatch.setattr(render.publish, "private_of", lambda run: render.publish.Private())
     monkeypatch.setattr(render, "executed", lambda run: [])
     (tmp_path / "html").mkdir()

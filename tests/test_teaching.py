@@ -2,6 +2,7 @@
 
 import base64
 import re
+import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -243,9 +244,27 @@ def test_a_folder_that_holds_something_and_a_recorded_cohort_are_refused(tmp_pat
     (tmp_path / "full" / "answers.ipynb").touch()
     with pytest.raises(InputError, match="full: there is something already"):
         students.hand_out(settings, tmp_path, tmp_path / "full")
+    (tmp_path / "packed.zip").touch()
+    with pytest.raises(InputError, match="packed.zip: is there already"):
+        students.hand_out(settings, tmp_path, tmp_path / "packed", with_data=True)
     with pytest.raises(InputError, match="cohort = 'mine': expected 'simulated'"):
         students.hand_out(settings.replace(cohort="mine"), tmp_path, tmp_path / "new", with_data=True)
     assert not (tmp_path / "new").exists()
+
+
+def test_data_are_handed_out_as_a_folder_and_packed(tmp_path, monkeypatch):
+    def add(settings, artifacts, folder):
+        (folder / "artifacts").mkdir()
+        (folder / "artifacts" / "maps.h5").write_text("maps")
+        return folder / "artifacts"
+
+    monkeypatch.setattr(students, "add_data", add)
+    monkeypatch.setattr(students, "write", lambda folder, told, values: (folder / values["profile"]).touch())
+    folder = students.hand_out(load_settings("teaching"), tmp_path, tmp_path / "for class", with_data=True)
+    assert (folder / "artifacts" / "maps.h5").read_text() == "maps"
+    assert load_settings(folder / "notebooks" / "profiles" / "class.yml") == load_settings("teaching")
+    assert "for class/artifacts/maps.h5" in zipfile.ZipFile(tmp_path / "for class.zip").namelist()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["for class", "for class.zip"]
 
 
 # --- slides and the instructor's page
@@ -287,8 +306,8 @@ def test_key_figures_are_drawn_by_a_chapter():
 
 
 def test_the_page_tells_what_a_chapter_takes(executed):
-    page = lessons.page("<!-- chapters -->", [executed])
-    found = list(exercises.exercises(markdown(ROOT / "notebooks" / "02_rf.py")))
+    page = lessons.page("<!-- chapters -->", [executed], TOLD)
+    found = list(exercises.exercises(markdown(ROOT / "notebooks" / "02_rf.py", "if-recorded")))
     minutes = sum(one.minutes for one in found)
     row = f"| [RF and the reference phantom](notebooks/02_rf) | 15 | {len(found)} | {minutes} | 10 |"
     assert row in page
