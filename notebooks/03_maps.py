@@ -187,10 +187,13 @@ W = ratio_db - np.polyval(blur, f - f.mean()) + loss_db_mhz * f
 # {term}`backscatter coefficient <backscatter coefficient (BSC)>`, to which the spherical Gaussian {term}`form factor`
 # {cite:p}`insana1990` is fitted, with $a$ = ESD/2, $k = 2\pi f/c$ and EAC $= 10 \log_{10} n\gamma^2$:
 #
-# $$ \mathrm{BSC}(f) = \tfrac{4}{9}\, k^4 a^6\, n\gamma^2\, e^{-0.827 k^2 a^2}
-#    \quad\Rightarrow\quad 10 \log_{10} \mathrm{BSC} - 40 \log_{10} f = I + M f^2 . $$ (eq-form-factor)
+# $$ \mathrm{BSC}(f) = \tfrac{4}{9}\, k^4 a^6\, n\gamma^2\, e^{-0.827 k^2 a^2} , $$ (eq-bsc)
 #
-# {numref}`tab-window` holds the five numbers against the truth, {numref}`fig-window` the two fits.
+# whose logarithm, less that of $f^4$, is a line in $f^2$:
+#
+# $$ 10 \log_{10} \mathrm{BSC} - 40 \log_{10} f = I + M f^2 . $$ (eq-form-factor)
+#
+# {numref}`tab-window` holds the five numbers against the truth, {numref}`fig-window` the line and {eq}`eq-bsc` as fitted.
 
 # %%
 mbf, ss, si = normalisation.line_fit(f) @ W

@@ -69,6 +69,16 @@ def test_figures_tables_and_equations_are_referred_to(chapter):
     assert prose(chapter).count("$$") == 2 * len(equations), "an equation without a label"
 
 
+@pytest.mark.parametrize("left_out", ["if-recorded", "if-simulated"])
+def test_what_is_referred_to_is_there_whoever_the_patients_are(left_out):
+    kept = [cell for chapter in CHAPTERS for cell in cells(chapter) if left_out not in cell.metadata.get("tags", [])]
+    told = [one for cell in kept for one in cell.metadata.get("mystnb", {}).values()]
+    text = "\n\n".join(cell.source for cell in kept if cell.cell_type == "markdown")
+    there = {one["name"] for one in told if "name" in one}
+    there |= {found["own"] or found["other"] for found in EQUATION.finditer(text)}
+    assert sorted(set(re.findall(r"\{(?:numref|eq)\}`([\w-]+)`", text)) - there) == []
+
+
 def test_tables_are_named_as_tables_and_no_name_is_used_twice():
     tables = [name for chapter in CHAPTERS for name in declared(chapter, "table")]
     figures = [name for chapter in CHAPTERS for name in declared(chapter, "figure")]

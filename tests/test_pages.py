@@ -52,7 +52,7 @@ def test_a_decision_has_a_label_and_stands_on_the_page_with_a_link_to_its_place(
         ("Faran, James J.", "Faran, 1951"),
         ("Insana, Michael F. and van Hall, Timothy J.", "Insana and van Hall, 1951"),
         ("A, B. and C, D. and E, F.", "A et al., 1951"),
-        ("A, B. and others", "A et al., 1951"),
+        ("A, B. and C, D. and others", "A et al., 1951"),
     ],
 )
 def test_labels_of_the_bibliography_are_those_of_the_citations(authors, label):

@@ -28,7 +28,7 @@ class AuthorYear(Plain):
 def names(authors: list[Person]) -> str:
     """Return one or two last names, or the first and "et al."."""
     last = [str(Text(" ").join([*author.rich_prelast_names, *author.rich_last_names])) for author in authors]
-    return " and ".join(last) if len(last) < 3 and "others" not in last else f"{last[0]} et al."
+    return " and ".join(last) if len(last) < 3 else f"{last[0]} et al."
 
 
 def lead_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
