@@ -23,7 +23,8 @@ def overview(explained: tuple[Any, ...], calls: pd.DataFrame, part: str, level: 
     duration_years, recurrence.
     """
     figure = plt.figure(figsize=(11, 7.8))
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.35])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.35])
+    above, below = parts
     draw_patient(above.subplots(1, 3), *explained)
     roc, curves = below.subplots(1, 2, width_ratios=[1, 1.5])
     judgement.draw_roc(roc, ~calls.responder, calls.probability, "C0", part, level, with_band=True)
