@@ -263,4 +263,6 @@ def render(names: Sequence[str]) -> Path:
     if problems:
         raise RuntimeError("\n".join([*problems, f"nothing was put in {target}"]))
     target.mkdir(exist_ok=True)
-    return path.replace(target / path.name)
+    placed = path.replace(target / path.name)
+    aside.rmdir()
+    return placed
