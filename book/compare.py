@@ -210,7 +210,7 @@ def body(one: Run, other: Run) -> str:
     parts += [table(what, "Parameters that are not the same") if len(what) else paragraph("No parameter differs.")]
     parts += ["<h2>Table 2 of both</h2>"]
     for run in (one, other):
-        shown = judgement.readable(evaluation.table2(run.predictions, level))
+        shown = judgement.readable(evaluation.table2(run.predictions, level)).drop(columns=["Features", "Input"])
         shown.index = pd.Index([TITLES[slug] for slug in MODELS], name="model")
         parts += [table(shown, f"{run.name}, {level:.0%} intervals")]
         parts += map(paragraph, filter(None, judgement.lacking_sets(run.predictions).split("\n\n")))
@@ -263,4 +263,6 @@ def render(names: Sequence[str]) -> Path:
     if problems:
         raise RuntimeError("\n".join([*problems, f"nothing was put in {target}"]))
     target.mkdir(exist_ok=True)
-    return path.replace(target / path.name)
+    placed = path.replace(target / path.name)
+    aside.rmdir()
+    return placed

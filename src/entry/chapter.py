@@ -58,7 +58,7 @@ def list_of(text: str) -> Any:
 
 def assigned(cell: str) -> dict[str, str]:
     """Return name -> annotated type, or nothing, of what a cell assigns at its top."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.parse(cell).body:
         targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
         kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else ""
