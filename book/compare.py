@@ -139,14 +139,14 @@ def difference(one: Sequence[float], other: Sequence[float]) -> tuple[float, flo
 
 def roc_curves(one: Run, other: Run, level: float) -> Figure:
     """Draw the test curves of both runs, a panel a model."""
-    figure, axes = panels(len(MODELS), 2, (4.6, 4.4), shared=True)
+    figure, axes = panels(len(MODELS), 1, 4.2, shared=True)
     for ax, (slug, title) in zip(axes, TITLES.items(), strict=True):
         for run, colour in ((one, "C0"), (other, "C1")):
             rows = run.test[run.test.model == slug]
             judgement.draw_roc(ax, ~rows.responder, rows.probability, colour, f"{run.name} test", level)
         ax.plot([0, 1], [0, 1], ":", color="0.6")
         ax.set(title=title, aspect="equal", xlim=(0, 1), ylim=(0, 1))
-        ax.legend(loc="lower right", fontsize=9)
+        ax.legend(loc="lower right")
     figure.supxlabel("1 - specificity (responders called non-responders)")
     figure.supylabel("sensitivity (non-responders found)")
     return figure

@@ -40,7 +40,7 @@ COLOUR = re.compile(r"(?:(?:fill|stroke|color)=[\"']|: ?)#[0-9a-f]{3,8}\b", re.I
 INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tspan)\b[^>]*>", re.IGNORECASE)
 PATH = re.compile(  # of any machine, whoever's
     r"(?<![\w.:/])/(?:home|Users|root|tmp|private|var|opt|usr|mnt|scratch|srv|work|nix)/[^\s\"'<>)\\]+"
-    r"|\b[A-Z]:\\+Users\\[^\s\"'<>]+|\S*site-packages\S*|file:///[^\s\"'<>]+"
+    r"|\b[A-Z]:\\+Users\\[^\s\"'<>]+|(?<!\S)\S*site-packages\S*|file:///[^\s\"'<>]+"
 )
 CREDENTIALS = re.compile(r"\b[\w+.-]+://[^\s/:@\"'<>]*:[^\s/@\"'<>]+@[\w.-]+")
 PAGE_NUMBERS = re.compile(r'(?<="): ?(?:\[[\d,\[\] ]*\]|\d+)')  # of the search index: where a word stands, as "patient"
