@@ -82,9 +82,9 @@ def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
     for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_stop, stop)
+    home = BUILD / runs.place(options.run)
     addresses.give(options.baseurl, options.repository)
     with only_build() as lock:
-        home = BUILD / runs.place(options.run)
         settings = chapters.settings_of(options.profile, options.set)
         if not settings.study.simulated and (status := tell(settings)):
             return status
@@ -148,7 +148,7 @@ def state_of(run: Path) -> str:
     sources += [Path(name) for name in ("Snakefile", "_config.yml")] + list((run / "parameters").iterdir())
     sources += stages.recorded_files(settings) + chapters.own_files(run)
     digests = [file_digest(path) for path in sorted(sources) if "__pycache__" not in path.parts]
-    return f"{run} {addresses.addresses()} {hashlib.sha256(''.join(digests).encode()).hexdigest()}"
+    return f"{run} {hashlib.sha256(''.join([*digests, str(addresses.addresses())]).encode()).hexdigest()}"
 
 
 def snakemake(run: Path, *words: str, lock: TextIO, name: str = "") -> int:

@@ -135,6 +135,9 @@ keep("lost", "non-responders", n_non_responders, **of_response)
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-split", "caption": "{{ Whose }} patients and planes by set and response."}}
 Markdown(by_split(patients).to_markdown())
 
+# %% [markdown]
+# {numref}`fig-split` draws the same numbers.
+
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-split", "caption": "{{ Whose }} cohort: how its patients are split. Networks learn from the training patients, the validation patients say when to stop, the test patients are asked once, at the end."}, "image": {"alt": "Horizontal bars of the numbers of {{ whose }} responders and non-responders in the training, validation and test set"}}
 fig, ax = figures.subplots(row_in=2.6)
 drawings.draw_split(ax, by_split(patients))

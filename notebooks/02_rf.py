@@ -124,7 +124,7 @@ _ = axes[0].plot(
     *np.vstack([acquired.outline_mm, acquired.outline_mm[:1]]).T, "w--"
 )
 # %% [markdown] tags=["about-simulation"]
-# A typical patient is not every patient. By the same measure this is the least typical simulated one among those in training:
+# A typical patient is not every patient. By the same measure, {numref}`fig-atypical` shows the least typical simulated one:
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-atypical", "caption": "Simulated B-mode: middle plane of the training patient farthest from the medians, core dashed. How far she is from them stands below."}, "image": {"alt": "Grey-scale ultrasound image of the least typical simulated breast tumour, its core outlined with a dashed line"}}
 people = echoes.known_patients(settings, artifacts)

@@ -109,7 +109,7 @@ Markdown(f"{n_windows:,} windows have an echo. {not_mapped(present)}")
 # %% [markdown]
 # ## From the scan to a window
 #
-# A pulse goes down one line after the other, and its echoes come back on the same way. A window takes the echoes of
+# In {numref}`fig-scan` a pulse goes down one line after the other, and its echoes come back on the same way. A window takes the echoes of
 # {{ window_mm }} mm of depth from all lines within {{ window_mm }} mm; the next window begins a step farther on.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-scan", "caption": "{{ Whose }} plane, drawn to scale: A, some of its lines, the core (brown, dashed), and the way of a pulse to the window in its middle (red) and back. B, that window, all lines around it, and the next windows sideways and in depth (dotted)."}, "image": {"alt": "Drawing to scale of the scan's vertical lines with the outlined core and a square window in it, and a closer view of the window with two others that overlap it nearly entirely"}}
@@ -152,7 +152,7 @@ A_r = normalisation.phantom_path(rf, reference, grid)[row]
 ratio_db = sample_db - phantom_db[row]
 
 # %% [markdown]
-# What both paths take is drawn here for the line through the window: each layer its own share of it.
+# What both paths take is drawn in {numref}`fig-layers` for the line through the window: each layer its own share of it.
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "Simulated plane, along the line through the middle of the core: A, the attenuation that an analysis assumes in each layer, and the phantom's (dashed). B, what sample and phantom take from an echo, there and back, in the middle of the band. Only the difference of the two is put back."}, "image": {"alt": "Two panels over depth with coloured layers, background, margin, core, margin, background: steps of assumed attenuation against the phantom's constant one, and two rising curves of what is lost"}}
 line = np.abs(rf.lateral_mm - known.outline_mm[:, 0].mean()).argmin()
@@ -229,14 +229,14 @@ axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 _ = [ax.legend() for ax in axes]
 
 # %% [markdown]
-# Move the window: inside the tumour the line falls more steeply than around it. Where a window holds two tissues, on the
+# Move the window of {numref}`fig-moving-window`: inside the tumour the line falls more steeply than around it. Where a window holds two tissues, on the
 # border, its five numbers belong to neither; and next to each other, in the same tissue, two windows differ by their speckle.
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-moving-window", "caption": "Simulated plane: a window to move over the B-mode (sliders, or press and drag), core dashed; its normalised spectrum with the fitted line, and its five numbers beside the truth. True attenuation; windows on a coarse grid."}, "image": {"alt": "Left: a B-mode image with a small square on it; right: the points of a normalised spectrum with a straight line through them"}}
 moving.window(known, settings.maps, true_attenuation)
 
 # %% [markdown]
-# The fit of the form factor can be done by eye as well. Move the diameter: a larger scatterer bends the curve down at
+# The fit of the form factor can be done by eye as well. Move the diameter in {numref}`fig-moving-diameter`: a larger scatterer bends the curve down at
 # high frequencies. For each diameter the concentration moves the curve up or down to where it fits best; what is left is the
 # misfit, and the fit returns the diameter where that is least.
 
@@ -360,7 +360,8 @@ Markdown(
 # %% [markdown]
 # ## What a wrong guess of the attenuation does
 #
-# The truth is not known of a patient's way from the skin to the tumour. Assume one value for all of it, and move that value.
+# The truth is not known of a patient's way from the skin to the tumour. Assume one value for all of it, and move that value in
+# {numref}`fig-moving-attenuation`.
 # Too small a value leaves the spectrum too steep, and steep means large scatterers.
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-moving-attenuation", "caption": "Simulated plane: mean spectrum of the windows centred in the core, corrected for one assumed attenuation of the whole way, which is to be moved, with its line (the true one dashed); right, the diameter that follows from it, both truths dashed. True attenuation: the mean along the way to the core."}, "image": {"alt": "Left: a normalised spectrum with its line; right: a curve of diameter falling with the assumed attenuation, the truth marked by two dashed lines"}}

@@ -166,7 +166,7 @@ _ = axes[0].set(xlabel="")
 #
 # To the eye most breast cancers are **hypoechoic**: the core is darker than the tissue around it. Where a rim stands out it is
 # bright, the *echogenic halo* among the terms in which radiologists describe a mass. Are the simulated cores the darker
-# part? Those of EAC, and of the backscatter in the middle of the band, which is nearer to what an eye sees:
+# part? Those of {term}`EAC <acoustic concentration (EAC)>`, and of the backscatter in the middle of the band, which is nearer to what an eye sees:
 
 # %% tags=["about-simulation"]
 people = echoes.known_patients(settings, artifacts)

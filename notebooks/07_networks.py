@@ -111,7 +111,7 @@ n_channels = len(images.fields)
 #
 # $$ y = (1 + M(x))\, T(x). $$ (eq-attention)
 #
-# The 1 in {eq}`eq-attention` matters: a mask of 0 leaves the trunk as it is instead of erasing it, and stacked modules
+# {numref}`fig-networks-attention` shows the module. The 1 in {eq}`eq-attention` matters: a mask of 0 leaves the trunk as it is instead of erasing it, and stacked modules
 # do not fade the signal.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-attention", "caption": "An attention module, as this profile's network for {{ whose }} planes has it in the first stage with one: the trunk keeps the size of the maps, the mask goes down and up again and says how much of the trunk is raised. What the skips add on the way up is left out."}, "image": {"alt": "Flow chart: one input goes down two branches, a trunk of residual units and a mask that halves and doubles the maps and ends in a sigmoid; both are joined as one plus M times T"}}
@@ -266,6 +266,9 @@ parts = [(f"stage {i}", getattr(resnet, f"layer{i}")) for i in (1, 2, 3, 4)]
 blocks["ResNet"] = output_shapes([("stem", stem), *parts], example)
 table = pd.DataFrame(blocks["ResNet"], columns=["ResNet", *columns])
 Markdown(table.to_markdown(index=False, disable_numparse=True))
+
+# %% [markdown]
+# {numref}`fig-networks-blocks` sets both side by side.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-blocks", "caption": "The two networks of this profile, built for {{ whose }} planes, block by block, with what each hands on: channels × rows × columns. Orange: attention modules."}, "image": {"alt": "Two columns of boxes from top to bottom, the ResNet's stem and four stages and the RAN's stem, stages with attention modules and tail, each ending in a 1 by 1 convolution and a head"}}
 units = dict(enumerate(resnet_layers, 1))

@@ -215,7 +215,8 @@ Markdown(f"{whose} patients:\n\n{text}")
 # ## From planes to one probability
 #
 # The whole path of one patient, the first of the validation set (of the training set where it is empty), step by step,
-# from a model read back from its file ({numref}`fig-training-vectors`):
+# from a model read back from its file ({numref}`fig-training-way` draws the way, {numref}`fig-training-vectors` its
+# vectors):
 
 # %%
 slug = "ran_core_margin"

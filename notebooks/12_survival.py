@@ -305,7 +305,7 @@ for name, title in (("truth", list(groups)[0]), ("model 4", list(groups)[-1])):
     keep(f"hazard_{name}", f"hazard ratio, {label}", three, **told)
 
 # %% [markdown]
-# The threshold of 0.5 is one of many. Move it, and watch how far the p-value moves with a few patients who change their
+# The threshold of 0.5 is one of many. Move it in {numref}`fig-moving-survival`, and watch how far the p-value moves with a few patients who change their
 # group. Whoever looks for the smallest one finds it, and it means nothing: a test is for one grouping that was chosen
 # before.
 

@@ -257,10 +257,10 @@ figure = draw_or_say(drawn, "non-responder", lost)
 plt.show()
 
 # %% [markdown]
-# The whole path of this book in one figure, from the echo of the last of these patients to what the calls of model 4 say
-# of everybody's survival ([](12_survival) draws it for all four models, [](11_roc) their ROC curves):
+# {numref}`fig-overview` is the whole path of this book in one figure, from the echo of the last of these patients to what the calls of model 4 say
+# of everybody's survival ([](12_survival) draws it for all four models, [](11_roc) their {term}`ROC <receiver operating characteristic (ROC)>` curves):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. Above, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Below, all of them: ROC curve of model 4 with its band, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. First, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Then all of them: ROC curve of model 4 with its band, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
 from reading.overview import overview
 
 follow_up = patients.loc[rows.index, ["duration_years", "recurrence"]]
@@ -627,7 +627,7 @@ for ax, (where, found) in zip(axes, of_pixels, strict=True):
 _ = [ax.set(ylabel="rank correlation") for ax in axes]
 
 # %% [markdown]
-# The same for the eye. Lay either network's differences over the map and make them more or less opaque: would you have known
+# The same for the eye. In {numref}`fig-moving-explanation`, lay either network's differences over the map and make them more or less opaque: would you have known
 # which of the two had learned something?
 
 # %% tags=["hide-input"]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,15 +21,13 @@ def overview(explained: tuple[Any, ...], calls: pd.DataFrame, part: str, level: 
     ``explained`` is what ``pages.pda.draw_explained`` takes; ``calls`` has a row a patient: responder, probability,
     duration_years, recurrence.
     """
-    figure = plt.figure(figsize=(11, 7.8))
-    parts: Any = figure.subfigures(2, 1, height_ratios=[1, 1.35])
-    above, below = parts
-    draw_patient(above.subplots(1, 3), *explained)
-    roc, curves = below.subplots(1, 2, width_ratios=[1, 1.5])
-    judgement.draw_roc(roc, ~calls.responder, calls.probability, "C0", part, level, with_band=True)
-    roc.plot([0, 1], [0, 1], ":", color="0.6")
-    roc.set(title="ROC", xlabel="1 - specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
-    roc.legend(loc="lower right", fontsize=9)
+    figure, axes = figures.panels(5, 2, 3.1)
+    *patient, roc, curves = axes
+    draw_patient(patient, *explained)
+    judgement.draw_roc(roc, ~calls.responder, calls.probability, figures.COLOUR["test"], part, level, with_band=True)
+    roc.plot([0, 1], [0, 1], **figures.CHANCE)
+    roc.set(xlabel="1 - specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    roc.set_title(str(roc.get_lines()[0].get_label()).replace(": ", "\n"))
     draw_survival(curves, calls, level)
     return figure
 
@@ -61,4 +58,4 @@ def draw_survival(ax: Axes, calls: pd.DataFrame, level: float) -> None:
     judgement.plot_groups(ax, *groups, level, until_years=10.0)
     few = judgement.too_few(result.n_patients[1])
     told = judgement.not_compared(result) or f"log-rank p: {judgement.p_text(result.p_value)}" + f", {few}" * bool(few)
-    ax.set_title(f"survival by what the network says\n{told}", fontsize=11)
+    ax.set_title(f"survival by what the network says\n{told}")

@@ -3,7 +3,6 @@
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -25,14 +24,14 @@ ROUND_MM = 3.0  # shown beyond the tumour, as in the figures of one plane
 
 
 def two_panels() -> tuple[Figure, Axes, Axes]:
-    """Return a figure of two axes beside each other."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5))
+    """Return a figure of two axes, one below the other."""
+    figure, (left, right) = figures.subplots(2, row_in=2.9)
     return figure, left, right
 
 
 def instead(why: str) -> Figure:
     """Write why there is nothing to draw."""
-    figure, ax = plt.subplots(figsize=(6, 1.5))
+    figure, ax = figures.subplots(row_in=1.5)
     write_instead(ax, why)
     return figure
 
@@ -85,28 +84,26 @@ def diameter(data: dict[str, Any]) -> Figure:
 
 def survival(data: dict[str, Any]) -> Figure:
     """Draw both groups of the last model at the first threshold."""
-    figure, ax = plt.subplots(figsize=(6.5, 4))
+    figure, ax = figures.subplots(row_in=4.0)
     found = data["groupings"][data["which"][-1][data["start"]]]
     for free, colour, style in zip(found["free"], COLOURS, ("-", "--"), strict=True):
         if free:
             ax.step(data["years"][: len(free)], free, where="post", color=colour, ls=style)
     ax.set(ylim=(0, 1.02), xlim=(0, data["years"][-1]), xlabel="years", ylabel="recurrence-free")
-    ax.set_title(
-        f"{data['titles'][-1]}, from {data['thresholds'][data['start']]:.2f} on\n{fill(found['told'], 70)}", fontsize=9
-    )
+    ax.set_title(f"{data['titles'][-1]}, from {data['thresholds'][data['start']]:.2f} on\n{fill(found['told'], 50)}")
     return figure
 
 
 def explanation(one: "Explained", fields: "Sequence[str]") -> Figure:
     """Draw the first map of a tumour, and the differences of each network beside it."""
-    figure, axes = plt.subplots(1, 1 + len(one.differences), figsize=(5 * (1 + len(one.differences)), 3.6))
+    figure, axes = figures.panels(1 + len(one.differences), 2, 3.2)
     figures.show_overlay(
         axes[0], one.mapped, np.where(one.region, one.maps[0], np.nan), LABELS[fields[0]], one.extent_mm
     )
     for ax, (name, values) in zip(axes[1:], one.differences.items(), strict=True):
         points, limits = np.where(one.region, 100 * values[0], np.nan), (0.0, float(100 * values.max()) + 1e-9)
         figures.show_overlay(ax, one.mapped, points, "|Δp| / %", one.extent_mm, "magma", limits)
-        ax.set_title(fill(name, 40), fontsize=10)
+        ax.set_title(fill(name, 24))
     _, (left, right, bottom, top) = closer(one.mapped)
     for ax in axes:
         ax.set(xlim=(left, right), ylim=(bottom, top))
