@@ -20,7 +20,7 @@ from entry import chapter
 WIDTH_IN = 5.5  # of every figure: on a phone its smallest letters can be read
 DPI = 210  # twice the pixels that the page gives it
 SMALLEST_PT = 11.0
-CHANCE = {"ls": ":", "color": "0.4"}  # what knows nothing
+CHANCE: dict[str, Any] = {"ls": ":", "color": "0.4"}  # what knows nothing
 # Okabe and Ito (2008) and Tol (2021): told apart with any colour vision; a colour means one thing throughout the book
 COLOUR = {"responder": "#0072B2", "non-responder": "#D55E00"}
 COLOUR |= {"R": COLOUR["responder"], "NR": COLOUR["non-responder"]}
