@@ -54,7 +54,7 @@ def checked(name: str, value: str) -> str:
 
 def written() -> dict[str, Any]:
     """Return what ``_config.yml`` holds."""
-    return yaml.safe_load(project_path("_config.yml").read_text())
+    return yaml.safe_load(project_path("_config.yml").read_text()) or {}
 
 
 def configured() -> dict[str, Any]:

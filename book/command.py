@@ -83,8 +83,8 @@ def book(options: argparse.Namespace) -> int:
     for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_stop, stop)
     home = BUILD / runs.place(options.run)
-    addresses.give(options.baseurl, options.repository)
     with only_build() as lock:
+        addresses.give(options.baseurl, options.repository)
         settings = chapters.settings_of(options.profile, options.set)
         if not settings.study.simulated and (status := tell(settings)):
             return status

@@ -317,7 +317,7 @@ if seen:
     joined = ((1 + mask) * trunk).mean(0)
     panels |= {"trunk T": trunk.mean(0), "mask M": mask.mean(0)}
     panels |= {"(1 + M) T": joined}
-fig, axes = figures.panels(len(panels), 2, 3)
+fig, axes = figures.panels(len(panels), 2, 3.0)
 extent_mm = tuple(shown.extent_mm[0])
 for ax, (name, values) in zip(axes, panels.items(), strict=True):
     values = values.numpy()

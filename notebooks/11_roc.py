@@ -46,6 +46,7 @@ from helpers.settings import load_settings
 from pages import figures, judgement
 from pages.judgement import with_interval
 from pages.printed import printed_table2
+from reading import roc as roc_to_move
 
 figures.use_book_style()
 settings = load_settings(profile, level=level)
@@ -169,7 +170,9 @@ curves = {
     for part in [test[test.model == name]]
 }
 HTML(
-    judgement.interactive(curves, level=level, whose=f"{whose} test patients")
+    roc_to_move.interactive(
+        curves, level=level, whose=f"{whose} test patients"
+    )
 )
 
 # %% [markdown]

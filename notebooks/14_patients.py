@@ -208,7 +208,8 @@ Markdown(
 # So we repeat the study on simulated patients, several times: cohorts whose seeds were fixed before any of them was
 # drawn, each with its own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on
 # its own test patients, and on **{term}`new patients`** of the same population, in two sets, the same ones for all. The
-# new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort.
+# new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort. The statistics
+# network was made while other cohorts were looked at, which judge nothing here.
 
 # %%
 if rerun_cohorts:
@@ -467,7 +468,7 @@ tops = {
 hand_made = [*design.REGRESSIONS[1:], *design.FORESTS]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals (where fewer than three draws were made, of the new patients alone). Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
-fig, axes = figures.panels(len(truths), 1, 3, shared=True)
+fig, axes = figures.panels(len(truths), 1, 3.0, shared=True)
 for ax, (signal, of_truth) in zip(axes, truths.items(), strict=True):
     patients.draw_curves(ax, of_truth[of_truth["model"] != "oracle_core"])
     ax.axhline(tops[signal], ls="--", color="0.3", label="oracle")

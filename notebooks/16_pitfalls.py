@@ -567,7 +567,7 @@ for name in ("esd_um", "eac_db"):
         lines[name, error] = np.polyfit(depth_mm, off[name][error], 1)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-depth", "caption": "Simulated patients: by how much the core's median ESD is off when the attenuation is assumed wrong, against the depth of the tumour's centre, with straight lines."}, "image": {"alt": "Scatter plot of the error of scatterer diameter against tumour depth for three errors of the assumed attenuation; the error grows with depth along straight lines"}}
-fig, ax = figures.subplots(row_in=4)
+fig, ax = figures.subplots(row_in=4.0)
 for number, error in enumerate(error for error in errors if error):
     ax.plot(
         depth_mm,
@@ -788,7 +788,7 @@ Markdown(
 )
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
-fig, ax = figures.subplots(row_in=4)
+fig, ax = figures.subplots(row_in=4.0)
 for name, row in score.iterrows() if seen else ():
     colour = figures.COLOUR["NR" if lost[name] else "R"]
     ax.plot(row.to_numpy(), color=colour, alpha=0.5, lw=1)
@@ -844,7 +844,7 @@ for number, row in enumerate(together.itertuples()):
     keep(f"pitfall_{number}", f"{row.mistake}: adds", three, **told)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "{{ Whose }} cohort, responses tied to no tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
-fig, ax = figures.subplots(row_in=4)
+fig, ax = figures.subplots(row_in=4.0)
 wrong, right = figures.COLOUR["mistake"], figures.COLOUR["estimate"]
 for place, row in enumerate(together.itertuples()):
     for column, colour in ((row.inflated, wrong), (row.honest, right)):

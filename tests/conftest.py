@@ -3,7 +3,14 @@
 from jaxtyping import install_import_hook
 
 # before anything imports them: every call of a function is checked against the shapes that it declares
-install_import_hook(
-    ["helpers.maps", "helpers.judgement", "physics", "beyond", "pages", "reading.moving", "reading.stills"],
-    "beartype.beartype",
+SHAPED = (
+    "helpers.maps",
+    "helpers.judgement",
+    "physics",
+    "beyond",
+    "pages",
+    "reading.moving",
+    "reading.roc",
+    "reading.stills",
 )
+install_import_hook(SHAPED, "beartype.beartype")

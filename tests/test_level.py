@@ -11,6 +11,7 @@ from test_evaluation import predictions_like_the_papers
 from test_roc import data_of
 
 import pages.judgement
+import reading.roc
 from beyond import calibration, comparison, means
 from beyond.means import restricted_mean_difference
 from helpers.judgement import auc, evaluation, roc, survival
@@ -97,7 +98,7 @@ def test_groups_of_patients_have_the_level_they_were_asked_for():
         lambda level: means.auc_bootstrap(POSITIVE, FIRST, level, n_resamples=500),
         lambda level: means.bootstrap_mean(FIRST, level, n_resamples=500)[1:],
         lambda level: [edge[25] for edge in roc.band(POSITIVE, FIRST, level)[1:]],
-        lambda level: pages.judgement.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
+        lambda level: reading.roc.curve_data("", POSITIVE, FIRST, level)["auc"][1:],
     ],
 )
 def test_a_higher_level_gives_a_wider_interval(interval):
@@ -108,7 +109,7 @@ def test_a_higher_level_gives_a_wider_interval(interval):
 def test_band_on_the_page_has_the_level_it_was_asked_for():
     """Points of the polygon at a false positive rate of 1/2: where the band begins and ends."""
     span = [
-        np.ptp([y for x, y in pages.judgement.curve_data("", POSITIVE, FIRST, level)["band"] if abs(x - 0.5) < 0.1])
+        np.ptp([y for x, y in reading.roc.curve_data("", POSITIVE, FIRST, level)["band"] if abs(x - 0.5) < 0.1])
         for level in (0.5, 0.99)
     ]
     assert span[0] < span[1]
@@ -132,7 +133,7 @@ def test_drawings_have_the_level_they_were_asked_for():
 
 
 def test_page_has_the_level_it_was_asked_for():
-    data = data_of(pages.judgement.interactive({"a": (POSITIVE, FIRST)}, level=0.8))
+    data = data_of(reading.roc.interactive({"a": (POSITIVE, FIRST)}, level=0.8))
     assert data["z"] == z(0.8)
     assert tuple(data["curves"][0]["auc"]) == auc.auc_interval(POSITIVE, FIRST, 0.8)
 

@@ -19,6 +19,7 @@ from helpers.judgement import evaluation, roc
 from helpers.judgement.auc import auc_interval
 from pages import judgement
 from pages.judgement import operating_point
+from reading import roc as moving
 
 CURVES = {"RAN, core": (POSITIVE, FIRST), "RAN, core + margin": (POSITIVE, SECOND)}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -124,7 +125,7 @@ def data_of(page):
 
 
 def test_page_holds_the_data_it_needs():
-    curves = data_of(judgement.interactive(CURVES))["curves"]
+    curves = data_of(moving.interactive(CURVES))["curves"]
     assert [curve["title"] for curve in curves] == list(CURVES)
     order = np.argsort(FIRST, kind="stable")  # the page does not tell in which row of the cohort a patient stands
     assert curves[0]["score"] == FIRST[order].tolist()
@@ -135,13 +136,13 @@ def test_page_holds_the_data_it_needs():
 
 def test_page_calls_a_non_responder_from_the_threshold_on():
     """The counts of the page, where no browser runs it: >=, as ``confusion``."""
-    counting = re.search(r"const of = .*", judgement.interactive(CURVES)).group()
+    counting = re.search(r"const of = .*", moving.interactive(CURVES)).group()
     assert "(s >= threshold) === call" in counting
     assert "curve.positive[i] === truth" in counting
 
 
 def test_page_asks_nobody_for_anything():
-    page = judgement.interactive(CURVES)
+    page = moving.interactive(CURVES)
     loads = {"src", "href", "action", "data", "srcset"}
     assert [attrs for _, attrs in Tags(page).found if loads & set(attrs)] == []
     assert re.findall(r"@import|url\(|fetch\(|XMLHttpRequest|import\(|sendBeacon", page) == []
@@ -149,7 +150,7 @@ def test_page_asks_nobody_for_anything():
 
 
 def test_page_can_be_used_by_keyboard_and_read_aloud():
-    tags = Tags(judgement.interactive(CURVES)).found
+    tags = Tags(moving.interactive(CURVES)).found
     identities = {attrs["id"] for _, attrs in tags if "id" in attrs}
     labelled = {attrs.get("for") for tag, attrs in tags if tag == "label"}
     slider = next(attrs for tag, attrs in tags if tag == "input")
@@ -162,12 +163,12 @@ def test_page_can_be_used_by_keyboard_and_read_aloud():
 
 
 def test_two_on_one_page_do_not_share_a_name():
-    first, second = (Tags(judgement.interactive(CURVES, name=name)).found for name in ("one", "two"))
+    first, second = (Tags(moving.interactive(CURVES, name=name)).found for name in ("one", "two"))
     assert not {a["id"] for _, a in first if "id" in a} & {a["id"] for _, a in second if "id" in a}
 
 
 def test_no_title_can_break_out_of_its_place():
-    page = judgement.interactive({"</script><b>": (POSITIVE, FIRST)}, whose="a < b")
+    page = moving.interactive({"</script><b>": (POSITIVE, FIRST)}, whose="a < b")
     assert "</script><b>" not in page
     assert data_of(page)["curves"][0]["title"] == "</script><b>"
     assert "A &lt; b" in page
@@ -175,15 +176,15 @@ def test_no_title_can_break_out_of_its_place():
 
 def test_nothing_to_draw_is_named():
     with pytest.raises(ValueError, match="at least one model"):
-        judgement.interactive({})
-    told = judgement.interactive({"a": ([1, 1], [0.1, 0.2])})
+        moving.interactive({})
+    told = moving.interactive({"a": ([1, 1], [0.1, 0.2])})
     assert told == "<p>Not computed: 0 responders in the test set.</p>"
 
 
 def test_a_curve_of_too_few_is_told_beneath_it():
-    page = judgement.interactive({"a": ([1, 0, 0], [0.9, 0.2, 0.1])})
+    page = moving.interactive({"a": ([1, 0, 0], [0.9, 0.2, 0.1])})
     assert page.endswith("<p>Too few: 1 non-responder in the test set.</p>")
-    assert "Too few" not in judgement.interactive(CURVES)
+    assert "Too few" not in moving.interactive(CURVES)
 
 
 def test_a_curve_that_cannot_be_drawn_is_told_in_its_panel():
@@ -206,7 +207,7 @@ def shown(tmp_path_factory):
     if not CHROMIUM:
         pytest.skip("no Chromium here")
     page = tmp_path_factory.mktemp("chromium") / "page.html"
-    page.write_text(f"<!doctype html><meta charset='utf-8'>{judgement.interactive(CURVES)}")
+    page.write_text(f"<!doctype html><meta charset='utf-8'>{moving.interactive(CURVES)}")
     browsers = {}
     for model, threshold in STATES:
         address, own = f"{page.as_uri()}#roc={threshold},{model}", f"--user-data-dir={page.parent / str(len(browsers))}"

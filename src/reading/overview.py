@@ -47,7 +47,7 @@ def draw_patient(axes: Sequence[Axes], mapped: Any, difference: np.ndarray, regi
     across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
     for ax in axes[1:]:
         ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
-    for ax, title in zip(axes, ("echo", "map", "what the network weighs"), strict=True):
+    for ax, title in zip(axes, ("echo", "map", "difference"), strict=True):
         ax.set_title(title)
 
 

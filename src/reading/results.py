@@ -13,8 +13,6 @@ from typing import Any
 
 from IPython.display import display
 
-from pages.judgement import NOT_COMPUTED, p_text
-
 PREFIX = "application/papermill.record/"  # as ``myst_nb.glue`` keeps values: no page shows them
 MIME = PREFIX + "text/plain"
 
@@ -37,6 +35,8 @@ class Result:
     @property
     def text(self) -> str:
         """The number as text, such as 0.81 (0.65–0.92), 12 %, or why there is none."""
+        from pages.judgement import NOT_COMPUTED, p_text  # loads what draws
+
         if self.value is None:
             return self.why or NOT_COMPUTED
         if self.form == "p":
