@@ -84,8 +84,8 @@ def book(options: argparse.Namespace) -> int:
         signal.signal(asked_to_stop, stop)
     home = BUILD / runs.place(options.run)
     with only_build() as lock:
-        addresses.give(options.baseurl, options.repository)
         settings = chapters.settings_of(options.profile, options.set)
+        addresses.give(options.baseurl, options.repository)
         if not settings.study.simulated and (status := tell(settings)):
             return status
         run = chapters.resolve(options.profile, options.set, options.artifacts)

@@ -3,14 +3,6 @@
 from jaxtyping import install_import_hook
 
 # before anything imports them: every call of a function is checked against the shapes that it declares
-SHAPED = (
-    "helpers.maps",
-    "helpers.judgement",
-    "physics",
-    "beyond",
-    "pages",
-    "reading.moving",
-    "reading.roc",
-    "reading.stills",
-)
-install_import_hook(SHAPED, "beartype.beartype")
+SHAPED = ("helpers.maps", "helpers.judgement", "physics", "beyond", "pages")
+MOVED = ("reading.moving", "reading.roc", "reading.stills")
+install_import_hook([*SHAPED, *MOVED], "beartype.beartype")
