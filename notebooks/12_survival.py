@@ -108,7 +108,9 @@ Markdown(
 # %% tags=["hide-input", "if-simulated"]
 first = table[table.events > 0].head(5)
 form = (".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
-first = first.rename(columns={"at_risk": "at risk"}).to_markdown(floatfmt=form)
+first = first.rename(columns={"at_risk": "at risk"}).astype(object)
+first = first.where(first.notna(), None)  # no interval at the very end
+first = first.to_markdown(floatfmt=form, missingval="–")
 shown = f"First recurrences among non-responders:\n\n{first}"
 Markdown(shown if settings.study.simulated else "")
 
