@@ -90,7 +90,7 @@ def slides(notebooks: list[Path], whose: str) -> str:
     bodies = [opening, *map(slide, drawn)]
     sections = [section(number, body, len(bodies)) for number, body in enumerate(bodies, start=1)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{SHEET}</style>'
-    head += "<title>From Echo to Outcome: slides</title>"
+    head += '<title>From Echo to Outcome: slides</title><link rel="icon" href="data:,">'
     return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body><main>{"".join(sections)}</main></body></html>'
 
 

@@ -1,6 +1,7 @@
 """How the book draws: arrays in, axes out."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from string import ascii_uppercase
 from typing import Any
 
@@ -10,15 +11,19 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import open_file_cm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from entry import chapter
 
 WIDTH_IN = 5.5  # of every figure: on a phone its smallest letters can be read
 DPI = 210  # twice the pixels that the page gives it
+HEAVY = 200_000  # bytes of a picture
 SMALLEST_PT = 11.0
 CHANCE: dict[str, Any] = {"ls": ":", "color": "0.4"}  # what knows nothing
 # Okabe and Ito (2008) and Tol (2021): told apart with any colour vision; a colour means one thing throughout the book
@@ -173,5 +178,17 @@ def show_overlay(
 def print_with_texts(canvas: FigureCanvasAgg, file: Any, *, metadata: dict | None = None, **others: Any) -> None:
     """Write a picture with its texts beside its pixels, where a search for what must not be published finds them."""
     texts = dict.fromkeys(text.get_text() for text in canvas.figure.findobj(Text) if text.get_visible())
-    told = {"Description": "\n".join(filter(None, texts))} | (metadata or {})
-    PRINT_PNG(canvas, file, metadata=told, pil_kwargs=others.get("pil_kwargs"))
+    told, drawn = {"Description": "\n".join(filter(None, texts))} | (metadata or {}), BytesIO()
+    PRINT_PNG(canvas, drawn, metadata=told, pil_kwargs=others.get("pil_kwargs"))
+    with open_file_cm(file, "wb") as out:
+        out.write(drawn.getvalue() if len(drawn.getvalue()) <= HEAVY else lighter(drawn))
+
+
+def lighter(drawn: BytesIO) -> bytes:
+    """Return a picture in the 256 colours that suit it best, with its texts; of echoes it is a third."""
+    told, picture, kept = PngInfo(), Image.open(drawn), BytesIO()
+    for name, text in picture.info.items():
+        if isinstance(text, str):
+            told.add_itxt(str(name), text)
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(kept, "png", pnginfo=told)
+    return kept.getvalue()
