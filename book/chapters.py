@@ -4,6 +4,8 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +125,22 @@ def code_cells(notebook: Any) -> list[Any]:
     return [cell for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])]
 
 
-def code_digest(chapter: Path) -> str:
-    """Return the digest of a chapter's code: prose, captions and folding can change without it."""
+def source_of(chapter: Path) -> Any:
+    """Return a chapter's source as a notebook of one's own; what was parsed once is not parsed again."""
+    return deepcopy(parsed(Path(chapter).read_text()))
+
+
+@lru_cache(maxsize=64)
+def parsed(text: str) -> Any:
+    """Return the text of a chapter as a notebook."""
     import jupytext
 
-    code = "\n# %%\n".join(cell.source for cell in code_cells(jupytext.read(chapter)))
+    return jupytext.reads(text, {"extension": ".py"})
+
+
+def code_digest(chapter: Path) -> str:
+    """Return the digest of a chapter's code: prose, captions and folding can change without it."""
+    code = "\n# %%\n".join(cell.source for cell in code_cells(source_of(chapter)))
     return hashlib.sha256(code.encode()).hexdigest()
 
 
@@ -145,12 +158,11 @@ def with_outputs(chapter: Path, executed: Path) -> Any:
 
     Raises ``ValueError`` when its code is another than was executed.
     """
-    import jupytext
     import nbformat
 
     if not is_current(chapter, executed):
         raise ValueError(f"{executed}: holds other code than {chapter}; execute it again")
-    notebook, done = jupytext.read(chapter), nbformat.read(executed, as_version=4)
+    notebook, done = source_of(chapter), nbformat.read(executed, as_version=4)
     for cell, old in zip(code_cells(notebook), code_cells(done), strict=True):
         cell.outputs, cell.execution_count = old.outputs, old.execution_count
     notebook.metadata = done.metadata

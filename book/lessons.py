@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import chapters
 import words
 from exercises import exercises
 from provenance import table
@@ -39,9 +40,8 @@ def page(text: str, notebooks: list[Path], told: Mapping[str, str]) -> str:
 
 def row(executed: Path, told: Mapping[str, str]) -> list[str]:
     """Return what a chapter takes: to read, to practise, to run."""
-    import jupytext
 
-    text = text_of(words.chapter(jupytext.read(Path("notebooks") / f"{executed.stem}.py"), told))
+    text = text_of(words.chapter(chapters.source_of(Path("notebooks") / f"{executed.stem}.py"), told))
     minutes, seconds = TAKES.search(text), json.loads(executed.read_text())["metadata"]["papermill"]["duration"]
     practised = list(exercises(text))
     return [

@@ -66,6 +66,12 @@ class Private:
         return any_of([word for word in [*self.words, *self.ids] if self.is_distinct(word)])
 
     @cached_property
+    def placed(self) -> re.Pattern[str] | None:
+        """Finds the folders and files of this machine, the longest first; None for none."""
+        ordered = "|".join(re.escape(place) for place in sorted(self.places, key=len, reverse=True))
+        return re.compile(rf"(?<![\w.])(?:{ordered})(?![\w-])") if ordered else None
+
+    @cached_property
     def in_context(self) -> re.Pattern[str] | None:
         """Finds the ids that may be plain numbers or words of the book: only where a patient is spoken of."""
         ids = "|".join(re.escape(one) for one in sorted(self.ids, key=len, reverse=True) if not self.is_distinct(one))
@@ -263,7 +269,7 @@ def faults(text: str, private: Private) -> set[str]:
     """What is private in a text."""
     found = {f"{PASSWORD} in an address" for _ in CREDENTIALS.finditer(text)}
     paths = PATH.findall(text)
-    paths += [place for place in private.places if re.search(rf"(?<![\w.]){re.escape(place)}(?![\w-])", text)]
+    paths += private.placed.findall(text) if private.placed else []
     found |= {f"{PLACE} or a file of the machine ({mask(path)})" for path in paths if path not in private.known}
     if private.distinct:
         found |= {f"{private.kind_of(word)} ({mask(word)})" for word in private.distinct.findall(text)}

@@ -34,9 +34,8 @@ def notebook_of(chapter: Path, told: Mapping[str, str], values: Mapping[str, Any
 
     ``told`` are the words of the run, ``values`` the parameters to set beside those that the chapter declares.
     """
-    import jupytext
 
-    written = words.chapter(jupytext.read(chapter), told)
+    written = words.chapter(chapters.source_of(chapter), told)
     solutions = solutions_of("\n\n".join(cell.source for cell in written.cells if cell.cell_type == "markdown"))
     written.cells = [one for cell in written.cells for one in cells_of(cell)]
     return with_values(written, chapter, values), solutions
