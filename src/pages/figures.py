@@ -185,11 +185,11 @@ def print_with_texts(canvas: FigureCanvasAgg, file: Any, *, metadata: dict | Non
 
 
 def lighter(drawn: BytesIO) -> bytes:
-    """Return a picture at 1.4 times the pixels of the page in place of twice, with its texts; colours stay."""
+    """Return a picture with 1.1 pixels for one of the page in place of two, with its texts; colours stay."""
     told, picture, kept = PngInfo(), Image.open(drawn), BytesIO()
     for name, text in picture.info.items():
         if isinstance(text, str):
             told.add_itxt(str(name), text)
-    size = [round(0.7 * n) for n in picture.size]
+    size = [round(0.55 * n) for n in picture.size]
     picture.convert("RGB").resize((size[0], size[1]), Image.Resampling.LANCZOS).save(kept, "png", pnginfo=told)
     return kept.getvalue()
