@@ -31,6 +31,14 @@ def test_leukemia_with_many_ties_against_R():
     assert (found.n_patients, found.n_events) == ((21, 21), (9, 21))
 
 
+def test_one_patient_against_all_others_against_R():
+    # summary(coxph(Surv(t, e) ~ g))$conf.int; nearly all are in one group, where Newton's first step is too long
+    t = [1.81, 0.21, 6.01, 4.91, 1.01, 0.51, 0.21, 5.91, 0.31, 0.11, 5.11, 5.61, 11.81, 8.31]
+    found = survival.compare(t, [1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 1], [1, 0] + [1] * 12)
+    assert found.hazard_ratio == pytest.approx(0.08006407690254, abs=1e-12)
+    assert found.hazard_ratio_interval == pytest.approx((0.005005136347053, 1.280735621524), abs=1e-11)
+
+
 # lung$g <- lung$sex == 2; survdiff(Surv(time, status) ~ g, lung); summary(coxph(Surv(time, status) ~ g, lung)):
 # coef -0.5310, exp(coef) 0.5880, lower .95 0.4237, upper .95 0.816, Score (logrank) test = 10.33, p = 0.001312
 def test_lung_against_R():

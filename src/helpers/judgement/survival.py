@@ -14,7 +14,7 @@ from scipy.stats import chi2
 Times = Float[np.ndarray, " n"]
 Flags = Bool[np.ndarray, " n"]
 UNDEFINED = (float("nan"), float("nan"))
-CONVERGED = {"precision": 1e-18, "r_precision": 1e-18}  # lifelines' own limits stop 1e-6 short of R's hazard ratio
+CONVERGED = {"precision": 1e-18, "r_precision": 1e-18, "step_size": 0.5}  # else 1e-6 short of R, or too far
 TIE = 1.5e-8  # durations nearer than this are one, as R's ``timefix`` has it: the root of the machine's precision
 
 
