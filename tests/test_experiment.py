@@ -654,15 +654,17 @@ def bench_of_file(provenance):
     return design.bench_of(settings, "artifacts", len(provenance["cohort_seeds"]), provenance["n_new"])
 
 
-def test_a_network_comes_near_the_regression(committed):
-    """Asked for before any of these patients was drawn: within 0.03 for the core, which was reached, 0.019, and within
-    0.02 for core and margin, which was missed by a hair, 0.021; its interval holds no difference at all."""
-    ahead = patients.against(committed.runs).drop(index=[*design.REGRESSIONS, *design.FORESTS])
-    margin = ahead.index.str.endswith("_margin")
-    assert ahead.loc[~margin, "lead"].max() >= -0.03
-    best = ahead[margin].loc[ahead.loc[margin, "lead"].idxmax()]
-    assert best["lead"] >= -0.025
-    assert best["lead_low"] < 0 < best["lead_high"]
+@pytest.mark.parametrize(
+    ("region", "most"),
+    [
+        ("_core", 0.03),
+        pytest.param("_margin", 0.02, marks=pytest.mark.xfail(strict=True, reason="missed by a hair: 0.021")),
+    ],
+)
+def test_a_network_draws_level_with_the_regression(committed, region, most):
+    """As asked for before any of these patients was drawn; the chapter prints what was reached, with its interval."""
+    leads = patients.against(committed.runs)["lead"].drop(index=[*design.REGRESSIONS, *design.FORESTS])
+    assert leads[leads.index.str.endswith(region)].max() >= -most
 
 
 def test_the_papers_networks_find_the_share_of_the_signal_that_was_asked_for(committed):
