@@ -276,7 +276,7 @@ PIXEL = base64.b64encode(b"\x89PNG").decode()
 def executed(tmp_path):
     """A staged notebook of one key figure and one other."""
     cells = [nbformat.v4.new_markdown_cell("# RF\n\n**Time**: 15 minutes to read.")]
-    for name in ("fig-bmode", "fig-other"):
+    for name in ("fig-mr", "fig-other"):
         told = {
             "figure": {"name": name, "caption": f"{name}: echo < noise"},
             "image": {"alt": "a grey picture of an echo"},
@@ -295,7 +295,7 @@ def test_slides_are_one_sound_page_of_the_key_figures(executed, tmp_path):
     (tmp_path / "html" / "teaching.html").touch()
     assert check_html.problems(tmp_path / "html") == []
     text = (tmp_path / "html" / "slides.html").read_text()
-    assert "fig-bmode: echo &lt; noise" in text
+    assert "fig-mr: echo &lt; noise" in text
     assert "fig-other" not in text
     assert re.findall(r"https?://", text) == []
 
