@@ -97,9 +97,11 @@ def book(options: argparse.Namespace) -> int:
         state = state_of(run)  # before: what is edited while it runs is for the next build
         if is_built(run, state, home):
             print("Nothing has changed since it was made.")
-        elif status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", lock=lock, name=options.run):
-            print(own_error(run), end="", file=sys.stderr)
-            return status
+        else:
+            look_old(home / "html" / "index.html")
+            if status := snakemake(run, "--cores", str(options.cores), "--quiet", "all", lock=lock, name=options.run):
+                print(own_error(run), end="", file=sys.stderr)
+                return status
         (home / runs.BUILT).write_text(state)
     print(f"The book is at file://{(home / 'html' / 'index.html').resolve()}")
     return 0
@@ -139,6 +141,12 @@ def is_built(run: Path, state: str, home: Path = BUILD) -> bool:
     told = home / runs.BUILT
     there = all(path.exists() for path in [*made, home / "html" / "index.html", told])
     return there and told.read_text() == state
+
+
+def look_old(page: Path) -> None:
+    """Have a page rendered anew whatever its clock says: a rendering that failed gives it the time of its failure."""
+    if page.exists():
+        os.utime(page, (0, 0))
 
 
 def state_of(run: Path) -> str:

@@ -532,6 +532,22 @@ def test_the_lock_lives_as_long_as_what_was_started_under_it(project):
         pass
 
 
+def test_a_page_is_rendered_anew_until_a_rendering_has_ended_well(project, monkeypatch):
+    """Whatever its clock says: Snakemake gives a page that it could not replace a new time."""
+    (project / "Snakefile").touch()
+    (project / "_config.yml").touch()
+    page, asked = Path("_build/html/index.html"), []
+    page.parent.mkdir(parents=True)
+    page.write_text("old")
+    monkeypatch.setattr(command_line, "snakemake", lambda *_, **__: asked.append(page.stat().st_mtime) or 1)
+    monkeypatch.setattr(command_line, "own_error", lambda run: "")
+    for _ in range(2):
+        page.touch()
+        assert command_line.main(["book", "--profile", "smoke"]) == 1
+    assert asked == [0, 0]
+    assert not Path("_build/built").exists()
+
+
 def test_a_build_is_current_until_a_source_a_parameter_or_a_page_is_another(project):
     (project / "Snakefile").touch()
     (project / "_config.yml").touch()
