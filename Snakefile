@@ -84,8 +84,7 @@ def data_of(wildcards):
     committed = Path("results").rglob("*.json") if "results/" in text else []
     committed = [path for path in committed if path != OWN_RESULTS]  # else the book would ask rule `results` for it
     own = [path for path in Path("src").rglob("*.*") if path.suffix in {".csv", ".html"}]
-    moved = [path for path in Path("src/reading").glob("*.*") if path.is_file()] if "from reading " in text else []
-    return [*moved, *(path for path in own if path.parts[1] != "reading"), *committed]
+    return [*(path for path in own if path.parts[1] != "reading" or "from reading " in text), *committed]
 
 
 def content(wildcards, input):
