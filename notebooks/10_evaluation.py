@@ -416,7 +416,8 @@ Markdown(
 # A probability invites one call for everybody. A **conformal set** says less and keeps its word: it names each response
 # unless the patient looks stranger, by her probability, than all but a few of those who really responded so
 # {cite}`vovk2005`. Whatever the model is worth, the set then holds the true response for at least {{ level_percent }} % of
-# either class; a poor model pays with sets that name both. To leave a response out takes 19 patients of it at 95 %.
+# either class, nearly so where folds were judged by different models; a poor model pays with sets that name both. To leave
+# a response out takes 19 patients of it at 95 %.
 
 # %%
 lost_of = ~judged.responder.to_numpy(bool)
