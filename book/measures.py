@@ -4,12 +4,15 @@
 """
 
 import ast
+import importlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import jupytext
@@ -74,17 +77,34 @@ def functions(path: Path) -> Iterator[tuple[int, str]]:
             yield len(own), f"{path}:{node.name}"
 
 
-def loads_torch(module: str) -> bool:
-    """Tell whether importing a module, in a process of its own, loads torch."""
-    code = f"import {module}, sys; print('torch' in sys.modules)"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "True"
+def loads_torch(imports: str) -> bool:
+    """Tell whether import statements load torch, in a fork of this process, which has loaded what most of them share.
+
+    Raises ``RuntimeError`` for imports that fail, and where torch is loaded already.
+    """
+    if "torch" in sys.modules:
+        raise RuntimeError("torch is loaded already, expected a process without it")
+    if not (child := os.fork()):
+        with suppress(BaseException):
+            exec(imports, {})
+            os._exit("torch" in sys.modules)
+        os._exit(2)
+    if (status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) not in (0, 1):
+        raise RuntimeError(f"{imports!r} ended with status {status}")
+    return status == 1
+
+
+def load_shared() -> None:
+    """Load the libraries without torch that most modules and chapters import."""
+    for name in ("lifelines", "optuna", "pages.figures", "helpers.stages", "recorded.check", "sklearn.linear_model"):
+        importlib.import_module(name)
 
 
 def modules_with_torch() -> list[str]:
     """Return the modules that load torch."""
     paths = [path for part in PARTS for path in modules(part)]
     names = [".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in paths]
-    return [name for name in names if loads_torch(name)]
+    return [name for name in names if loads_torch(f"import {name}")]
 
 
 def chapters() -> list[Path]:
@@ -100,9 +120,7 @@ def chapters_with_torch() -> list[str]:
 def imports_torch(chapter: Path) -> bool:
     """Tell whether the import statements of a chapter load torch, in a process of its own."""
     found = [node for node in ast.parse(chapter.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    code = "\n".join(map(ast.unparse, found)) + "\nimport sys; print('torch' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return answer.stdout.strip().endswith("True")
+    return loads_torch("\n".join(map(ast.unparse, found)))
 
 
 def open_cells(chapter: Path) -> list[str]:
@@ -174,6 +192,7 @@ def main() -> None:
     for title, longest in (("longest module", longest_module()), ("longest function", longest_function())):
         print(f"{title:22} {longest[0]:6} {longest[1]}")
     print(f"{'import contract':22} {import_contract():>6}")
+    load_shared()
     print(f"modules that load torch: {json.dumps(modules_with_torch())}")
     print(f"chapters that load torch (at most {CHAPTERS_WITH_TORCH}): {json.dumps(chapters_with_torch())}")
     wide, long = (sum(len(find(path)) for path in chapters()) for find in (cut_off, too_long))
