@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import browser
 import chapters
 import check_html
+import command
 import downloads
+import jobs
 import jupytext
 import measures
 import nbformat
@@ -23,6 +26,7 @@ import render
 import words
 import yaml
 
+from helpers import stages
 from helpers.settings import TYPES, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -121,7 +125,7 @@ def test_chapter_has_title_and_two_exercises_with_solutions(chapter):
     assert text.count("{solution}") == text.count("{exercise}")
 
 
-# --- what chapters do: all of them once, as the build runs them, under the smoke profile
+# --- what chapters do: all of them once under the smoke profile; that Snakemake runs them is looked at elsewhere
 
 LIGHT = (  # fewer patients and steps than the profile's: what a chapter finds is not looked at here
     "n_patients=16 n_test=5 n_validation=4 overlap=0.5 repeats=2 n_scans=8 pda_random=2 pda_checked=1 pda_draws=1 "
@@ -132,19 +136,27 @@ LIGHT = (  # fewer patients and steps than the profile's: what a chapter finds i
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """Folder of a run that Snakemake has taken as far as it goes."""
+    """Folder of a run with the results that chapters share."""
     artifacts = tmp_path_factory.mktemp("artifacts")
     folder = chapters.resolve("smoke", f"{LIGHT} artifacts={artifacts}", artifacts)
-    command = [sys.executable, "-m", "snakemake", "chapters", "--cores", "2", "--nolock", "--keep-going"]
-    subprocess.run([*command, "--quiet", "all", "--config", f"run={folder}"], cwd=ROOT)
+    settings, _ = jobs.read(folder / "parameters" / "stages.yml")
+    for door in stages.DOORS:
+        jobs.record(partial(jobs.stage, settings, artifacts, door), door, folder / "stages" / f"{door}.json")
     return folder
+
+
+def executed(chapter, run):
+    """The executed notebook of a chapter, as the build makes it, once."""
+    output = run / "chapters" / f"{chapter.stem}.ipynb"
+    if not output.exists():
+        parameters = run / "parameters" / f"{chapter.stem}.yml"
+        assert command.main(["run", str(chapter), "--parameters", str(parameters), "--output", str(output)]) == 0
+    return output
 
 
 @each_chapter
 def test_chapter_runs_and_every_picture_is_a_figure(chapter, run):
-    output = run / "chapters" / f"{chapter.stem}.ipynb"
-    assert output.exists(), "the chapter or one it waits for has failed; its error is printed above"
-    for cell in nbformat.read(output, as_version=4).cells:
+    for cell in nbformat.read(executed(chapter, run), as_version=4).cells:
         outputs = [out for out in cell.get("outputs", []) if out.get("name") != "stderr"]
         kinds = ["image/png" in out.get("data", {}) for out in outputs]
         if "figure" in cell.metadata.get("mystnb", {}):
@@ -155,7 +167,7 @@ def test_chapter_runs_and_every_picture_is_a_figure(chapter, run):
 
 def test_one_changed_parameter_is_used(run):
     """Of the profile's 24 patients there are as many as were asked for."""
-    shown = str([cell.get("outputs") for cell in nbformat.read(run / "chapters/01_study.ipynb", as_version=4).cells])
+    shown = str([cell.get("outputs") for cell in nbformat.read(executed(CHAPTERS[0], run), as_version=4).cells])
     assert "16 simulated patients" in shown
     assert "24 simulated patients" not in shown
 
@@ -171,6 +183,8 @@ def site(run, tmp_path_factory):
     """Folder of the pages as the book renders them, of few chapters: links to the others lead nowhere."""
     folder = tmp_path_factory.mktemp("site")
     source, html = folder / "source", folder / "aside" / "_build" / "html"
+    for chapter in CHAPTERS:
+        executed(chapter, run)
     render.stage(run, source, publish.private_of(run))
     downloads.write(source, folder, run)
     toc = (source / "_toc.yml").read_text()
@@ -180,8 +194,8 @@ def site(run, tmp_path_factory):
             toc = re.sub(rf"\n *- file: notebooks/{path.stem}(?=\n)", "", toc)
     (source / "_toc.yml").write_text(without_empty_parts(toc))
     program = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [program, "build", str(source), "--config", "_config.yml", "--path-output", str(folder / "aside")]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    build = [program, "build", str(source), "--config", "_config.yml", "--path-output", str(folder / "aside")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (folder / downloads.FOLDER).rename(html / downloads.FOLDER)
     return html
 
