@@ -22,7 +22,6 @@ from ground.keys import closure, content_key, imported_by, source_path
 from ground.profiles import Writer, read_parameters
 from ground.provenance import circumstances
 from helpers.settings import TYPES, Settings, published, read_settings
-from recorded.cohort import one_or_more
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
 FIRST = "--IPKernelApp.exec_lines=import matplotlib"  # complains of a reader's matplotlibrc before any cell can
@@ -111,6 +110,8 @@ def own_files(run: Path) -> list[Path]:
 
 def recordings_in(values: Mapping[str, Any]) -> list[str]:
     """Return the recordings that parameters name; one may name several, separated by semicolons."""
+    from recorded.cohort import one_or_more
+
     return [path for name, value in values.items() if name.endswith("_rf") and value for path in one_or_more(value)]
 
 

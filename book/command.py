@@ -1,6 +1,7 @@
 """One command line for the book: check a run's parameters, execute a chapter or a piece, render, or all of it.
 
-``python book/command.py book --profile smoke --set "image_px=96"`` is what ``make book`` does.
+``python book/command.py book --profile smoke --set "image_px=96"`` is what ``make book`` does. What one command alone
+needs is imported where it is done: the book starts this file for each of its chapters.
 """
 
 import environment
@@ -29,8 +30,6 @@ from urllib.parse import quote
 import addresses
 import chapters
 import given
-import jobs
-import render
 import runs
 
 from ground import errors
@@ -38,9 +37,7 @@ from ground.artifacts import file_digest, is_running, project_path, sweep
 from ground.commands import INSIDE, CommandLine, of_system, run_command
 from ground.errors import InputError
 from ground.profiles import read_parameters
-from helpers import stages
 from helpers.settings import SIMULATED, Settings
-from recorded import export
 
 BUILD = Path("_build")
 SOURCES = ("src", "notebooks", "book", "results", "data")
@@ -80,6 +77,8 @@ def holder(file: TextIO) -> str:
 
 def book(options: argparse.Namespace) -> int:
     """Check parameters, execute what is needed, render; nothing is looked at before the lock is held."""
+    import jobs
+
     for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked_to_stop, stop)
     home = BUILD / runs.place(options.run)
@@ -137,6 +136,10 @@ def stop(number: int, frame: Any) -> NoReturn:
 
 def is_built(run: Path, state: str, home: Path = BUILD) -> bool:
     """Tell whether a rendered book is that of this run and of its sources, in a second where Snakemake needs five."""
+    import render
+
+    from helpers import stages
+
     made = [run / "stages" / f"{door}.json" for door in stages.DOORS] + render.executed(run)
     told = home / runs.BUILT
     there = all(path.exists() for path in [*made, home / "html" / "index.html", told])
@@ -151,6 +154,10 @@ def look_old(page: Path) -> None:
 
 def state_of(run: Path) -> str:
     """Return the run and the digest of every file that the book is made from."""
+    import jobs
+
+    from helpers import stages
+
     settings, _ = jobs.read(run / "parameters" / "stages.yml")
     sources = [path for folder in SOURCES for path in Path(folder).rglob("*") if path.is_file()]
     sources += [Path(name) for name in ("Snakefile", "_config.yml")] + list((run / "parameters").iterdir())
@@ -244,9 +251,12 @@ def tell_failure(error: Any, source: Path, output: Path) -> int:
 
 def piece(options: argparse.Namespace) -> int:
     """Do one of the jobs, and leave a record of it."""
+    import jobs
+
     count_in_silence()
     handed = *jobs.read(options.parameters), options.piece, *options.more(options)
-    jobs.record(lambda: options.job(*handed), f"{options.command} {options.piece}", options.output)
+    job = getattr(jobs, options.job)
+    jobs.record(lambda: job(*handed), f"{options.command} {options.piece}", options.output)
     return 0
 
 
@@ -258,6 +268,8 @@ def count_in_silence() -> None:
 
 def rendered(options: argparse.Namespace) -> int:
     """Render a run's executed chapters."""
+    import render
+
     print("rendering ...", flush=True)
     render.render(options.run, options.name)
     return 0
@@ -304,6 +316,11 @@ def cores(text: str) -> int:
 
 def exported(options: argparse.Namespace) -> int:
     """Write the simulated cohort of a run as recordings, in the contract of ``data/README.md``."""
+    import jobs
+
+    from helpers import stages
+    from recorded import export
+
     run = chapters.resolve(options.profile, options.set, options.artifacts)
     settings, artifacts = jobs.read(run / "parameters" / "stages.yml")
     more = options.id, options.patients, options.degraded
@@ -380,11 +397,11 @@ OF_CLASS = {
     "students": "write the chapters as notebooks for students and for instructors",
     "teaching": "write the same with stored maps, images and models of a small simulated cohort",
 }
-PIECES = {
-    "stage": (jobs.stage, "a result that chapters share: maps, images or models"),
-    "patient": (jobs.map_patient, "the maps of one patient"),
-    "model": (jobs.train_model, "one of the four models"),
-    "trials": (jobs.run_trials, "one worker's share of the search of one model"),
+PIECES = {  # of ``jobs``: what does it, and what it makes
+    "stage": ("stage", "a result that chapters share: maps, images or models"),
+    "patient": ("map_patient", "the maps of one patient"),
+    "model": ("train_model", "one of the four models"),
+    "trials": ("run_trials", "one worker's share of the search of one model"),
 }
 
 

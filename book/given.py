@@ -11,7 +11,6 @@ from ground.artifacts import project_path
 from ground.errors import InputError
 from ground.judged import CALL
 from helpers.settings import Settings
-from recorded.cohort import one_or_more
 
 PAIR = ("sample_rf", "reference_rf")
 SIZES = {"n_test": "test", "n_validation": "validation"}
@@ -98,6 +97,8 @@ def check_folder(cohort: str) -> None:
 
 def check_files(changes: Mapping[str, Any]) -> None:
     """Raise ``InputError`` for a file that is not there, and for a recording that is damaged or alone."""
+    from recorded.cohort import one_or_more
+
     for name, value in changes.items():
         for one in (one_or_more(value) or [value]) if value and name.endswith(("_rf", "_file")) else ():
             if not project_path(one).is_file():
