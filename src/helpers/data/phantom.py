@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import spherical_jn, spherical_yn
@@ -99,3 +100,9 @@ def bead_backscatter(
     number_per_m3 = (beads_g_per_l / n_sizes) / bead_kg  # 1 g/L is 1 kg/m^3
     amplitude_m = np.abs(faran_amplitude_m(frequency_hz[:, None], diameter_m))
     return (amplitude_m**2 @ number_per_m3) / 100  # 1/m to 1/cm
+
+
+@lru_cache(maxsize=32)
+def bead_bsc_db(frequency_mhz: tuple[float, ...]) -> np.ndarray:
+    """10 log10 of the glass beads' backscatter coefficient in 1/(cm sr), (n_frequencies,), computed once."""
+    return 10 * np.log10(bead_backscatter(np.array(frequency_mhz) * 1e6))

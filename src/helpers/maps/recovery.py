@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from helpers.data.form_factor import gaussian_bsc_db
-from helpers.data.phantom import bead_backscatter
+from helpers.data.phantom import bead_bsc_db
 from helpers.maps.grid import BAND_MHZ, N_BINS
 from helpers.maps.normalisation import line_fit
 from helpers.maps.parametric import FIELDS, ParametricMaps
@@ -61,7 +61,6 @@ def true_maps(
     """
     band = np.linspace(*band_mhz, N_BINS)
     esd_um, eac_db, _ = tissue.at(depth_mm, lateral_mm)
-    phantom_bsc_db = 10 * np.log10(bead_backscatter(band * 1e6))
-    spectrum_db = gaussian_bsc_db(band, esd_um[..., None], eac_db[..., None], 1540.0) - phantom_bsc_db
+    spectrum_db = gaussian_bsc_db(band, esd_um[..., None], eac_db[..., None], 1540.0) - bead_bsc_db(tuple(band))
     mbf, ss, si = np.moveaxis(spectrum_db @ line_fit(band).T, -1, 0)
     return ParametricMaps(mbf, ss, si, esd_um, eac_db, depth_mm, lateral_mm)
