@@ -159,7 +159,7 @@ def table(rows: Iterable[Judged]) -> str:
     lines = [
         f"| {row.claim} | {row.printed} | {row.found} | {NAMES[row.kind]}: {row.why} | {row.where} |" for row in rows
     ]
-    return "\n".join(["| the paper | printed | this run | | where |", "| --- | --- | --- | --- | --- |", *lines])
+    return "\n".join(["| the paper | printed | this run | judged | where |", "| --- | --- | --- | --- | --- |", *lines])
 
 
 def listed(rows: Iterable[Judged], kind: str) -> str:
@@ -176,6 +176,30 @@ def counted(n: int, what: str) -> str:
     return f"{NUMBERS[n] if n < len(NUMBERS) else n} {what}{'s' * (n > 1)}"
 
 
+def counted_patients(found: Found, whose: str) -> str:
+    """Return how many patients there are, and whose: 181 simulated patients, 1 recorded patient."""
+    return f"{found['patients'].text} {whose} patient{'s' * (found['patients'].value != 1)}"
+
+
+def of_them(found: Found) -> str:
+    """Return how many of a run's patients do not respond: none, one, some or all of them."""
+    lost, n = found["lost"].value, found["patients"].value
+    if lost == n and n != 1:
+        return "all of them non-responders"
+    few = {0: "none of them a non-responder", 1: "one of them a non-responder"}
+    return few.get(int(lost or 0), f"{found['lost'].text} of them non-responders")
+
+
+def kept_unseen(n_test: str) -> str:
+    """Return how many test patients were kept: none was, one was, 50 were."""
+    return {"0": "none was", "1": "one was"}.get(n_test, f"{n_test} were")
+
+
+def listing(names: list[str]) -> str:
+    """Return names as words: MBF; MBF and EAC; MBF, SI and EAC."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def abstract(found: Found, words: Mapping[str, str]) -> str:
     """Return question, methods, results and conclusion in four paragraphs, as the run has them."""
     parts = {
@@ -183,8 +207,7 @@ def abstract(found: Found, words: Mapping[str, str]) -> str:
         "respond? {cite:t}`taleghamar2022` trained four on maps of tissue properties and print test AUCs "
         f"of {printed('Table 2', '1', 'test_auc')} to {printed('Table 2', '4', 'test_auc')}.",
         "Methods": "The study is rebuilt from the raw echo to the survival curve, and judged on "
-        f"{found['patients'].text} {words['whose']} patients, {found['lost'].text} of them non-responders; "
-        f"{words['n_test']} were kept unseen.",
+        f"{counted_patients(found, words['whose'])}, {of_them(found)}; {kept_unseen(words['n_test'])} kept unseen.",
         "Results": " ".join(filter(None, results(found, words))),
         "Conclusion": conclusion(words),
     }
@@ -241,7 +264,7 @@ def of_margin(found: Found) -> str:
     more = [result.name.removeprefix("margin_") for result in known if result.low is not None and result.low > 0]
     if not more:
         return "In no map does the margin weigh more than in networks of random weights."
-    return f"The margin weighs more than in networks of random weights in {' and '.join(more)}."
+    return f"The margin weighs more than in networks of random weights in {listing(more)}."
 
 
 def of_lead(found: Found) -> str:
@@ -258,7 +281,7 @@ def of_lead(found: Found) -> str:
 def of_audit(found: Found) -> str:
     """Return how the paper's figures agree with one another."""
     return (
-        f"Of {found['audited'].text} figures of the paper that can be computed anew {found['reproduced'].text} are "
+        f"Of {found['audited'].text} figures of the paper that can be computed anew, {found['reproduced'].text} are "
         f"reproduced; an AUC's interval that holds what it promises is {found['width'].text} times as wide."
     )
 
@@ -281,9 +304,9 @@ def printed_figures(found: Found) -> str:
     luck, p, n = found["luck"], found["p_accuracy"], N_RESPONDERS + N_NON_RESPONDERS
     return "\n".join(
         [
-            f"- {of_audit(found)} ({where(found['width'], found)})",
+            f"- {of_audit(found).removesuffix('.')} ({where(found['width'], found)}).",
             f"- Model 4 is right in {printed('Table 2', '4', 'test_accuracy')} % of {n} patients, naming all of them "
-            f"responders in {N_RESPONDERS / n:.0%}: p = {p.text} ({where(p, found)}).",
+            f"responders in {100 * N_RESPONDERS / n:.0f} %: p = {p.text} ({where(p, found)}).",
             f"- With {n} test patients the worse of two models of the paper looks at least as good as the better in "
             f"{luck.text} of simulated studies ({where(luck, found)}).",
         ]

@@ -147,7 +147,7 @@ def roc_curves(one: Run, other: Run, level: float) -> Figure:
         ax.plot([0, 1], [0, 1], ":", color="0.6")
         ax.set(title=title, aspect="equal", xlim=(0, 1), ylim=(0, 1))
         ax.legend(loc="lower right")
-    figure.supxlabel("1 - specificity (responders called non-responders)")
+    figure.supxlabel("1 − specificity (responders called non-responders)")
     figure.supylabel("sensitivity (non-responders found)")
     return figure
 
@@ -221,7 +221,7 @@ def body(one: Run, other: Run) -> str:
 
 def whose(run: Run) -> str:
     """Return how many patients a run has, and whose, as text."""
-    return f"{run.name}: {len(run.patients)} {run.settings.study.whose.lower()} patients"
+    return f"{run.name}: {judgement.counted(len(run.patients), f'{run.settings.study.whose.lower()} patient')}"
 
 
 def differences(one: Run, other: Run, level: float) -> Iterator[str]:

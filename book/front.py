@@ -12,6 +12,7 @@ from pathlib import Path
 import citation
 import claims
 from claims import Found
+from words import typeset
 
 from ground.profiles import read_parameters
 from reading.results import Result, kept
@@ -47,7 +48,7 @@ def write(target: Path, run: Path, words: Mapping[str, str]) -> None:
     (target / "run.txt").write_text(band(run, words))
     told = blocks(found, words, target, figure(notebooks, target))
     for page in target.glob("*.md"):
-        page.write_text(BLOCK.sub(lambda place: told[place[1]], page.read_text()))
+        page.write_text(BLOCK.sub(lambda place: typeset(told[place[1]]), page.read_text()))
 
 
 def blocks(found: Found, words: Mapping[str, str], target: Path, picture: str) -> dict[str, str]:
@@ -98,7 +99,7 @@ def card_of(result: Result, found: Found) -> str:
     """Return one number as a card."""
     label = result.label + f" ({result.few})" * bool(result.few)
     if result.name == "patients":
-        label += f", {found['lost'].text} of them non-responders"
+        label += f", {claims.of_them(found)}"
     if result.name == "reproduced":
         label = f"of the paper's {found['audited'].text} figures that can be computed anew come out as printed"
     return card(result.text, label, claims.address(result), "url")
@@ -127,4 +128,4 @@ def results(found: Found) -> str:
         f"| {result.label} | {result.text}{f', {result.few}' * bool(result.few)} | {claims.where(result, found)} |"
         for result in found.values()
     ]
-    return "\n".join(["| | | where |", "| --- | --- | --- |", *rows])
+    return "\n".join(["| what | this run | where |", "| --- | --- | --- |", *rows])

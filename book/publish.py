@@ -75,7 +75,7 @@ class Private:
     def in_context(self) -> re.Pattern[str] | None:
         """Finds the ids that may be plain numbers or words of the book: only where a patient is spoken of."""
         ids = "|".join(re.escape(one) for one in sorted(self.ids, key=len, reverse=True) if not self.is_distinct(one))
-        one, apart = f"[\"'`]?(?:{ids})[\"'`]?(?![\\w.–-]| ?(?:%|mm|cm|dB|years|planes))", r"[ \xa0:=#(\[]{0,4}"
+        one, apart = f"[\"'`]?(?:{ids})[\"'`]?(?![\\w.–-]|[ \xa0]?(?:%|mm|cm|dB|years|planes))", r"[ \xa0:=#(\[]{0,4}"
         named = rf"(?<!\w)patient(?:[_ ](?:id|no\.?|number))?[\"']?{apart}{one}"
         listed = rf"(?<!\w)patients[\"']?{apart}{one}(?:,| and) ?[\"'`]?(?:{ids})\b"
         of_plane = rf"(?<![\w.,-])(?:{ids})[,:]? planes? \d"

@@ -17,6 +17,13 @@ from helpers.settings import Settings
 
 PLACE = re.compile(r"\{\{ *(\w+) *\}\}")
 MARKUP = re.compile(r"[^\w ,.;:/()%+–-]|_")  # what could be more than its letters
+PRINTED = re.compile(  # code, formulas and addresses, which stay; and what is printed otherwise than it is typed
+    r"(?P<fence>`{3,}|~{3,}).*?(?P=fence)|`[^`\n]*`|\$[^$]*\$|<[a-zA-Z/!][^>]*>|\]\([^)]*\)"
+    r"|(?P<minus>(?<![\w.)–-])-(?=\.?\d))|(?P<percent>(?<=\d) ?%)",
+    re.DOTALL,
+)
+COUNTED = "patient|responder|non-responder|plane|window|frame|image|recurrence|trial|interval|group|run|square"
+ONE = re.compile(rf"(?<![\w.,–-])(?<!Table )(?<!odel )1 ((?:[a-z]+ )?)({COUNTED})s\b")
 BLOCK = re.compile(r"<!-- if-(simulated|recorded) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 
 
@@ -60,7 +67,7 @@ def filled(text: str, words: Mapping[str, str], markdown: bool = True) -> str:
 
 def page(text: str, words: Mapping[str, str]) -> str:
     """Return a prose page with the blocks and the words that are true of the run."""
-    return filled(BLOCK.sub(lambda found: found[2] if found[1] == words["whose"] else "", text), words)
+    return typeset(filled(BLOCK.sub(lambda found: found[2] if found[1] == words["whose"] else "", text), words))
 
 
 def chapter(notebook: Any, words: Mapping[str, str]) -> Any:
@@ -68,15 +75,37 @@ def chapter(notebook: Any, words: Mapping[str, str]) -> Any:
     other = "if-recorded" if words["whose"] == "simulated" else "if-simulated"
     notebook.cells = [cell for cell in notebook.cells if other not in cell.metadata.get("tags", [])]
     for cell in notebook.cells:
+        if cell.cell_type == "code" and "outputs" in cell:
+            cell.outputs = [shown for shown in map(output, cell.outputs) if shown]
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = filled(cell.source, words)
+            cell.source = typeset(filled(cell.source, words))
         elif "mystnb" in cell.metadata:
             cell.metadata["mystnb"] = in_metadata(cell.metadata["mystnb"], words)
     return notebook
+
+
+def output(shown: Any) -> Any:
+    """Return an output with its text as it is printed, one of a thing in the singular; None for a text of no words."""
+    text = shown.get("data", {}).get("text/markdown")
+    if text is None:
+        return shown
+    shown["data"]["text/markdown"] = typeset(ONE.sub(r"1 \1\2", "".join(text)))
+    return shown if shown["data"]["text/markdown"].strip() else None
+
+
+def typeset(text: str) -> str:
+    """Return a text with minus signs before numbers, and with per cent apart from them but on one line.
+
+    >>> typeset("-0.3 to 25%, `-0.3 to 25%`")
+    '−0.3 to 25\\xa0%, `-0.3 to 25%`'
+    """
+    signs = {"minus": "−", "percent": "\xa0%"}
+    return PRINTED.sub(lambda found: signs.get(found.lastgroup or "", found[0]), text)
 
 
 def in_metadata(value: Any, words: Mapping[str, str], markdown: bool = True) -> Any:
     """Return nested metadata with the words in every text of it; an alternative text is no markdown."""
     if isinstance(value, dict):
         return {name: in_metadata(one, words, name != "alt") for name, one in value.items()}
-    return filled(value, words, markdown) if isinstance(value, str) else value
+    return typeset(filled(value, words, markdown)) if isinstance(value, str) else value

@@ -86,7 +86,7 @@ whose, simulated = settings.study.whose, settings.study.simulated
 #
 # Response is judged at surgery by the {term}`modified response score <modified response (MR)>` MR: 1 no reduction, 2
 # less than 30 %, 3 between 30 and 90 % or very low cellularity, 4 more than 90 %, 5 no tumour left (the steps are those
-# of Miller and Payne {cite:p}`ogston2003`). MR 1-2 is a **{term}`non-responder`**, MR 3-5 a {term}`responder`.
+# of Miller and Payne {cite:p}`ogston2003`). MR 1–2 is a **{term}`non-responder`**, MR 3–5 a {term}`responder`.
 # Throughout the book the *positive* class is the non-responder: finding her early is what would change her treatment.
 # {numref}`fig-mr` counts both.
 
@@ -261,10 +261,10 @@ for group, table in groups.items():
         rows[group, region] = auc_interval(~table["responder"], score, level)
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-oracle", "caption": "AUC of the oracle with its interval, simulated patients."}}
-oracle = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(3)
+oracle = pd.DataFrame(rows, index=["AUC", "low", "high"]).T
 Markdown(
     oracle.reset_index(names=["patients", "oracle sees"]).to_markdown(
-        index=False
+        index=False, floatfmt=".3f"
     )
 )
 
@@ -340,9 +340,9 @@ rows = {
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-innocent", "caption": "Simulated patients: AUC of what is drawn independently of response, with its interval."}}
 Markdown(
-    pd.DataFrame(rows, index=["AUC alone", "low", "high"])
-    .T.round(2)
-    .to_markdown()
+    pd.DataFrame(rows, index=["AUC alone", "low", "high"]).T.to_markdown(
+        floatfmt=".2f"
+    )
 )
 
 # %% [markdown]

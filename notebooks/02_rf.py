@@ -52,7 +52,7 @@ from helpers.maps.windows import decibel, line_power, mean_of_frames
 from helpers.settings import load_settings
 from pages import echoes, figures
 from pages.maps import not_mapped
-from pages.patients import parameter_table
+from pages.patients import SOURCES, parameter_table
 from physics import focusing
 
 figures.use_book_style()
@@ -95,7 +95,7 @@ axes[1].plot(rf.depth_mm[part], line[part], color=colour)
 _ = [ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
 # %% tags=["hide-input"]
 Markdown(
-    f"This plane: {rf.samples.shape[0]} samples x {rf.samples.shape[1]} lines "
+    f"This plane: {rf.samples.shape[0]:,} samples × {rf.samples.shape[1]} lines "
     f"of {rf.samples.dtype}, {rf.sample_spacing_mm * 1e3:.2f} µm a sample, "
     f"{rf.line_pitch_mm:.3f} mm a line, "
     f"{rf.sampling_rate_hz / 1e6:.0f} MHz."
@@ -138,9 +138,14 @@ _ = ax.plot(*np.vstack([far.outline_mm, far.outline_mm[:1]]).T, "w--")
 known = people[list(echoes.KNOWN)].astype(float)
 away = ((known - known.median()) / known.std()).loc[odd]
 away = away.loc[away.abs().nlargest(3).index]
-told = [
-    f"{name.replace('_', ' ')} {value:+.1f} SD" for name, value in away.items()
-]
+names = SOURCES.parameter.str.split(" / ").str[0].to_dict() | {
+    "attenuation_factor": "attenuation",
+    "width_mm": "width of the core",
+    "height_mm": "height of the core",
+    "centre_depth_mm": "depth of the centre",
+    "spiculated": "spiculated outline",
+}
+told = [f"{names[name]} {value:+.1f} SD" for name, value in away.items()]
 Markdown(f"Farthest from the medians of all: {', '.join(told)}.")
 
 # %% [markdown] tags=["about-simulation"]
@@ -294,7 +299,7 @@ Markdown(
 # electronics. The beam goes with them only if sound is as fast in the phantom as the scanner believes ([](16_pitfalls)
 # shows what is left otherwise). {numref}`fig-spectra` shows both spectra and their ratio. The division does not remove
 # what the phantom has not: skin and fat in the way, and noise. The paper's phantom, which is also the one that is
-# simulated here, holds 5-30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
+# simulated here, holds 5–30 µm glass beads, attenuates 0.576 dB/cm/MHz and has a sound speed of 1488 m/s.
 
 # %%
 band_mhz = np.linspace(2, 9, 57)
@@ -345,7 +350,7 @@ ax.loglog(
     bead_backscatter(frequency_mhz * 1e6),
     "k--",
     linewidth=2,
-    label="5-30 µm",
+    label="5–30 µm",
 )
 ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
 _ = ax.legend()

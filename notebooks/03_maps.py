@@ -211,7 +211,7 @@ five = pd.DataFrame(
     },
     index=list(parametric.LABELS.values()),
 )
-Markdown(five.astype(float).round(2).to_markdown())
+Markdown(five.astype(float).to_markdown(floatfmt=".2f"))
 
 # %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-window", "caption": "Simulated RF, one window: its normalised spectrum with the line fit, and its backscatter coefficient with the Gaussian form factor. The scatter about the line is speckle: one window averages few independent echoes."}, "image": {"alt": "Panel A: the points of a normalised spectrum with a straight line through them; panel B: the backscatter coefficient with a smooth fitted curve"}}
 fig, axes = figures.subplots(2, row_in=2.8)
@@ -337,7 +337,7 @@ rows |= {
 wrong = pd.DataFrame(rows, index=list(parametric.LABELS.values())).T.astype(
     float
 )
-Markdown(wrong.round(1).to_markdown())
+Markdown(wrong.to_markdown(floatfmt=".1f"))
 
 # %% tags=["hide-input"]
 moved_db = wrong["MBF / dB"] - wrong["MBF / dB"]["right"]
@@ -477,9 +477,11 @@ Markdown(
 # %% tags=["hide-input", "if-recorded"] mystnb={"table": {"name": "tab-quartiles", "caption": "{{ Whose }} cohort: quartiles of the medians of planes."}}
 quartiles = summary.groupby("region")[present].quantile([0.25, 0.5, 0.75])
 quartiles = quartiles.rename(columns=parametric.LABELS).stack().unstack(1)
-quartiles = quartiles.rename(columns="{:.0%}".format).round(2)
+quartiles = quartiles.rename(columns="{:.0%}".format)
 Markdown(
-    quartiles.reset_index(names=["region", "map"]).to_markdown(index=False)
+    quartiles.reset_index(names=["region", "map"]).to_markdown(
+        index=False, floatfmt=".2f"
+    )
 )
 
 # %% [markdown] tags=["if-simulated"]
@@ -510,7 +512,7 @@ for (region, group), name in pairs:
             "r": r,
         }
     )
-Markdown(pd.DataFrame(rows).round(3).to_markdown(index=False))
+Markdown(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3f"))
 
 # %% [markdown] tags=["about-simulation"]
 # ## Exercises

@@ -284,7 +284,9 @@ named = {"standard_error": "standard error"}
 seen = speckle.speckle(rf, reference, box)
 flag = "developed" if seen.developed else "**not fully developed**"
 Markdown(
-    means.round(2).rename(index=parametric.LABELS, columns=named).to_markdown()
+    means.rename(index=parametric.LABELS, columns=named).to_markdown(
+        floatfmt=".2f"
+    )
     + f"\n\nSpeckle in this core: Nakagami m {seen.nakagami_m:.2f}, the phantom's {seen.phantom_m:.2f}: {flag}."
 )
 
@@ -370,9 +372,9 @@ columns = {
     "mean standard error": grouped["standard_error"].mean(),
     "intervals that cover": grouped["covered"].mean(),
 }
-summary = pd.DataFrame(columns).round(3).reset_index()
+summary = pd.DataFrame(columns).reset_index()
 summary["name"] = summary["name"].replace(parametric.LABELS | labels)
-Markdown(summary.to_markdown(index=False))
+Markdown(summary.to_markdown(index=False, floatfmt=".3f"))
 
 # %% tags=["hide-input"]
 Markdown(
@@ -436,9 +438,9 @@ columns = {
     "mean standard error": grouped["standard_error"].mean(),
     "intervals that cover": grouped["covered"].mean(),
 }
-summary = pd.DataFrame(columns).round(2).reset_index()
+summary = pd.DataFrame(columns).reset_index()
 summary["name"] = summary["name"].replace(parametric.LABELS)
-Markdown(summary.to_markdown(index=False))
+Markdown(summary.to_markdown(index=False, floatfmt=".2f"))
 
 # %% tags=["hide-input"]
 wrong = exponents[exponents["assumed"] == list(assumptions)[1]]
@@ -486,9 +488,9 @@ assumed = settings.maps.tumour_attenuation_db_cm_mhz
 estimates = pd.DataFrame(rows).assign(assumed=assumed)
 covered = estimates["truth"].between(estimates["low"], estimates["high"]).sum()
 Markdown(
-    estimates.round(2)
-    .rename(columns={"value": "estimate", "standard_error": "standard error"})
-    .to_markdown(index=False)
+    estimates.rename(
+        columns={"value": "estimate", "standard_error": "standard error"}
+    ).to_markdown(index=False, floatfmt=".2f")
 )
 
 # %% tags=["hide-input"]

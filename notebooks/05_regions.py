@@ -265,11 +265,13 @@ for region, group in table.groupby("region"):
             rows[region, label] = found
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-means", "caption": "{{ Whose }} training patients: AUC of the mean of each map, with its interval."}}
-aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T.round(2)
+aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T
 n_negative = int((~training["responder"]).sum())
 few = f"Not computed: {n_negative} non-responders in the training set."
 Markdown(
-    aucs.reset_index(names=["region", "mean of"]).to_markdown(index=False)
+    aucs.reset_index(names=["region", "mean of"]).to_markdown(
+        index=False, floatfmt=".2f"
+    )
     if rows
     else few
 )

@@ -173,8 +173,8 @@ for name, (low, p1, median, p99, high) in percentiles.items():
     rows.append((label, low, p1, median, p99, high, share))
 columns = ["map", "minimum", "1 %", "median", "99 %", "maximum"]
 columns += ["share of the range that holds 98 %"]
-table = pd.DataFrame(rows, columns=columns).round(2)
-Markdown(table.to_markdown(index=False))
+table = pd.DataFrame(rows, columns=columns)
+Markdown(table.to_markdown(index=False, floatfmt=".2f"))
 
 # %% [markdown]
 # **Decision**: the percentiles `clip_percentile` and 100 − `clip_percentile` of the training patients' pixels set the
@@ -193,12 +193,13 @@ scale_table = {
     for region, scaling in scalings.items()
     for end in ("lo", "hi")
 }
-limits = pd.DataFrame(scale_table).T.round(2)
+limits = pd.DataFrame(scale_table).T
 limits = limits.reset_index(names=["region", "becomes"])
 words = {"core_margin": "core + margin", "lo": "0.1", "hi": "1"}
 units = {name: f"{name} / {unit}" for name, unit in channels.items()}
 limits = limits.replace(words).rename(columns=units)
-Markdown(limits.to_markdown(index=False))
+form = ("", "g", *[".2f"] * len(channels))
+Markdown(limits.to_markdown(index=False, floatfmt=form))
 
 # %% [markdown]
 # ## Low is not outside
@@ -231,7 +232,7 @@ for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
 # ({numref}`fig-images-inputs`).
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
-fig, axes = figures.subplots(1, 2, 3.5)
+fig, axes = figures.subplots(1, 2, 3.9)
 titles = {"core": "core", "core_margin": "core + margin"}
 style = {"cmap": "magma", "limits": (0.0, 1.0)}
 for ax, (region, title) in zip(axes, titles.items(), strict=True):

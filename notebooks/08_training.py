@@ -388,7 +388,8 @@ if path.exists():
     table["minutes"] = paper.runs.groupby("model")["seconds"].mean() / 60
     table.columns = ["AUC, validation", "SD over seeds", "seeds", "minutes"]
     made = f"{paper.runs['device'][0]}, {paper.provenance['finished']}"
-    shown = f"{made}:\n\n{table.round(2).to_markdown()}"
+    form = ("", ".2f", ".2f", ".0f", ".1f")
+    shown = f"{made}:\n\n{table.to_markdown(floatfmt=form)}"
 Markdown(shown)
 
 # %% [markdown]

@@ -131,9 +131,10 @@ else:
     n_positive = positive.sum()
     n_negative = len(positive) - n_positive
     inside = trials["AUC"].between(low, high).mean()
+    noun = "a non-responder" if n_positive == 1 else "non-responders"
     told = (
         f"{len(positive)} {whose.lower()} validation patients, {n_positive} of "
-        "them non-responders: one pair of patients is "
+        f"them {noun}: one pair of patients is "
         f"{1 / (n_positive * n_negative):.3f} of AUC, "
         f"one non-responder {1 / n_positive:.2f} of sensitivity. "
         f"The best of {len(trials)} trials has {trials['AUC'].max():.2f}, "
@@ -207,7 +208,7 @@ spread = pd.DataFrame({"standard deviation of the AUC": spread})
 text = spread.rename_axis("cause").to_markdown(floatfmt=".3f")
 Markdown(why_not or f"{whose} validation patients:\n\n{text}")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the {{ whose }} cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the {{ whose }} cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search. Dotted: the first trial."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
 fig, ax = figures.subplots(row_in=2.6)
 if why_not:
     judgement.write_instead(ax, why_not)
@@ -219,7 +220,7 @@ else:
     style = {"hue": "cause", "size": 3, "alpha": 0.5, "legend": False}
     sns.stripplot(pd.concat(groups), x="AUC", y="cause", ax=ax, **style)
     ax.axvline(trials["AUC"][0], ls=":", color="0.4")
-    xlabel = "AUC, validation patients (dotted: the first trial)"
+    xlabel = "AUC, validation patients"
     ax.set(xlabel=xlabel, ylabel="", xlim=(-0.03, 1.03))
 
 # %% [markdown]

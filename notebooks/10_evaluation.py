@@ -76,7 +76,8 @@ wide = wide.reindex(columns=list(MODELS))
 responder = test.groupby("patient").responder.first()
 
 # %% tags=["hide-input", "if-simulated"]
-some = wide.rename(columns=title).assign(responder=responder)
+called = np.where(responder, "responder", "non-responder")
+some = wide.rename(columns=title).assign(response=called)
 some = some.sample(min(8, len(wide)), random_state=0).sort_index()
 shown = some.to_markdown(floatfmt=".2f")
 Markdown(shown if settings.study.simulated else "")

@@ -62,7 +62,7 @@ whose = settings.study.whose
 # coordinates follow:
 #
 # - true positive rate = {term}`sensitivity` = share of {term}`non-responders <non-responder>` above the threshold,
-# - false positive rate = 1 - {term}`specificity` = share of responders above it.
+# - false positive rate = 1 − {term}`specificity` = share of responders above it.
 
 # %%
 slug = "ran_core_margin"
@@ -77,6 +77,7 @@ walk["false positive rate"] = passed.cumsum() / passed.sum()
 # %% tags=["hide-input", "if-simulated"]
 columns = ["patient", "responder", "probability"]
 steps = walk[[*columns, "sensitivity", "false positive rate"]].head(8)
+steps["responder"] = np.where(steps["responder"], "yes", "no")
 shown = f"First steps of {MODELS[slug].title}, simulated test patients:\n\n"
 shown += steps.to_markdown(index=False, floatfmt=".3f")
 Markdown(shown if settings.study.simulated else "")
@@ -152,7 +153,7 @@ for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
         ylim=(0, 1),
     )
     ax.legend(loc="lower right")
-figure.supxlabel("1 - specificity (responders called non-responders)")
+figure.supxlabel("1 − specificity (responders called non-responders)")
 figure.supylabel("sensitivity (non-responders found)")
 plt.show()
 

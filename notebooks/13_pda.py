@@ -179,13 +179,13 @@ patient = chosen[example]
 saved = rows.probability[patient]
 told = (
     f"{patient}: probability {whole:.6f} (table: "
-    f"{saved:.6f}). With {pda_patch_px} x {pda_patch_px} "
+    f"{saved:.6f}). With {pda_patch_px} × {pda_patch_px} "
     f"pixels of {channels[0]} at zero: {without:.6f}, a difference of "
     f"{abs(whole - without):.6f}."
 )
 kept_back = (
     f"{names[example]}: the shortcut and the table differ by "
-    f"{abs(whole - saved):.6f}. With {pda_patch_px} x {pda_patch_px} pixels "
+    f"{abs(whole - saved):.6f}. With {pda_patch_px} × {pda_patch_px} pixels "
     f"of {channels[0]} at zero the probability moves by "
     f"{abs(whole - without):.6f}."
 )
@@ -321,6 +321,11 @@ said = {
     for verdict in ("more", "less")
 }
 known = [name for name, (_, low, _) in excess.items() if np.isfinite(low)]
+judged = (null.verdict.reindex(known) == "more") | (
+    null.verdict.reindex(known) == "less"
+)
+left = "; what the other maps show, random weights show" * any(judged)
+left = "" if all(judged) else left or ": random weights show the same"
 unknown = [name for name in channels if name not in known]
 named = {
     "core": "core's share",
@@ -348,7 +353,7 @@ Markdown(
     + shares.join(by_random).rename(columns=named).to_markdown()
     + (
         f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
-        f"more in {said['more']}, less in {said['less']}; what the other maps show, random weights show."
+        f"more in {said['more']}, less in {said['less']}{left}."
     )
     * bool(known)
     + f" No interval, for want of patients or margins: {', '.join(unknown)}."
@@ -432,14 +437,14 @@ if n_squares >= attribution.FEWEST:
 
 # %% tags=["hide-input"]
 with_draws = n_squares >= attribution.FEWEST
-told = f"Draws are not computed: {n_squares} squares of {edge} x {edge} pixels in tissue."
+told = f"Draws are not computed: {n_squares} squares of {edge} × {edge} pixels in tissue."
 if with_draws:
     largest, mean = (
         [100 * statistic(np.abs(one)) for one in (zeros, draws)]
         for statistic in (np.max, lambda values: values[zeros != 0].mean())
     )
     told = (
-        f"{names[example]}: the largest difference is "
+        f"{names[example][0].upper()}{names[example][1:]}: the largest difference is "
         f"{largest[0]:.2f} percentage points "
         f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean over the "
         f"patches that matter is {mean[0]:.2f} and {mean[1]:.2f}."
@@ -496,7 +501,7 @@ if with_draws:
     drawn = {"draws": pda.on_pixels(np.abs(draws), *at_centres)}
     methods = {"zeros": methods["zeros"]} | drawn | methods
 Markdown(
-    f"Check: integrated gradients sum to {gradients.sum():.4f}, p(x) - p(0) is "
+    f"Check: integrated gradients sum to {gradients.sum():.4f}, p(x) − p(0) is "
     f"{(predict(image) - predict(0 * image)).item():.4f}; captum's own estimate "
     f"of its error is {error.item():.4f}."
 )

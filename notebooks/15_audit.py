@@ -52,7 +52,9 @@ figures.use_book_style()
 Markdown(
     printed.PRINTED[
         printed.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])
-    ].to_markdown(index=False)
+    ]
+    .rename(columns={"plus_minus": "±"})
+    .to_markdown(index=False)
 )
 
 # %% [markdown]
@@ -149,8 +151,9 @@ Markdown(
 # %%
 splits = audit.splits_behind("test", n_test)
 checked["test"] = audit.rates_and_widths("test", *splits[0])
+ways = ", ".join("{} and {}".format(*split) for split in splits)
 told = (
-    f"Splits of {n_test} patients that give all four models' rates: {splits}: "
+    f"Splits of {n_test} patients that give all four models' rates: {ways}: "
     "the test set is determined, and so is every confusion matrix."
 )
 Markdown(audit.shown(checked["test"], told))
@@ -165,13 +168,13 @@ wilson = [evaluation.proportion_interval(k, n_test)[1:] for k in right.right]
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-audit-wilson", "caption": "Test patients of the paper: right calls read back from the printed rates, with Wald's and Wilson's intervals."}}
 table = right.assign(
-    wald=[f"± {100 * audit.wald(p, n_test):.1f} %" for p in right.accuracy]
+    Wald=[f"± {100 * audit.wald(p, n_test):.1f} %" for p in right.accuracy]
 )
-table["wilson"] = [
+table["Wilson"] = [
     f"{100 * low:.0f} to {100 * high:.0f} %" for low, high in wilson
 ]
 Markdown(
-    table[["right", "accuracy", "wald", "wilson"]].to_markdown(floatfmt=".2f")
+    table[["right", "accuracy", "Wald", "Wilson"]].to_markdown(floatfmt=".2f")
 )
 
 # %% [markdown]

@@ -34,6 +34,7 @@ n_scans: int = 30  # further patients, scanned for attenuation and holes
 
 # %% tags=["hide-input"]
 from dataclasses import replace
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -549,7 +550,7 @@ Markdown(
     f"Mean shift of the core's median, {len(scans)} simulated patients. "
     "For comparison, patients differ by "
     f"{spread[0]} µm in ESD and {spread[1]} dB in EAC (SD).\n\n"
-    + shift.round(2).to_markdown()
+    + shift.to_markdown(floatfmt=(".1f", *[".2f"] * len(shift.columns)))
 )
 
 # %% [markdown]
@@ -639,7 +640,7 @@ wrong = pd.DataFrame.from_dict(wrong, orient="index")
 columns = {**pitfalls.MAPS, "unphysical": "holes"}
 Markdown(
     "Core medians of one simulated plane.\n\n"
-    + wrong.rename(columns=columns).round(2).to_markdown()
+    + wrong.rename(columns=columns).to_markdown(floatfmt=".2f")
 )
 
 # %% [markdown]
@@ -718,7 +719,9 @@ right, other = (
 Markdown(
     "Errors from 8 to 40 mm of depth, simulated: lowest to highest of MBF and SS, "
     f"root mean square of ESD and EAC. The aperture has {right}; the wrong one {other}.\n\n"
-    + pd.DataFrame.from_dict(rows, orient="index").to_markdown()
+    + pd.DataFrame.from_dict(rows, orient="index").to_markdown(
+        disable_numparse=True
+    )
 )
 
 # %% [markdown]
@@ -780,7 +783,7 @@ medians["AUC"] = [
     for name in score
 ]
 medians["called non-responders"] = [
-    f"{np.mean(score[name] >= 0.5):.0%}" for name in score
+    f"{100 * np.mean(score[name] >= 0.5):.0f} %" for name in score
 ]
 Markdown(
     f"{len(score)} simulated test patients, one plane each.\n\n"
@@ -793,10 +796,7 @@ for name, row in score.iterrows() if seen else ():
     colour = figures.COLOUR["NR" if lost[name] else "R"]
     ax.plot(row.to_numpy(), color=colour, alpha=0.5, lw=1)
 ax.axhline(0.5, ls=":", color="0.4")
-labels = [
-    name.replace(", ", ",\n").replace(" instead", "\ninstead")
-    for name in score
-]
+labels = [fill(name.replace("-", "−"), 11) for name in score]
 _ = ax.set(
     xticks=range(score.shape[1]),
     xticklabels=labels,
@@ -862,7 +862,7 @@ for place, row in enumerate(together.itertuples()):
 ax.axvline(0.5, ls=":", color="0.4")
 ax.set(
     yticks=range(len(together)),
-    yticklabels=together["mistake"],
+    yticklabels=[fill(mistake, 24) for mistake in together["mistake"]],
     xlabel="AUC, or balanced accuracy",
 )
 ax.invert_yaxis()

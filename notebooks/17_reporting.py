@@ -64,8 +64,25 @@ pages |= {
 numbers = {
     name: known[name] for name in known if name not in reporting.ANSWERS.index
 }
+parts = {"train": "training", "validation": "validation", "test": "test"}
+named = {f"n_{part}": f"{name} patients" for part, name in parts.items()} | {
+    f"lost_{part}": f"non-responders among the {name} patients"
+    for part, name in parts.items()
+}
+named |= {
+    f"{part}_share": f"their share of the {parts[part]} patients"
+    for part in ("train", "test")
+}
+named |= {
+    "n": "patients",
+    "events": "recurrences",
+    "events_test": "recurrences among the test patients",
+    "image_px": "edge of an image, pixels",
+    "aucs": "test AUCs",
+    "whose": "patients are",
+}
 facts = pd.Series(numbers, name="value").rename(
-    lambda name: name.replace("_", " ")
+    lambda name: named.get(name, name.replace("_", " "))
 )
 Markdown(facts.rename_axis("fact").to_markdown(disable_numparse=True))
 

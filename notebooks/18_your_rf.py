@@ -268,7 +268,7 @@ errors = uncertainty(
     maps, sample, reference, grid, sample_attenuation_db_cm_mhz
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "Maps of the region, or of the whole sample, and below each its standard error. Windows that sink into the noise are empty; without the phantom's backscatter there is no ESD and no EAC."}, "image": {"alt": "Colour maps of the sample plane, one for each parameter that can be had, with their standard errors below"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "Maps of the region, or of the whole sample, and beside each its standard error. Windows that sink into the noise are empty; without the phantom's backscatter there is no ESD and no EAC."}, "image": {"alt": "Colour maps of the sample plane, one for each parameter that can be had, with their standard errors below"}}
 shown = {}
 for name in maps.present:
     shown[parametric.LABELS[name]] = getattr(maps, name)
@@ -319,10 +319,12 @@ except InputError as error:
     estimate = f"not estimated: {error}".replace(sample.source, "sample")
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-own-means", "caption": "Means of the region with their standard errors and intervals."}}
-known = means.dropna().rename(index=parametric.LABELS).round(2)
+known = means.dropna().rename(index=parametric.LABELS)
 too_steep = backscatter is not None and means["value"].isna().any()
 Markdown(
-    known.rename(columns={"standard_error": "standard error"}).to_markdown()
+    known.rename(columns={"standard_error": "standard error"}).to_markdown(
+        floatfmt=".2f"
+    )
     + (
         "\n\nESD and EAC of the region: none. Its mean spectrum rises too steeply for any "
         "diameter, as it does where more attenuation is put back than there was."

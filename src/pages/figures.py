@@ -134,7 +134,7 @@ def add_bar(ax: Axes, image: AxesImage, label: str) -> None:
     place = ax.get_subplotspec()
     beside = place is None or place.get_gridspec().ncols == 1
     look: Any = {"shrink": 0.8} if beside else {"location": "bottom", "aspect": 12}
-    ax.figure.colorbar(image, ax=ax, label=label, **look).locator = MaxNLocator(4)
+    ax.figure.colorbar(image, ax=ax, label=label, **look).locator = MaxNLocator(4 if beside else 3)
 
 
 def show_b_mode(ax: Axes, b_mode_db: np.ndarray, extent_mm: Extent) -> None:

@@ -66,7 +66,7 @@ def beneath(positive: ArrayLike, where: str = "the test set") -> str:
 
 def sentence(why_not: str) -> str:
     """Return why something is not computed as a sentence; empty where it is."""
-    return why_not.capitalize() + "." * bool(why_not)
+    return why_not[:1].upper() + why_not[1:] + "." * bool(why_not)
 
 
 def lacking_sets(predictions: pd.DataFrame) -> str:
@@ -231,10 +231,10 @@ def write_at_risk(
     ax: Axes, duration: Float[np.ndarray, " n"], members: tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]
 ) -> None:
     """Write the numbers at risk of each group below the ticks of the time axis, in the group's colour."""
-    below = ax.get_xaxis_transform()
+    look: Any = {"textcoords": "offset points", "va": "top", "size": SMALLEST_PT}
     years = [year for year in ax.get_xticks() if ax.get_xlim()[0] <= year <= ax.get_xlim()[1]]
     for row, (member, colour) in enumerate(zip(members, COLOURS, strict=True)):
-        height = -0.30 - 0.09 * row  # fraction of the panel's height
+        own = look | {"xytext": (0, -47 - 14 * row), "xycoords": ax.get_xaxis_transform(), "color": colour}
         for year, count in zip(years, at_risk(duration[member], years), strict=True):
-            ax.text(year, height, str(count), color=colour, transform=below, ha="center", va="top", size=SMALLEST_PT)
-    ax.text(0, -0.22, "at risk", transform=ax.transAxes, ha="left", va="top", size=SMALLEST_PT, style="italic")
+            ax.annotate(str(count), (year, 0), ha="center", **own)
+    ax.annotate("at risk", (0, 0), (0, -34), "axes fraction", ha="left", style="italic", **look)

@@ -41,9 +41,10 @@ class Result:
             return self.why or NOT_COMPUTED
         if self.form == "p":
             return p_text(self.value)
-        value, to = f"{self.value:{self.form}}" + f" {self.unit}" * bool(self.unit), " to " if "+" in self.form else "–"
+        value = f"{self.value:{self.form}}" + f" {self.unit}" * bool(self.unit)
         if self.low is None or self.high is None:
             return value
+        to = " to " if "+" in self.form or self.low < 0 else "–"
         return f"{value} ({self.low:{self.form}}{to}{self.high:{self.form}})"
 
     @property

@@ -18,6 +18,7 @@ from helpers.judgement.auc import auc_interval, delong, interval_of, wins
 from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
 from pages.figures import colour_of
+from pages.judgement import counted
 from trust.design import COMPARED, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, TITLES
 from trust.runs import read_file
 
@@ -52,9 +53,9 @@ def made_with(runs: pd.DataFrame) -> str:
     """Return what the runs were made on and with, as text: devices, torch, commits, each as often as it differs."""
     torch = sorted({versions["torch"] for versions in runs["versions"]})
     commits = list(runs["commit"].unique())
-    minutes = runs["seconds"].sum() / 60
+    minutes = counted(round(runs["seconds"].sum() / 60), "processor minute")
     return (
-        f"{' and '.join(runs['device'].unique())} ({minutes:.0f} processor minutes of training; "
+        f"{' and '.join(runs['device'].unique())} ({minutes} of training; "
         f"torch {', '.join(torch)}, {'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)})"
     )
 

@@ -26,7 +26,7 @@ from helpers.judgement.auc import Values, wins
 from helpers.learning.images import ImageSet, collect
 from helpers.maps.planes import MappedPlane, map_plane
 from helpers.settings import Images, Maps, Settings
-from pages.judgement import NOT_COMPUTED
+from pages.judgement import NOT_COMPUTED, counted
 
 MAPS = {"mbf": "MBF / dB", "esd_um": "ESD / µm", "eac_db": "EAC / dB"}
 FEWEST = 11  # patients: the paper's share of fewer is no three non-responders, one for each part
@@ -79,7 +79,7 @@ def accuracies(positive: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np
 
 def too_few(n_patients: int) -> str:
     """Return why responses cannot be shuffled among so few patients, as text; empty where they can."""
-    return f"{NOT_COMPUTED}: {n_patients} patients, {FEWEST} or more are needed" if n_patients < FEWEST else ""
+    return f"{NOT_COMPUTED}: {counted(n_patients, 'patient')}, {FEWEST} or more are needed" * (n_patients < FEWEST)
 
 
 def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
