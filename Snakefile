@@ -4,6 +4,7 @@ import hashlib
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,9 +25,9 @@ RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolv
 PLACE = Path(str(config.get("place", "")))  # of the pages of a run that has a name: `runs.place`
 SETTINGS = load_settings(RUN / "settings.yml")
 COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
-COHORT = stages.recorded_files(SETTINGS)
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
+RECORDS = f"{RUN}/records"  # a file for each patient
 OWN_RESULTS = Path("results/seeds") / f"{RUN.name.rpartition('-')[0]}.json"  # of `snakemake results`
 
 # With `scatter=1` (see profiles/slurm and profiles/local) every patient's maps and every model is a job; else a stage
@@ -58,15 +59,25 @@ def made(stage):
     return f"{RUN}/stages/{stage}.json"
 
 
-def pieces(stage):
-    """What a stage collects when its pieces are jobs."""
-    if SCATTER and stage == "maps":
-        from jobs import names_of_patients
+@cache
+def cohort_files():
+    """Every file of a recorded cohort; a job of one patient asks for none of them, and reads no table."""
+    return stages.recorded_files(SETTINGS)
 
+
+def cohort_of(wildcards):
+    return cohort_files()
+
+
+def pieces(stage):
+    """What a stage collects when its pieces are jobs; nothing where its results stand, however they were made."""
+    from jobs import names_of_patients, stands
+
+    if not SCATTER or stage == "images" or stands(PARAMETERS, stage):
+        return []
+    if stage == "maps":
         return [made(f"maps/{patient}") for patient in names_of_patients(PARAMETERS)]
-    if SCATTER and stage == "models":
-        return [made(f"models/{model}-{SEEDS[0]}") for model in MODELS]
-    return []
+    return [made(f"models/{model}-{SEEDS[0]}") for model in MODELS]
 
 
 def needed_stages(wildcards):
@@ -127,7 +138,7 @@ rule chapter:
         modules=lambda wildcards: used_modules(Path("notebooks") / f"{wildcards.chapter}.py"),
         stages=needed_stages,
         data=data_of,
-        cohort=COHORT,
+        cohort=cohort_of,
         rf=lambda wildcards: recordings_in(own_parameters(wildcards)),
     output:
         update(f"{RUN}/chapters/{{chapter}}.ipynb"),
@@ -143,7 +154,7 @@ rule stage:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
         modules=lambda wildcards: code_of(wildcards.stage),
-        cohort=COHORT,
+        cohort=cohort_of,
         before=lambda wildcards: [made(STAGES[wildcards.stage])] if STAGES[wildcards.stage] else [],
         pieces=lambda wildcards: pieces(wildcards.stage),
     output:
@@ -155,12 +166,26 @@ rule stage:
         "{COMMAND} stage {wildcards.stage} --parameters {input.parameters:q} --output {output:q}"
 
 
+rule records:
+    input:
+        parameters=PARAMETERS,
+        settings=f"{RUN}/settings.yml",
+        modules=code_of("maps"),
+        cohort=cohort_of,
+    output:
+        update(f"{RUN}/stages/records.json"),
+    params:
+        content=content,
+    shell:
+        "{COMMAND} records {RECORDS:q} --parameters {input.parameters:q} --output {output:q}"
+
+
 rule patient:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
         modules=code_of("maps"),
-        cohort=COHORT,
+        records=made("records"),
     output:
         update(f"{RUN}/stages/maps/{{patient}}.json"),
     params:
@@ -168,7 +193,7 @@ rule patient:
     group:
         "patients"  # several in one job: `group-components` of a profile says how many
     shell:
-        "OMP_NUM_THREADS=1 {COMMAND} patient {wildcards.patient}"
+        "OMP_NUM_THREADS=1 {COMMAND} patient {wildcards.patient} --record {RECORDS:q}/{wildcards.patient}.json"
         " --parameters {input.parameters:q} --output {output:q}"
 
 
@@ -177,7 +202,7 @@ rule model:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
         modules=code_of("models"),
-        cohort=COHORT,
+        cohort=cohort_of,
         images=made("images"),
     output:
         update(f"{RUN}/stages/models/{{model}}-{{seed}}.json"),

@@ -173,7 +173,7 @@ def snakemake(run: Path, *words: str, lock: TextIO, name: str = "") -> int:
 
     It and its jobs are a group of their own, which ends with this process when that is asked to stop.
     """
-    command = [*SNAKEMAKE, *words, "--nolock", "--rerun-incomplete", *config(run)]
+    command = [*SNAKEMAKE, *words, "--nolock", "--rerun-incomplete", *TRIGGERS, *config(run)]
     command += [f"place={runs.place(name).as_posix()}"] if name else []
     quietly = os.environ | {INSIDE: "1"}
     with subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True, env=quietly) as process:
@@ -186,6 +186,7 @@ def snakemake(run: Path, *words: str, lock: TextIO, name: str = "") -> int:
 
 
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
+TRIGGERS = ("--rerun-triggers", "mtime", "params", "code", "software-env")  # inputs count by content, among the params
 PATIENCE_S = 15  # for jobs to leave nothing half-written
 
 
@@ -399,6 +400,7 @@ OF_CLASS = {
 }
 PIECES = {  # of ``jobs``: what does it, and what it makes
     "stage": ("stage", "a result that chapters share: maps, images or models"),
+    "records": ("write_records", "what each patient's maps are made from, a file each in a folder"),
     "patient": ("map_patient", "the maps of one patient"),
     "model": ("train_model", "one of the four models"),
     "trials": ("run_trials", "one worker's share of the search of one model"),
@@ -411,6 +413,8 @@ def add_pieces(commands: argparse._SubParsersAction) -> None:
         one = commands.add_parser(name, help=words)
         one.add_argument("piece")
         one.set_defaults(do=piece, job=job, more=lambda options: ())
+    commands.choices["patient"].add_argument("--record", type=Path, help="her file in the folder of records")
+    commands.choices["patient"].set_defaults(more=lambda options: [options.record])
     commands.choices["model"].add_argument("--seed", type=int, help="in place of the profile's own")
     commands.choices["model"].set_defaults(more=lambda options: [options.seed])
     commands.choices["trials"].add_argument("--worker", type=int, default=0, help="a number of its own")

@@ -8,7 +8,10 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+import pandas as pd
 
 from ground.artifacts import is_sound, project_path, recall_digests, store_digests, write_whole
 from ground.errors import InputError
@@ -18,10 +21,27 @@ from helpers import stages
 from helpers.settings import Settings, load_settings
 
 
-def map_patient(settings: Settings, artifacts: str, patient: str) -> None:
-    """Map one patient's planes."""
-    record = stages.records(settings, artifacts, patient)[patient]
-    stages.map_patient((patient, record), settings, artifacts)
+def write_records(settings: Settings, artifacts: str, folder: str) -> None:
+    """Write what each patient's maps are made from into a file of her own; tables are read here, once for all jobs."""
+    for patient, record in stages.records(settings, artifacts).items():
+        text = json.dumps(record.to_frame().to_dict("split") if settings.study.simulated else record.to_dict("split"))
+        write_whole(Path(folder) / f"{patient}.json", partial(Path.write_text, data=text))
+
+
+def read_record(path: Path, simulated: bool) -> stages.Record:
+    """Return one of the records that ``write_records`` has written, as it was."""
+    record = pd.DataFrame(**json.loads(path.read_text()))
+    return record.iloc[:, 0] if simulated else record
+
+
+def map_patient(settings: Settings, artifacts: str, patient: str, record: Path | None = None) -> None:
+    """Map one patient's planes; her record is read from its file, or looked up where none is named."""
+    found = (
+        read_record(record, settings.study.simulated)
+        if record
+        else stages.records(settings, artifacts, patient)[patient]
+    )
+    stages.map_patient((patient, found), settings, artifacts)
 
 
 def train_model(settings: Settings, artifacts: str, model: str, seed: int | None = None) -> None:
@@ -42,6 +62,11 @@ def run_trials(settings: Settings, artifacts: str, model: str, worker: int = 0) 
     given = results, stages.images(settings, artifacts), stages.cohort(settings, artifacts), settings, model, worker
     search.search_head(*given)
     search.search_backbone(*given)
+
+
+def stands(parameters: str | Path, name: str) -> bool:
+    """Tell whether the results of a stage are there, made from what it would be made from now."""
+    return all(path.exists() for path in stages.files_of(name, *read(parameters)))
 
 
 def names_of_patients(parameters: str | Path) -> list[str]:

@@ -146,11 +146,11 @@ def test_an_empty_core_is_one_clear_error():
 
 def test_images_come_back_from_a_file_without_pickle(tmp_path):
     images = image_set(np.random.default_rng(4))
-    images.save(tmp_path / "images.npz")
-    again = ImageSet.load(tmp_path / "images.npz")
+    images.save(tmp_path / "images.npy")
+    again = ImageSet.load(tmp_path / "images.npy")
     for name in ("maps", "core", "region", "patient", "plane", "extent_mm"):
         np.testing.assert_array_equal(getattr(again, name), getattr(images, name))
-    assert [file.name for file in tmp_path.iterdir()] == ["images.npz"]
+    assert [file.name for file in tmp_path.iterdir()] == ["images.npy"]
 
 
 def test_images_of_wrong_shape_name_the_field():
@@ -260,8 +260,8 @@ def test_images_of_two_maps_are_the_first_two_of_four_and_come_back_so(tmp_path)
     assert four.channels == {"MBF": "dB", "SI": "dB", "ESD": "µm", "EAC": "dB"}
     assert two.channels == {"MBF": "dB", "SI": "dB"}
     assert two.digest == two_channels(four).digest != four.digest
-    two.save(tmp_path / "images.npz")
-    again = ImageSet.load(tmp_path / "images.npz")
+    two.save(tmp_path / "images.npy")
+    again = ImageSet.load(tmp_path / "images.npy")
     assert (again.fields, again.digest) == (two.fields, two.digest)
     assert again.select(np.array([1])).fields == FOUR[:2]
 

@@ -1,5 +1,6 @@
 """Jobs: a piece made alone is the piece that its stage would have made."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -40,9 +41,12 @@ def do(parameters, *words):
 
 def test_stages_find_the_pieces_that_jobs_have_made(parameters, monkeypatch):
     settings, artifacts = jobs.read(parameters)
-    patients = jobs.names_of_patients(parameters)
+    patients, records = jobs.names_of_patients(parameters), parameters.parents[1] / "records"
+    do(parameters, "records", str(records))
+    monkeypatch.setattr(stages, "records", lambda *_: pytest.fail("tables read again"))
     for patient in patients:
-        do(parameters, "patient", patient)
+        do(parameters, "patient", patient, "--record", str(records / f"{patient}.json"))
+    monkeypatch.undo()
     monkeypatch.setattr(stages, "acquire_plane", lambda *_: pytest.fail("mapped again"))
     do(parameters, "stage", "maps")
     assert all(path.exists() for path in stages.map_files(settings, artifacts).values())
@@ -91,6 +95,8 @@ def dry(run, words, *config):
     words = [sys.executable, "-m", "snakemake", *words, "--dry-run", "--nolock", "--config", f"run={run}", *config]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    if "Nothing to be done" in done.stdout + done.stderr:
+        return {}
     table = (done.stdout + done.stderr).split("Job stats:")[1].split("total")[0].splitlines()[3:]
     return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
 
@@ -122,7 +128,45 @@ def test_with_a_cluster_profile_patients_models_seeds_and_trials_are_jobs(untouc
     if given["executor"] == "slurm":  # the plugin is the cluster's: plan with the local executor in its place
         words += ["--executor", "local", "--cores", "2"]
     planned = dry(untouched, words, "scatter=1", "seeds=2", "workers=3")
-    assert planned == {"patient": 12, "stage": 3, "model": 8, "results": 1, "trials": 12, "search": 1}
+    assert planned == {"records": 1, "patient": 12, "stage": 3, "model": 8, "results": 1, "trials": 12, "search": 1}
+
+
+LIMITS = r"rule (\w+):.*?resources: .*?mem_mb=(\d+),.*?runtime=(\d+)"
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_a_cluster_profile_limits_memory_and_time_of_each_kind_of_job(untouched, profile):
+    """Snakemake with its own plugin reads the profile, and plans jobs with limits."""
+    if profile == "slurm":
+        pytest.importorskip("snakemake_executor_plugin_slurm", reason="the cluster's own: it is not in the lock")
+    words = [sys.executable, "-m", "snakemake", "results", "--workflow-profile", f"profiles/{profile}", "--dry-run"]
+    words += ["--nolock", "--config", f"run={untouched}", "scatter=1"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {rule: (int(mb), int(minutes)) for rule, mb, minutes in re.findall(LIMITS, done.stdout + done.stderr, re.S)}
+    assert set(found) >= {"records", "patient", "stage", "model"}
+    for rule, (mb, minutes) in found.items():
+        assert 1000 <= mb <= 16_000, rule
+        assert 10 <= minutes <= 720, rule
+
+
+@pytest.mark.slow
+def test_what_one_machine_has_made_is_not_made_again_as_jobs_nor_the_other_way_round(parameters):
+    """As after ``make book`` and the line of the README: either finds what the other has left."""
+    run = parameters.parents[1]
+    shutil.rmtree(run / "stages", ignore_errors=True)
+    target = f"{run}/stages/models.json"
+    words = [sys.executable, "-m", "snakemake", target, "--nolock", *command.TRIGGERS, "--cores", "1"]
+    subprocess.run([*words, "--config", f"run={run}"], cwd=ROOT, check=True)
+    as_jobs = [target, "--workflow-profile", "profiles/local", "--cores", "1"]
+    assert dry(run, as_jobs, "scatter=1") == {}
+    shutil.rmtree(run / "stages")
+    shutil.rmtree(Path(jobs.read(parameters)[1]) / "maps")
+    words = [sys.executable, "-m", "snakemake", *as_jobs, "--nolock", "--config", f"run={run}", "scatter=1"]
+    subprocess.run(words, cwd=ROOT, check=True)
+    assert len(list((run / "stages" / "maps").glob("*.json"))) == 12
+    assert dry(run, as_jobs, "scatter=1") == {}
+    assert dry(run, [target, *command.TRIGGERS, "--cores", "1"]) == {}
 
 
 @pytest.mark.slow

@@ -62,8 +62,8 @@ def stored_vectors(
     split = patients.loc[images.patient, "split"].to_numpy()
 
     def means(name: str) -> Samples:
-        planes = plane_samples(images.select(split == name), patients, model.scaling, model.region, model.device)
-        samples = patient_samples(model, planes)
+        of_planes = images, np.flatnonzero(split == name), patients, model.scaling, model.region, model.device
+        samples = patient_samples(model, plane_samples(*of_planes))
         return Samples(samples.inputs.cpu(), samples.labels.cpu(), samples.patient)
 
     return means("train"), means("validation")

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import mmap
 import os
 import platform
 import re
+import tempfile
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import numpy as np
 
 from ground.errors import InputError
 
@@ -59,6 +63,19 @@ def write_whole(path: str | Path, write: Callable[[Path], object], seal: bool = 
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def on_disk(parts: Iterable[np.ndarray], kind: np.dtype | type, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """Return parts of arrays (n, *shape) of one kind as one array, in a file without a name, not in memory.
+
+    The file, in the folder for temporary ones (``TMPDIR``), ends with the array, or with the process.
+    """
+    with tempfile.TemporaryFile() as file:
+        for part in parts:
+            file.write(part.tobytes())
+        file.flush()
+        mapped = mmap.mmap(file.fileno(), 0) if file.tell() else bytearray()
+    return np.frombuffer(mapped, kind).reshape(-1, *shape)
 
 
 def check_writable(path: str | Path) -> None:
@@ -137,9 +154,6 @@ def home(path: str | Path) -> Path:
 
 def project_path(path: str | Path) -> Path:
     """Return an absolute path; a relative one counts from the nearest folder with a ``pyproject.toml``, ~ from home."""
-    path = home(path)
-    if path.is_absolute():
-        return path
     here = Path.cwd()
     root = next((folder for folder in [here, *here.parents] if (folder / "pyproject.toml").exists()), here)
-    return root / path
+    return root / home(path)  # an absolute one stays what it is

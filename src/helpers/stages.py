@@ -5,7 +5,7 @@ Each makes what is asked for, or returns it at once if it is there, under a key 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,10 +32,11 @@ SIMULATED = ("helpers.data.simulation", "helpers.maps.planes")  # the code that 
 RECORDED = ("recorded.cohort", "helpers.maps.planes")
 HERE = ("helpers.stages",)
 DOORS = ("maps", "images", "models")  # results that chapters share, each made from the one before
+EITHER = (*SIMULATED, *RECORDED)
 CODE = {
-    "maps": [*SIMULATED, *RECORDED],
-    "images": [*SIMULATED, *RECORDED, "helpers.learning.images"],
-    "models": [*SIMULATED, *RECORDED, "helpers.learning.training"],
+    "maps": EITHER,
+    "images": (*EITHER, "helpers.learning.images"),
+    "models": (*EITHER, "helpers.learning.training"),
 }
 
 
@@ -107,7 +108,12 @@ class CohortMaps:
     """The maps of all patients."""
 
     files: dict[str, Path]  # one HDF5 file a patient
-    summary: pd.DataFrame  # medians and their truth, a row per plane and region
+    summarised: Path  # the table of all
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Medians and their truth, a row per plane and region."""
+        return pd.read_csv(self.summarised, converters={"patient": str})  # also 001 and NA
 
     def planes(self, patient: str) -> list[MappedPlane]:
         """The mapped planes of one patient, in order."""
@@ -115,21 +121,23 @@ class CohortMaps:
 
     def all_planes(self) -> Iterator[tuple[str, int, MappedPlane]]:
         """Every plane with its patient and its number."""
-        for patient, path in self.files.items():
-            for index, plane in enumerate(read_maps(path)):
-                yield patient, index, plane
+        return ((name, i, plane) for name, path in self.files.items() for i, plane in enumerate(read_maps(path)))
 
 
 def maps(settings: Settings, artifacts: str | Path) -> CohortMaps:
     """Map every plane of every patient."""
-    given = records(settings, artifacts)
     files = map_files(settings, artifacts)
     wanted = [name for name, path in files.items() if not is_sound(path)]
+    given = records(settings, artifacts, *wanted) if wanted else {}
     one = partial(map_patient, settings=settings, artifacts=artifacts)
-    in_processes(one, [(name, given[name]) for name in wanted], settings.computing.processes, "maps of patients")
-    summary = summary_file(files, artifacts)
-    keep(summary, lambda path: pd.concat(map(read_summary, files.values())).to_csv(path, index=False))
-    return CohortMaps(files, pd.read_csv(summary, converters={"patient": str}))  # also 001 and NA
+    in_processes(one, given.items(), settings.computing.processes, "maps of patients")
+    return CohortMaps(files, keep(summary_file(files, artifacts), partial(summarise_all, files)))
+
+
+def summarise_all(files: dict[str, Path], path: Path) -> None:
+    """Write the medians of all patients into one table, one patient after the other."""
+    for of_patient in map(read_summary, files.values()):
+        of_patient.to_csv(path, mode="a", index=False, header=not path.exists())
 
 
 def map_files(settings: Settings, artifacts: str | Path) -> dict[str, Path]:
@@ -190,11 +198,8 @@ def images(settings: Settings, artifacts: str | Path) -> "ImageSet":
     from helpers.learning.images import ImageSet, collect  # imports torch, which mapping can do without
 
     path = images_file(map_files(settings, artifacts), settings, artifacts)
-    if not is_sound(path):
-        planes = maps(settings, artifacts).all_planes()
-        size = settings.images.image_px, settings.images.field_of_view_mm
-        keep(path, collect(planes, *size, fields_of_images(settings)).save)
-    return ImageSet.load(path)
+    size = settings.images.image_px, settings.images.field_of_view_mm, fields_of_images(settings)
+    return ImageSet.load(keep(path, lambda to: collect(maps(settings, artifacts).all_planes(), *size).save(to)))
 
 
 def fields_of_images(settings: Settings) -> tuple[str, ...]:
@@ -207,7 +212,7 @@ def fields_of_images(settings: Settings) -> tuple[str, ...]:
 
 def images_file(files: dict[str, Path], settings: Settings, artifacts: str | Path) -> Path:
     """Where all images are kept."""
-    return project_path(artifacts) / f"images-{images_key(files, settings)}.npz"
+    return project_path(artifacts) / f"images-{images_key(files, settings)}.npy"
 
 
 def images_key(files: dict[str, Path], settings: Settings) -> str:
@@ -235,9 +240,9 @@ def models_folder(settings: Settings, artifacts: str | Path) -> Path:
 
 def files_of(door: str, settings: Settings, artifacts: str | Path) -> list[Path]:
     """The sealed files that stand behind one of the ``DOORS``, whether they are made or not."""
-    maps_ = map_files(settings, artifacts)
-    if door == "maps":
-        return [*maps_.values(), summary_file(maps_, artifacts)]
+    maps_, folder = map_files(settings, artifacts), models_folder(settings, artifacts)
+    if door == "models":
+        return [folder / slug / name for slug in study.MODELS for name in trained.FILES]
     if door == "images":
         return [images_file(maps_, settings, artifacts)]
-    return [models_folder(settings, artifacts) / slug / name for slug in study.MODELS for name in trained.FILES]
+    return [*maps_.values(), summary_file(maps_, artifacts)]

@@ -222,11 +222,10 @@ def resolve_device(name: str) -> torch.device:
     """
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, available in here.items() if available))
+        return torch.device(next(kind for kind in here if here[kind]))
     kind = name.split(":")[0]
     if not here.get(kind, False):
-        known = [kind for kind, available in here.items() if available]
-        raise InputError(f"device = {name!r}: this machine offers 'auto' or {known}")
+        raise InputError(f"device = {name!r}: this machine offers 'auto' or {[one for one in here if here[one]]}")
     return torch.device(name)
 
 

@@ -1,4 +1,7 @@
-"""Images for the networks: maps resampled around the tumour, scaled with training patients."""
+"""Images for the networks: maps resampled around the tumour, scaled with training patients.
+
+Those of a cohort lie in a file and are read by plane: the memory that is needed does not grow with the cohort.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ground.artifacts import on_disk
 from ground.errors import InputError
 from helpers.maps.parametric import FOUR, NAMES, UNITS, ParametricMaps
 from helpers.maps.planes import MappedPlane
@@ -30,11 +34,9 @@ class ImageSet:
     fields: tuple[str, ...] = FOUR  # the maps in the order of the channels; the first two where backscatter is unknown
 
     def __post_init__(self) -> None:
-        n_planes, n = len(self.maps), self.maps.shape[-1]
-        mask = n_planes, n, n
-        shapes = (n_planes, len(self.fields), n, n), mask, mask, (n_planes,), (n_planes,), (n_planes, 4)
-        for name, expected in zip(PER_PLANE, shapes, strict=True):
-            found = getattr(self, name).shape
+        n = self.maps.shape[-1]
+        for name, of_plane in zip(PER_PLANE, ((len(self.fields), n, n), (n, n), (n, n), (), (), (4,)), strict=True):
+            found, expected = getattr(self, name).shape, (len(self), *of_plane)
             if found != expected:
                 raise ValueError(f"images: {name} has shape {found}, expected {expected}")
 
@@ -48,8 +50,8 @@ class ImageSet:
         """Digest of all arrays, 64 hex digits."""
         digest = hashlib.sha256(" ".join([*self.fields, *self.patient.astype(str)]).encode())
         for name in PER_PLANE:
-            if name != "patient":
-                digest.update(np.ascontiguousarray(getattr(self, name)).data)
+            for part in getattr(self, name) if name != "patient" else ():
+                digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def __len__(self) -> int:
@@ -66,29 +68,35 @@ class ImageSet:
         return self.core if region == "core" else self.region
 
     def save(self, path: str | Path) -> None:
-        """Write one ``.npz`` file."""
-        arrays = {name: getattr(self, name) for name in PER_PLANE}
-        arrays["patient"] = arrays["patient"].astype(str)  # an object array would need pickle
-        np.savez(path, **arrays, fields=np.array(self.fields))
+        """Write one ``.npy`` file, a record for each plane, one after the other."""
+        told = {name: getattr(self, name) for name in PER_PLANE} | {"fields": np.tile(self.fields, (len(self), 1))}
+        told["patient"] = np.array(self.patient.tolist())  # text as long as it is; an object array would need pickle
+        record = np.dtype([(name, array.dtype, array.shape[1:]) for name, array in told.items()], align=True)
+        head = {"descr": np.lib.format.dtype_to_descr(record), "fortran_order": False, "shape": (len(self),)}
+        one = np.zeros((), record)  # with zeros between its parts, too
+        with open(path, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, head)
+            for one[()] in zip(*told.values(), strict=True):
+                file.write(one.tobytes())
 
     @classmethod
     def load(cls, path: str | Path) -> "ImageSet":
-        """Read what ``save`` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            return cls(**{name: file[name] for name in PER_PLANE}, fields=tuple(file["fields"].tolist()))
+        """Open what ``save`` wrote: pictures stay in the file until they are looked at, also in worker processes."""
+        planes = np.load(path, mmap_mode="c", allow_pickle=False)  # what is changed is changed in memory alone
+        arrays = {name: planes[name] if planes[name].ndim > 2 else planes[name].copy() for name in PER_PLANE}
+        return cls(**arrays, fields=tuple(planes["fields"][0].tolist()))
 
 
 def collect(
     planes: Iterable[tuple[str, int, MappedPlane]], image_px: int, field_of_view_mm: float, fields: Sequence[str] = FOUR
 ) -> ImageSet:
     """Resample mapped planes, each with its patient and its number, into one set of images of these maps."""
-    images, patients, numbers = [], [], []
-    for patient, number, mapped in planes:
-        images.append(resample_plane(mapped.maps, mapped.core, mapped.margin, image_px, field_of_view_mm, fields))
-        patients.append(patient)
-        numbers.append(number)
-    maps, core, region, extent_mm = (np.stack(column) for column in zip(*images, strict=True))
-    return ImageSet(maps, core, region, np.array(patients), np.array(numbers), extent_mm, tuple(fields))
+    n, size = image_px, (image_px, field_of_view_mm, fields)
+    pictures = ("maps", "f4", (len(fields), n, n)), ("core", "?", (n, n)), ("region", "?", (n, n))
+    record = np.dtype([*pictures, ("extent_mm", "f8", 4), ("patient", "U255"), ("plane", int)], align=True)
+    rows = ((*resample_plane(one.maps, one.core, one.margin, *size), name, number) for name, number, one in planes)
+    stored = on_disk((np.array(row, record) for row in rows), record)
+    return ImageSet(**{name: stored[name] for name in PER_PLANE}, fields=tuple(fields))
 
 
 def resample_plane(
@@ -172,31 +180,37 @@ def fit_scaling(images: ImageSet, train_mask: np.ndarray, region: str, clip_perc
     """
     if not np.any(train_mask):
         raise InputError("no plane is for training: there is nothing to scale with")
-    inside = images.mask(region)[train_mask]
+    inside, training, ends = images.mask(region), np.flatnonzero(train_mask), [clip_percentile, 100 - clip_percentile]
     bounds = []
     for channel in range(len(images.fields)):
-        pixels = images.maps[train_mask, channel][inside]
-        pixels = pixels[np.isfinite(pixels)]
-        percentiles = [clip_percentile, 100 - clip_percentile]
-        bounds.append(np.percentile(pixels, percentiles) if pixels.size else (0.0, 0.0))
+        of_planes = (images.maps[plane, channel][inside[plane]] for plane in training)
+        pixels = on_disk((values[np.isfinite(values)] for values in of_planes), images.maps.dtype)
+        bounds.append(np.percentile(pixels, ends, overwrite_input=True) if pixels.size else (0.0, 0.0))
     return Scaling(*np.transpose(bounds))
 
 
-def scale(images: ImageSet, scaling: Scaling, region: str = "core_margin") -> np.ndarray:
-    """Return the networks' input (N, C, n, n) float32: tissue in (0.1, 1), exactly 0 outside the region.
+def scale(
+    images: ImageSet, scaling: Scaling, region: str = "core_margin", chosen: Iterable[int] | None = None
+) -> np.ndarray:
+    """Return the networks' input (N, C, n, n) float32 on disk: tissue in (0.1, 1), exactly 0 outside the region.
 
+    Of the ``chosen`` planes, of all if none are; in memory channels lie last.
     Values beyond the scaling are clipped. A hole, where the fit gave nothing physical, takes the
     median of its plane's region, so that its place carries no information. A channel in which training
     planes do not differ is at the middle for everybody.
     """
     lo, hi = (np.asarray(bound, np.float32)[:, None, None] for bound in (scaling.lo, scaling.hi))
     width = np.where(hi > lo, hi - lo, np.float32(np.inf))
-    scaled = np.zeros_like(images.maps)
-    for plane, inside in enumerate(images.mask(region)):
-        filled = fill_holes(images.maps[plane], inside, default=(lo + hi) / 2)
+    mask, (n_channels, *size) = images.mask(region), images.maps.shape[1:]
+
+    def scaled(plane: int) -> np.ndarray:
+        filled = fill_holes(images.maps[plane], mask[plane], default=(lo + hi) / 2)
         share = np.where(hi > lo, np.clip((filled - lo) / width, 0, 1), np.float32(0.5))
-        scaled[plane] = np.where(inside, TISSUE_FLOOR + (1 - TISSUE_FLOOR) * share, 0)
-    return scaled
+        return np.where(mask[plane], TISSUE_FLOOR + (1 - TISSUE_FLOOR) * share, 0).transpose(1, 2, 0)
+
+    planes = range(len(images)) if chosen is None else chosen
+    stored = on_disk((scaled(plane).astype(np.float32) for plane in planes), np.float32, (*size, n_channels))
+    return stored.transpose(0, 3, 1, 2)
 
 
 def fill_holes(maps: np.ndarray, inside: np.ndarray, default: np.ndarray) -> np.ndarray:

@@ -89,11 +89,11 @@ def learning_planes(
     """Return the planes of training and of validation patients, and the scaling that the former gave."""
     split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
     scaling = fit_scaling(images, split == "train", region, clip_percentile)
-    training, validation = (
-        plane_samples(images.select(split == name), patients, scaling, region, device)
-        for name in ("train", "validation")
+    told, chosen = (
+        (patients, scaling, region, device),
+        [np.flatnonzero(split == name) for name in ("train", "validation")],
     )
-    return training, validation, scaling
+    return plane_samples(images, chosen[0], *told), plane_samples(images, chosen[1], *told), scaling
 
 
 def fit_both(
@@ -140,12 +140,12 @@ def untrained_feature_network(
 
 
 def plane_samples(
-    images: ImageSet, patients: pd.DataFrame, scaling: Scaling, region: str, device: torch.device
+    images: ImageSet, chosen: np.ndarray, patients: pd.DataFrame, scaling: Scaling, region: str, device: torch.device
 ) -> Samples:
-    """Return scaled planes, each with its patient's response."""
-    inputs = torch.from_numpy(scale(images, scaling, region)).to(device, memory_format=torch.channels_last)
-    responder = patients.loc[images.patient, "responder"].to_numpy(bool)
-    return Samples(inputs, torch.from_numpy(~responder).long().to(device), images.patient)
+    """Return the chosen planes, scaled, each with its patient's response; on a CPU they lie on disk."""
+    inputs = torch.from_numpy(scale(images, scaling, region, chosen)).to(device)
+    responder = patients.loc[images.patient[chosen], "responder"].to_numpy(bool)
+    return Samples(inputs, torch.from_numpy(~responder).long().to(device), images.patient[chosen])
 
 
 def patient_samples(model: PatientModel, planes: Samples) -> Samples:
@@ -160,10 +160,10 @@ def patient_samples(model: PatientModel, planes: Samples) -> Samples:
 
 def predict(model: PatientModel, images: ImageSet, patients: pd.DataFrame) -> pd.DataFrame:
     """Return patient, split, responder and the probability of a non-responder, one row per patient."""
-    scaled = torch.from_numpy(scale(images, model.scaling, model.region))
     rows = []
     for patient in pd.unique(images.patient):
-        vectors = model.vectors(scaled[np.flatnonzero(images.patient == patient)])
+        planes = np.flatnonzero(images.patient == patient)
+        vectors = model.vectors(torch.from_numpy(scale(images, model.scaling, model.region, planes)))
         rows.append((patient, *patients.loc[patient, ["split", "responder"]], model.probability(vectors).item()))
     return pd.DataFrame(rows, columns=["patient", "split", "responder", "probability"])
 
@@ -175,19 +175,13 @@ CURVES = ["model", "stage", "epoch", "training_loss", "validation_loss", "valida
 
 
 def save_model(
-    model: PatientModel,
-    predictions: pd.DataFrame,
-    curves: list[Row],
-    slug: str,
-    settings: Settings,
-    folder: Path,
-    key: str,
+    model: PatientModel, said: pd.DataFrame, curves: list[Row], slug: str, settings: Settings, folder: Path, key: str
 ) -> None:
     """Write weights, predictions and curves, then ``model.json``, which marks the model as finished."""
     seconds = round(sum(row["seconds"] for row in curves), 2)
     made = {"seconds": seconds, "device": device_name(model.device), "torch": torch.__version__}
     card = {"model": slug, **asdict(MODELS[slug]), **circumstances(), **made, "key": key, "settings": settings.flat()}
-    told = predictions.assign(model=slug, seed=settings.training.seed)[PREDICTIONS]
+    told = said.assign(model=slug, seed=settings.training.seed)[PREDICTIONS]
     losses = pd.DataFrame(curves).assign(model=slug)[CURVES]
     (folder / "model.json").unlink(missing_ok=True)  # of an earlier model: it vouches for all files
     write_whole(folder / "weights.pt", partial(save_tensors, weights_of(model)), seal=True)
@@ -198,12 +192,8 @@ def save_model(
 
 def weights_of(model: PatientModel) -> dict[str, Any]:
     """Return all numbers of a model: those of its networks, and of the scaling of its images."""
-    return {
-        "feature_network": model.feature_network.state_dict(),
-        "predictive_network": model.predictive_network.state_dict(),
-        "lo": torch.from_numpy(model.scaling.lo),
-        "hi": torch.from_numpy(model.scaling.hi),
-    }
+    networks = {name: getattr(model, name).state_dict() for name in ("feature_network", "predictive_network")}
+    return networks | {name: torch.from_numpy(getattr(model.scaling, name)) for name in ("lo", "hi")}
 
 
 def load_model(folder: str | Path, device: str | torch.device = "cpu") -> PatientModel:
@@ -233,12 +223,10 @@ def check_inputs(images: ImageSet, patients: pd.DataFrame, image_px: int) -> Non
     if images.maps.shape[-1] != image_px:
         raise InputError(f"images have {images.maps.shape[-1]} pixels, image_px = {image_px}")
     pictured, listed = set(map(str, images.patient)), set(map(str, patients.index))
-    for lost, what in (
-        (sorted(pictured - listed), "planes of patients missing in the table"),
-        (sorted(listed - pictured), "patients without a plane"),
-    ):
-        if lost:
-            raise InputError(f"{what}: {lost[:5]}{' ...' if len(lost) > 5 else ''}")
+    lost = {"planes of patients missing in the table": pictured - listed, "patients without a plane": listed - pictured}
+    for what, names in lost.items():
+        if names:
+            raise InputError(f"{what}: {sorted(names)[:5]}{' ...' if len(names) > 5 else ''}")
     train = patients.loc[patients["split"] == "train", "responder"]
     if train.nunique() < 2:
         raise InputError(f"{len(train)} training patients are all of one class; both are needed")
