@@ -5,7 +5,7 @@ Inside this module frequency is in MHz, diameter in um, the backscatter coeffici
 
 import numpy as np
 
-DB = 10 / np.log(10)
+DB = float(10 / np.log(10))  # a plain number leaves float32 as it is
 GAUSSIAN = 0.827  # F(f) = exp(-0.827 k^2 a^2), sphere of equal volume (Insana 1990)
 
 
@@ -37,4 +37,4 @@ def gaussian_bsc_db(
     """10 log10 of the backscatter coefficient in 1/(cm sr), shapes broadcast: the model that ``scatterers`` inverts."""
     k2 = (2 * np.pi * 1e6 * np.asarray(band_mhz) / (sound_speed_m_s * 100)) ** 2  # 1/cm^2
     a2 = (np.asarray(esd_um) * 0.5e-4) ** 2  # cm^2
-    return 10 * np.log10(4 / 9 * k2**2) + 30 * np.log10(a2) + eac_db - DB * GAUSSIAN * k2 * a2
+    return (10 * np.log10(4 / 9 * k2**2) - DB * GAUSSIAN * k2 * a2) + (30 * np.log10(a2) + eac_db)

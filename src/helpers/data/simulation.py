@@ -6,6 +6,7 @@ attenuation along the path, and added up again. Between two blocks a scatterer i
 its own path, which makes the sum exact to 0.05 dB in the band, steps of attenuation included.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ from helpers.data.acquisition import Acquisition
 from helpers.data.form_factor import gaussian_bsc_db
 from helpers.data.phantom import ATTENUATION_DB_CM_MHZ, SOUND_SPEED_M_S, ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
-from helpers.data.tissue import Tissue, patient_plane
+from helpers.data.tissue import Tissue, linear, patient_plane
 
 NOISE_DB = -55.0  # a recorded phantom's deep echoes sink into noise that lies this far below its strongest ones
 FOCUS_STEP_MM = 5.0  # the sonographer sets the focus in these steps
@@ -25,6 +26,9 @@ HOP = 32  # samples between blocks, 0.6 mm
 PARTS = 6  # a block of 2 hops and room for the filters' ringing
 BLOCK = PARTS * HOP  # transform length
 BATCH = 4  # depths filtered at a time: what they need stays in the processor's cache
+STRIP = 16  # lines that the beam mixes at a time
+FAINT = 1e-7  # of the beam's peak: below it float32 keeps nothing of a product, and slows down where it is tiny
+OfBlocks = Callable[[slice], np.ndarray]  # of a few of the blocks
 GAIN_COUNTS = 400.0  # int16 counts per unit echo; the phantom's echoes near the surface have an rms of about 140
 
 
@@ -94,11 +98,15 @@ def simulate_plane(
     ``scatterers_per_cell`` is the mean number of discrete scatterers in a resolution cell (``System.cell_mm2``);
     without it speckle is fully developed. Raises ``ValueError`` unless it is a positive number.
     """
-    frequency_mhz = block_frequencies_mhz(system)
+    frequency_mhz = block_frequencies_mhz(system).astype(np.float32)
     esd_um, eac_db, _ = tissue.at(system.depth_of_mm(system.block_samples), system.line_mm)
     esd_um, eac_db = esd_um.astype(np.float32)[..., None], eac_db.astype(np.float32)[..., None]
-    bsc_db = gaussian_bsc_db(frequency_mhz.astype(np.float32), esd_um, eac_db, 1540.0)
-    path_db_mhz = tissue.path_db_mhz(system.depth_of_mm(system.path_samples), system.line_mm)
+    path_db_mhz = tissue.path_db_mhz(tissue.depth_mm, system.line_mm).astype(np.float32)
+    path_db_mhz = linear(path_db_mhz, tissue.depth_mm, system.depth_of_mm(system.path_samples))
+
+    def bsc_db(rows: slice) -> np.ndarray:
+        return gaussian_bsc_db(frequency_mhz, esd_um[rows], eac_db[rows], 1540.0)
+
     noise = scatterer_noise(system, rng, scatterers_per_cell)
     echo = echoes(noise, bsc_db, path_db_mhz, system, tissue.attenuation_exponent)
     return recorded_plane(echo, system, rng, 1540.0, source)
@@ -111,12 +119,12 @@ def simulate_phantom(
 
     ``gain_db`` (n_blocks, 1, n_frequencies) is what the beam makes of its echoes and not of the sample's, none usually.
     """
-    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(system))) + gain_db
+    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(system))) + gain_db + 0 * system.block_samples[:, None, None]
     depth_cm = system.depth_of_mm(system.path_samples, SOUND_SPEED_M_S) / 10
     path_db_mhz = ATTENUATION_DB_CM_MHZ * depth_cm[:, None]
     planes = []
     for i in range(n_frames):
-        echo = echoes(scatterer_noise(system, rng), bsc_db, path_db_mhz, system)
+        echo = echoes(scatterer_noise(system, rng), bsc_db.__getitem__, path_db_mhz, system)
         planes.append(recorded_plane(echo, system, rng, SOUND_SPEED_M_S, f"simulated phantom, frame {i}"))
     return ReferencePhantom(planes, ATTENUATION_DB_CM_MHZ, bead_backscatter)
 
@@ -149,39 +157,40 @@ def pulse_db(frequency_mhz: np.ndarray, system: System) -> np.ndarray:
 
 
 def echoes(
-    noise: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, system: System, exponent: float = 1.0
+    noise: np.ndarray, bsc_db: OfBlocks, path_db_mhz: np.ndarray, system: System, exponent: float = 1.0
 ) -> np.ndarray:
     """Echoes of scatterers without electronics, (n_samples, n_lines): a linear operator on ``noise``.
 
-    ``noise`` is (n_blocks + 1, n_lines, HOP), ``bsc_db`` broadcasts to (n_blocks, n_lines, n_frequencies) and
-    ``path_db_mhz``, the one-way attenuation from the surface at 1 MHz, to (len(path_samples), n_lines); it grows with
-    f^``exponent``.
+    ``noise`` is (n_blocks + 1, n_lines, HOP); ``bsc_db`` of a few of the blocks broadcasts to (n, n_lines,
+    n_frequencies), and ``path_db_mhz``, the one-way attenuation from the surface at 1 MHz, to (len(path_samples),
+    n_lines); it grows with f^``exponent``.
     """
-    n_blocks, share = len(noise) - 1, share_below(path_db_mhz)
-    bsc_db = np.broadcast_to(bsc_db, np.broadcast_shapes(np.shape(bsc_db), (n_blocks, 1, 1)))
-    knots_db_mhz = path_db_mhz[HOP:-1:HOP, :, None].astype(np.float32)
+    n_blocks, bins = len(noise) - 1, block_bins(system)
+    frequency_mhz = block_frequencies_mhz(system).astype(np.float32)
+    level_db = pulse_db(frequency_mhz, system) - np.float32(phantom_bsc_db((np.mean(system.band_mhz),)))
     segments = np.zeros((n_blocks + PARTS - 1, system.n_lines, HOP), np.float32)
+    whole = np.zeros((BATCH, system.n_lines, BLOCK // 2 + 1), np.complex64)
     for start in range(0, n_blocks, BATCH):
         rows = slice(start, min(start + BATCH, n_blocks))
-        around = slice(start, rows.stop + 1)
-        cut = blocks(noise[around], share[around])
-        cut = filtered(cut, bsc_db[rows], knots_db_mhz[rows], beam(system)[rows], system, exponent)
-        segments[start : rows.stop + PARTS - 1] += overlapped(cut)
+        path = path_db_mhz[start * HOP : (rows.stop + 1) * HOP + 1].astype(np.float32)
+        cut = blocks(noise[start : rows.stop + 1], share_below(path))
+        spectra = (cut @ block_fourier(system)).view(np.complex64)
+        spectra *= amplitude(bsc_db(rows) + level_db)
+        mixed = whole[: len(cut), :, bins]
+        spread(spectra, beam(system)[rows], mixed)
+        mixed *= amplitude(path[HOP:-1:HOP, :, None] * (-2 * frequency_mhz ** np.float32(exponent)))
+        cut = fft.irfft(whole[: len(cut)], BLOCK, axis=-1)
+        for part in range(PARTS):
+            segments[start + part : rows.stop + part] += cut[..., part * HOP : (part + 1) * HOP]
     return in_lines(segments, system.n_samples)
 
 
-def filtered(
-    cut: np.ndarray, bsc_db: np.ndarray, path_db_mhz: np.ndarray, beams: np.ndarray, system: System, exponent: float
-) -> np.ndarray:
-    """Blocks (n, n_lines, BLOCK) filtered by their backscatter, spread by their beam, filtered by pulse and path."""
-    bins, frequency_mhz = block_bins(system), block_frequencies_mhz(system).astype(np.float32)
-    spectra = fft.rfft(cut, axis=-1)[..., bins]
-    spectra *= amplitude(bsc_db - phantom_bsc_db((np.mean(system.band_mhz),)))
-    spectra = spread(spectra, beams)
-    spectra *= amplitude(pulse_db(frequency_mhz, system) - 2 * path_db_mhz * frequency_mhz ** np.float32(exponent))
-    whole = np.zeros((*spectra.shape[:2], BLOCK // 2 + 1), np.complex64)
-    whole[..., bins] = spectra
-    return fft.irfft(whole, BLOCK, axis=-1)
+@lru_cache(maxsize=8)
+def block_fourier(system: System) -> np.ndarray:
+    """Transform of the middle of a block at ``block_bins``, (2 HOP, 2 n_frequencies): real and imaginary in turn."""
+    middle = np.arange(BLOCK // 2 - HOP, BLOCK // 2 + HOP)
+    turns = np.outer(middle, np.arange(BLOCK // 2 + 1)[block_bins(system)]) / BLOCK
+    return np.exp(-2j * np.pi * turns).astype(np.complex64).view(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -192,7 +201,8 @@ def phantom_bsc_db(frequency_mhz: tuple[float, ...]) -> np.ndarray:
 
 def amplitude(power_db: np.ndarray) -> np.ndarray:
     """Amplitude of a power in dB, float32."""
-    return np.exp(np.float32(np.log(10) / 20) * power_db.astype(np.float32))
+    neper = np.float32(np.log(10) / 20) * power_db.astype(np.float32, copy=False)
+    return np.exp(neper, out=neper)
 
 
 def scatterer_noise(system: System, rng: np.random.Generator, scatterers_per_cell: float | None = None) -> np.ndarray:
@@ -211,12 +221,12 @@ def scatterer_noise(system: System, rng: np.random.Generator, scatterers_per_cel
 
 
 def blocks(noise: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Noise (n + 1, n_lines, HOP) cut into blocks that add up to it, (n, n_lines, BLOCK); ``share`` goes below."""
+    """Noise (n + 1, n_lines, HOP) cut into blocks that add up to it; ``share`` goes below.
+
+    Of each block that is its middle, (n, n_lines, 2 HOP); the rest is there for the filters' ringing.
+    """
     below = share * noise
-    cut = np.zeros((len(noise) - 1, noise.shape[1], BLOCK), np.float32)
-    cut[..., BLOCK // 2 - HOP : BLOCK // 2] = below[:-1]
-    np.subtract(noise[1:], below[1:], out=cut[..., BLOCK // 2 : BLOCK // 2 + HOP])
-    return cut
+    return np.concatenate([below[:-1], noise[1:] - below[1:]], axis=-1)
 
 
 def share_below(path_db_mhz: np.ndarray) -> np.ndarray:
@@ -225,18 +235,10 @@ def share_below(path_db_mhz: np.ndarray) -> np.ndarray:
     The share grows with the attenuation A on the path, so that the two blocks' filters 10^(-2 A f / 20) mix to the
     sample's own to first order even where the attenuation changes; without attenuation it grows with depth.
     """
-    knots = path_db_mhz[::HOP, :, None].astype(np.float32)
-    inside = path_db_mhz[:-1].astype(np.float32).reshape(len(knots) - 1, HOP, -1).transpose(0, 2, 1)
+    knots = path_db_mhz[::HOP, :, None]
+    inside = np.ascontiguousarray(path_db_mhz[:-1].reshape(len(knots) - 1, HOP, -1).transpose(0, 2, 1))
     step = np.diff(knots, axis=0)
     return np.where(step > 1e-6, (inside - knots[:-1]) / np.maximum(step, 1e-6), np.arange(HOP, dtype=np.float32) / HOP)
-
-
-def overlapped(cut: np.ndarray) -> np.ndarray:
-    """Sum of blocks (n, n_lines, BLOCK) that start HOP apart, (n + PARTS - 1, n_lines, HOP)."""
-    segments = np.zeros((len(cut) + PARTS - 1, cut.shape[1], HOP), np.float32)
-    for part in range(PARTS):
-        segments[part : part + len(cut)] += cut[..., part * HOP : (part + 1) * HOP]
-    return segments
 
 
 def in_lines(segments: np.ndarray, n_samples: int) -> np.ndarray:
@@ -244,10 +246,13 @@ def in_lines(segments: np.ndarray, n_samples: int) -> np.ndarray:
     return segments[PARTS // 2 :].transpose(0, 2, 1).reshape(-1, segments.shape[1])[:n_samples]
 
 
-def spread(spectra: np.ndarray, beams: np.ndarray) -> np.ndarray:
-    """Mix neighbouring lines by the beam of each block's depth, (n, n_lines, n_frequencies)."""
-    as_real = np.ascontiguousarray(spectra).view(np.float32)
-    return (beams @ as_real).view(np.complex64)
+def spread(spectra: np.ndarray, beams: np.ndarray, mixed: np.ndarray) -> None:
+    """Mix neighbouring lines by the beam of each block's depth, from (n, n_lines, n_frequencies) into ``mixed``."""
+    given, found = spectra.view(np.float32), mixed.view(np.float32)
+    reach = np.count_nonzero(beams[:, 0].any(axis=0))
+    for first in range(0, beams.shape[1], STRIP):
+        lines, near = slice(first, first + STRIP), slice(max(first - reach, 0), first + STRIP + reach)
+        np.matmul(beams[:, lines, near], given[:, near], out=found[:, lines])
 
 
 @lru_cache(maxsize=2)
@@ -255,8 +260,10 @@ def beam(system: System) -> np.ndarray:
     """Gaussian two-way beam of unit energy at every block's depth, (n_blocks, n_lines, n_lines)."""
     off_focus = (system.depth_of_mm(system.block_samples) - system.focus_mm) / system.focal_zone_mm
     width_mm = system.beam_mm * np.sqrt(1 + off_focus**2)  # FWHM of the amplitude
-    distance_mm = system.line_mm[:, None] - system.line_mm
-    profile = np.exp2(-((2 * distance_mm / width_mm[:, None, None]) ** 2)).astype(np.float32)
+    line = np.arange(system.n_lines)
+    profile = np.exp2(-((2 * line * system.line_pitch_mm / width_mm[:, None]) ** 2)).astype(np.float32)
+    profile[profile < FAINT] = 0
+    profile = profile.take(abs(line[:, None] - line), axis=1)
     return profile / np.sqrt((profile**2).sum(axis=-1, keepdims=True))
 
 
@@ -264,9 +271,11 @@ def digitise(echo: np.ndarray, system: System, rng: np.random.Generator) -> np.n
     """Add electronic noise, apply the time gain and round to int16, (n_samples, n_lines)."""
     depth_cm = np.arange(system.n_samples) * 100 * 1540.0 / (2 * system.sampling_rate_hz)
     gain = GAIN_COUNTS * 10 ** (system.tgc_db_cm * depth_cm / 20)
-    noise = rng.standard_normal(echo.shape, dtype=np.float32) * np.float32(10 ** (system.noise_db / 20))
-    counts = (echo + noise) * gain[:, None].astype(np.float32)
-    return np.clip(np.rint(counts), -32768, 32767).astype(np.int16)
+    counts = rng.standard_normal(echo.shape, dtype=np.float32)
+    counts *= np.float32(10 ** (system.noise_db / 20))
+    counts += echo
+    counts *= gain[:, None].astype(np.float32)
+    return np.clip(np.rint(counts, out=counts), -32768, 32767, out=counts).astype(np.int16)
 
 
 def system_of(patient: pd.Series, n_lines: int, depth_cm: float, noise_db: float = NOISE_DB) -> System:

@@ -60,8 +60,9 @@ def linear(values: np.ndarray, axis: np.ndarray, to: np.ndarray) -> np.ndarray:
     """Values (len(axis), n) on a regular axis linearly interpolated to other positions, (len(to), n)."""
     position = np.clip((np.asarray(to) - axis[0]) / (axis[1] - axis[0]), 0, len(axis) - 1)
     below = np.minimum(position.astype(int), len(axis) - 2)
-    share = (position - below)[:, None]
-    return values[below] * (1 - share) + values[below + 1] * share
+    share = (position - below)[:, None].astype(values.dtype)
+    low = values[below]
+    return (values[below + 1] - low) * share + low
 
 
 def patient_plane(patient: pd.Series, index: int, depth_mm: float) -> tuple[Tissue, np.ndarray]:

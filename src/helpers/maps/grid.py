@@ -14,8 +14,10 @@ from ground.errors import InputError
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.maps.noise import MINIMUM_DB, QUIET, mean_power_db, with_noise_db
-from helpers.maps.windows import centre_pixels, decibel, line_weights
+from helpers.maps.windows import Band, Depths, centre_pixels, decibel, line_weights
 
+Across = Float[np.ndarray, " n_x"]
+Region = Bool[np.ndarray, "n_samples n_lines"]
 BAND_MHZ = (3.0, 8.0)  # -6 dB band of the paper's probe
 N_BINS = 13  # frequencies in the band: 2 mm of echo resolve about 0.4 MHz
 FEWEST_CELLS = 4  # frequencies told apart in a band that is not chosen by hand
@@ -74,10 +76,7 @@ class Grid:
 
 
 def window_grid(
-    plane: RFPlane,
-    reference: ReferencePhantom,
-    region: Bool[np.ndarray, "n_samples n_lines"] | None = None,
-    protocol: Protocol = PROTOCOL,
+    plane: RFPlane, reference: ReferencePhantom, region: Region | None = None, protocol: Protocol = PROTOCOL
 ) -> Grid:
     """Lay windows over the plane, or over the box around the region, ``window_mm * (1 - overlap)`` apart.
 
@@ -128,7 +127,7 @@ def different_fields(plane: RFPlane, phantom: RFPlane) -> list[str]:
     return [f"{name} {phantom.header[name]} and {plane.header[name]}" for name in both if theirs[name] != ours[name]]
 
 
-def all_centres(plane: RFPlane, protocol: Protocol) -> tuple[Float[np.ndarray, " n_z"], Float[np.ndarray, " n_x"]]:
+def all_centres(plane: RFPlane, protocol: Protocol) -> tuple[Depths, Across]:
     """Centres of all windows of a plane, mm, in depth and across."""
     _, width, depth, _ = plane.extent_mm
     window_mm, shortest = protocol.window_mm, 4 * plane.sample_spacing_mm
@@ -147,11 +146,7 @@ def window_centres(extent_mm: float, window_mm: float, overlap: float) -> Float[
 
 
 def box_of(
-    plane: RFPlane,
-    region: Bool[np.ndarray, "n_samples n_lines"] | None,
-    depth_mm: Float[np.ndarray, " n_z"],
-    lateral_mm: Float[np.ndarray, " n_x"],
-    window_mm: float,
+    plane: RFPlane, region: Region | None, depth_mm: Depths, lateral_mm: Across, window_mm: float
 ) -> tuple[slice, slice]:
     """Rows and columns of the window centres in the box around a region; all of them without one."""
     if region is None:
@@ -173,7 +168,7 @@ def within(
     return slice(first, last)
 
 
-def band_of(reference: ReferencePhantom, protocol: Protocol, n_window: int) -> Float[np.ndarray, " n_bins"]:
+def band_of(reference: ReferencePhantom, protocol: Protocol, n_window: int) -> Band:
     """Frequencies of the fits, MHz: over the protocol's band, or over the phantom's own -6 dB band at all depths.
 
     Raises ``InputError`` for a band beyond Nyquist, and for one of the phantom's that is too narrow to fit a line in.

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from helpers.data.rf import RFPlane
-from helpers.maps.windows import decibel, line_power, mean_of_frames
+from helpers.maps.windows import Depths, Spectra, decibel, line_power, mean_of_frames
 
 QUIET = (0.75, 0.95)  # of the Nyquist frequency: above the pulse's band, below what the digitiser's filter cuts off
 N_QUIET = 8  # frequencies that are looked at there
@@ -17,9 +17,7 @@ ROOM = 1.25  # how far above the band they begin at least, as a ratio of frequen
 MINIMUM_DB = 6.0  # below it noise adds more than 10 log10(1 + 10^-0.6) = 1 dB to a power
 
 
-def noise_db(
-    planes: Sequence[RFPlane], starts: tuple[int, ...], n_window: int, band_end_mhz: float = 0.0
-) -> Float[np.ndarray, " n_z"]:
+def noise_db(planes: Sequence[RFPlane], starts: tuple[int, ...], n_window: int, band_end_mhz: float = 0.0) -> Depths:
     """Power of the noise in a window at every depth, (n_z,), dB: what is left where the pulse has no echo.
 
     Electronic noise is white before the time gain, so its level above the pulse's band is its level within it. The
@@ -41,9 +39,7 @@ def mean_power_db(
     return decibel(mean_of_frames(powers))
 
 
-def without_noise_db(
-    power_db: Float[np.ndarray, "n_z n_bins n_x"], noise_db: Float[np.ndarray, " n_z"]
-) -> Float[np.ndarray, "n_z n_bins n_x"]:
+def without_noise_db(power_db: Spectra, noise_db: Depths) -> Spectra:
     """Power of signal and noise with the noise's taken off, dB; as it is where the noise is not known.
 
     Speckle has frequencies without an echo, so what is taken off follows from a parabola through the spectrum; where

@@ -15,8 +15,12 @@ from helpers.data.rf import RFPlane
 from helpers.maps.grid import Grid, window_centres
 from helpers.maps.noise import noise_db, with_noise_db, without_noise_db
 from helpers.maps.windows import (
+    Band,
+    Depths,
+    Spectra,
     centre_pixels,
     decibel,
+    in_blocks,
     line_power,
     line_weights,
     mean_of_frames,
@@ -26,10 +30,13 @@ from helpers.maps.windows import (
     without_echo,
 )
 
+Fits = Float[np.ndarray, "k n_bins"]
+Loss = Float[np.ndarray, " n_z #n_x"]  # on the paths to windows
+Phantom = Float[np.ndarray, "n_z n_bins"]  # its power at every depth, dB
 Attenuation = float | Float[np.ndarray, "..."]  # one value, or one for each of the plane's pixels, dB/cm/MHz
 
 
-def line_fit(band_mhz: Float[np.ndarray, " n_bins"]) -> Float[np.ndarray, "3 n_bins"]:
+def line_fit(band_mhz: Band) -> Float[np.ndarray, "3 n_bins"]:
     """Least squares of a straight line over the band, (3, n_bins): MBF, SS and SI = MBF - SS f_c (Lizzi 1983)."""
     centre = band_mhz.mean()
     mbf, ss = np.linalg.pinv(np.stack([np.ones_like(band_mhz), band_mhz - centre], axis=1))
@@ -37,11 +44,7 @@ def line_fit(band_mhz: Float[np.ndarray, " n_bins"]) -> Float[np.ndarray, "3 n_b
 
 
 def normalised(
-    plane: RFPlane,
-    reference: ReferencePhantom,
-    grid: Grid,
-    attenuation_db_cm_mhz: Attenuation,
-    rows: Float[np.ndarray, "k n_bins"],
+    plane: RFPlane, reference: ReferencePhantom, grid: Grid, attenuation_db_cm_mhz: Attenuation, rows: Fits
 ) -> Float[np.ndarray, "n_z k n_x"]:
     """Normalised spectrum of every window, (n_z, n_bins, n_x) dB, multiplied by ``rows`` (k, n_bins): (n_z, k, n_x).
 
@@ -50,58 +53,55 @@ def normalised(
     for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN. Where the grid asks for a
     distance from the noise, those that stand less above it are NaN, too, and the others have its power taken off.
     """
-    band_mhz = grid.band_mhz
-    phantom_db = reference_db(reference, grid)
+    band_mhz, phantom_db, found = grid.band_mhz, reference_db(reference, grid), []
     losses = path_losses(plane, reference, grid, attenuation_db_cm_mhz)
+    tilt, bend = loss_derivatives(losses, float(band_mhz.mean()))
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
-    power_db = window_power_db(plane, grid)
-    if grid.minimum_snr_db is not None:
-        noise_db = noise_of(reference, grid)
-        power_db, phantom_db = out_of_noise(power_db, phantom_db, noise_db, grid.minimum_snr_db)
-    values = with_slope.astype(np.float32) @ power_db
-    values -= (phantom_db @ with_slope.T)[:, :, None]
+    of_blur = (rows @ np.vander(band_mhz - band_mhz.mean(), 3)).astype(np.float32)
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
-    tilt, bend = loss_derivatives(losses, band_mhz.mean())
-    blur = gate_blur(values[:, -1], tilt, np.nan_to_num(phantom_db), band_mhz, gate_us, bend)
-    values = values[:, :-1]
-    values -= np.einsum("kp,pzx->zkx", rows @ np.vander(band_mhz - band_mhz.mean(), 3), blur)
-    for exponent, loss in losses.items():
-        values += (rows @ (2 * band_mhz**exponent))[:, None] * loss[:, None]
-    return values
+    for at in in_blocks(len(grid.starts)):
+        power_db, below_db = window_power_db(plane, grid, at), phantom_db[at]
+        if grid.minimum_snr_db is not None:
+            power_db, below_db = out_of_noise(power_db, below_db, noise_of(reference, grid)[at], grid.minimum_snr_db)
+        values = with_slope.astype(np.float32) @ power_db
+        level = -(below_db @ with_slope.T).astype(np.float32)[:, :, None]
+        slope, values, level = values[:, -1] + level[:, -1], values[:, :-1], level[:, :-1]
+        blur = gate_blur(slope, tilt[at], np.nan_to_num(below_db), band_mhz, gate_us, bend[at])
+        values -= of_blur @ blur.swapaxes(0, 1)
+        for exponent, loss in losses.items():
+            level = level + (rows @ (2 * band_mhz**exponent)).astype(np.float32)[:, None] * loss[at, None]
+        found.append(values + level)
+    return np.concatenate(found)
 
 
 def path_losses(
     plane: RFPlane, reference: ReferencePhantom, grid: Grid, attenuation_db_cm_mhz: Attenuation
-) -> dict[float, Float[np.ndarray, " n_z #n_x"]]:
+) -> dict[float, Loss]:
     """What the one-way path to every window takes more from the sample than from the phantom: exponent -> dB/MHz^n."""
     tissue = path_attenuation(plane, attenuation_db_cm_mhz, grid)
     phantom = phantom_path(plane, reference, grid)[:, None]
+    tissue, phantom = tissue.astype(np.float32), phantom.astype(np.float32)
     if grid.attenuation_exponent == reference.attenuation_exponent:
         return {grid.attenuation_exponent: tissue - phantom}
     return {grid.attenuation_exponent: tissue, reference.attenuation_exponent: -phantom}
 
 
-def loss_derivatives(
-    losses: dict[float, Float[np.ndarray, " n_z #n_x"]], centre_mhz: float
-) -> tuple[Float[np.ndarray, " n_z #n_x"], Float[np.ndarray, " n_z #n_x"]]:
+def loss_derivatives(losses: dict[float, Loss], centre_mhz: float) -> tuple[Loss, Loss]:
     """First and second derivative of the two-way loss at mid-band, dB/MHz and dB/MHz^2."""
     first = sum(2 * n * centre_mhz ** (n - 1) * loss for n, loss in losses.items())
     second = sum(2 * n * (n - 1) * centre_mhz ** (n - 2) * loss for n, loss in losses.items())
     return np.asarray(first), np.asarray(second)
 
 
-def window_power_db(plane: RFPlane, grid: Grid) -> Float[np.ndarray, "n_z n_bins n_x"]:
-    """Mean power of the lines of every window, (n_z, n_bins, n_x), dB."""
-    power = line_power(plane, grid.starts, grid.n_window, grid.lines, grid.band_mhz)
+def window_power_db(plane: RFPlane, grid: Grid, at: slice = slice(None)) -> Spectra:
+    """Mean power of the lines of every window, (n_z, n_bins, n_x), dB; of the rows ``at``."""
+    power = line_power(plane, grid.starts[at], grid.n_window, grid.lines, grid.band_mhz)
     return decibel(mean_of_lines(power, grid.weights))
 
 
 def out_of_noise(
-    power_db: Float[np.ndarray, "n_z n_bins n_x"],
-    phantom_db: Float[np.ndarray, "n_z n_bins"],
-    noise_db: Float[np.ndarray, " n_z"],
-    minimum_snr_db: float,
-) -> tuple[Float[np.ndarray, "n_z n_bins n_x"], Float[np.ndarray, "n_z n_bins"]]:
+    power_db: Spectra, phantom_db: Phantom, noise_db: Depths, minimum_snr_db: float
+) -> tuple[Spectra, Phantom]:
     """Both powers with the noise's taken off; windows that sink into it are NaN.
 
     These are those whose mean over a third of the band does, since a window's own power at one frequency is as uneven
@@ -114,21 +114,19 @@ def out_of_noise(
     return without_noise_db(power_db, noise_db), without_noise_db(phantom_db[:, :, None], noise_db)[:, :, 0]
 
 
-def noise_of(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, " n_z"]:
+def noise_of(reference: ReferencePhantom, grid: Grid) -> Depths:
     """Power of the scanner's noise in a window at every mapped depth, (n_z,), dB, as the phantom's frames tell it."""
     return floor_db(reference, grid.all_starts, grid.n_window, float(grid.band_mhz[-1]))[grid.rows]
 
 
 @lru_cache(maxsize=32)
-def floor_db(
-    reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, band_end_mhz: float
-) -> Float[np.ndarray, " n_z"]:
+def floor_db(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, band_end_mhz: float) -> Depths:
     """Power of the noise at every depth, (n_z,), dB: read in windows that overlap by half, and interpolated."""
     spaced = range(starts[0], starts[-1] + 1, max(n_window // 2, 1))
     return np.interp(starts, spaced, noise_db(reference.planes, tuple(spaced), n_window, band_end_mhz))
 
 
-def reference_db(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "n_z n_bins"]:
+def reference_db(reference: ReferencePhantom, grid: Grid) -> Phantom:
     """Expected log spectrum of a window of the phantom at every mapped depth, (n_z, n_bins), dB."""
     every_depth = grid.all_starts, grid.n_window, grid.window_mm, tuple(grid.band_mhz)  # shared by many regions
     return expected_db(reference, *every_depth)[grid.rows]
@@ -137,7 +135,7 @@ def reference_db(reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, "
 @lru_cache(maxsize=32)
 def expected_db(
     reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, window_mm: float, band_mhz: tuple[float, ...]
-) -> Float[np.ndarray, "n_z n_bins"]:
+) -> Phantom:
     """Expected log spectrum of a window of the phantom at every depth, (n_z, n_bins), dB.
 
     10 log10 of the power averaged over all lines and frames, plus the bias of the logarithm: a
@@ -145,24 +143,22 @@ def expected_db(
     windows at that depth show by how much: the medians of the level and slope of their deviation. A depth without an
     echo is NaN. Raises ``InputError`` if all are.
     """
-    band = np.array(band_mhz)
-    mean_db, deviation_db = phantom_windows(reference, starts, n_window, window_mm, band)
-    level_and_slope = line_fit(band)[:2] @ deviation_db  # (n_z, 2, windows)
-    level_db, slope_db_mhz = median_of_heard(level_and_slope).T
-    if not np.isfinite(level_db).any():
+    band, found = np.array(band_mhz), []
+    for at in in_blocks(len(starts)):
+        mean_db, deviation_db = phantom_windows(reference, starts[at], n_window, window_mm, band)
+        level_and_slope = line_fit(band)[:2].astype(np.float32) @ deviation_db  # (n_z, 2, windows)
+        level_db, slope_db_mhz = median_of_heard(level_and_slope).T
+        found.append(mean_db + level_db[:, None] + np.outer(slope_db_mhz, band - band.mean()))
+    if not any(np.isfinite(expected).any() for expected in found):
         raise InputError(f"{reference.planes[0].source}: no window has an echo, expected those of a phantom")
     quiet = [without_echo(plane.samples, starts, n_window) for plane in reference.planes]
     tell_quiet(reference.planes[0].source, np.concatenate(quiet, axis=1), "the phantom's means are of the others")
-    return mean_db + level_db[:, None] + np.outer(slope_db_mhz, band - band.mean())
+    return np.concatenate(found)
 
 
 def phantom_windows(
-    reference: ReferencePhantom,
-    starts: tuple[int, ...],
-    n_window: int,
-    window_mm: float,
-    band_mhz: Float[np.ndarray, " n_bins"],
-) -> tuple[Float[np.ndarray, "n_z n_bins"], Float[np.ndarray, "n_z n_bins n_windows"]]:
+    reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, window_mm: float, band_mhz: Band
+) -> tuple[Phantom, Float[np.ndarray, "n_z n_bins n_windows"]]:
     """Mean spectrum at every depth, (n_z, n_bins) dB, and how the phantom's windows depart from it.
 
     The deviations (n_z, n_bins, n_windows) are of windows that overlap by half, of all frames.
@@ -178,11 +174,11 @@ def phantom_windows(
 
 def gate_blur(
     slope_db_mhz: float | Float[np.ndarray, "n_z n_x"],
-    loss_db_mhz: float | Float[np.ndarray, " n_z #n_x"],
-    phantom_db: Float[np.ndarray, "n_z n_bins"],
-    band_mhz: Float[np.ndarray, " n_bins"],
+    loss_db_mhz: float | Loss,
+    phantom_db: Phantom,
+    band_mhz: Band,
     gate_us: float,
-    loss_bend_db_mhz2: float | Float[np.ndarray, " n_z #n_x"] = 0.0,
+    loss_bend_db_mhz2: float | Loss = 0.0,
 ) -> Float[np.ndarray, "3 n_z n_x"]:
     """What the gate's blur adds to ratios of these slopes (n_z, n_x), dB: (3, n_z, n_x), coefficients of x^2, x and 1.
 
@@ -193,20 +189,18 @@ def gate_blur(
     (the form factor): D'' is its slope at mid-band, put back the ``loss_db_mhz`` of the path, over that frequency,
     less the bend of the path's own loss where that is no straight line.
     """
-    variance, centre_mhz = 1 / (3 * gate_us**2), band_mhz.mean()
-    half_bend, tilt, _ = np.polyfit(band_mhz - centre_mhz, phantom_db.T / DB, 2)[:, :, None]  # of ln S_r, (n_z, 1)
-    bend = (slope_db_mhz + loss_db_mhz) / (DB * centre_mhz) - loss_bend_db_mhz2 / DB
-    slope = (slope_db_mhz / DB - variance * tilt * bend) / (1 + variance * (2 * half_bend + bend))
-    return (DB * variance) * np.stack(
-        [
-            bend * (2 * half_bend + bend / 2),
-            2 * half_bend * slope + tilt * bend + slope * bend,
-            bend / 2 + tilt * slope + slope**2 / 2,
-        ]
-    )
+    variance, centre_mhz = 1 / (3 * gate_us**2), float(band_mhz.mean())
+    parabola = np.polyfit(band_mhz - centre_mhz, phantom_db.T / DB, 2)  # of ln S_r
+    half_bend, tilt, _ = parabola[:, :, None].astype(np.asarray(slope_db_mhz).dtype)  # (n_z, 1)
+    bend = slope_db_mhz / (DB * centre_mhz) + (loss_db_mhz / centre_mhz - loss_bend_db_mhz2) / DB
+    steep, tilted = 2 * half_bend + bend, tilt * bend
+    slope = (slope_db_mhz / DB - variance * tilted) / (1 + variance * steep)
+    blur = np.stack([bend * (steep - bend / 2), steep * slope + tilted, bend / 2 + (tilt + slope / 2) * slope])
+    blur *= DB * variance
+    return blur
 
 
-def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Float[np.ndarray, " n_z"]:
+def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Depths:
     """One-way attenuation of the phantom above every window, (n_z,), dB/MHz.
 
     Echoes of equal travel time come from the depth z c_phantom / c_tissue of the phantom.
@@ -215,7 +209,7 @@ def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Flo
     return reference.attenuation_db_cm_mhz * depth_cm
 
 
-def path_attenuation(plane: RFPlane, attenuation_db_cm_mhz: Attenuation, grid: Grid) -> Float[np.ndarray, " n_z #n_x"]:
+def path_attenuation(plane: RFPlane, attenuation_db_cm_mhz: Attenuation, grid: Grid) -> Loss:
     """One-way attenuation from the surface to every window centre, (n_z, n_x) or (n_z, 1), dB/MHz."""
     given = np.asarray(attenuation_db_cm_mhz)
     if given.ndim == 0:

@@ -90,8 +90,8 @@ def map_windows(
 ) -> ParametricMaps:
     """The five maps on a grid that was laid over this plane and phantom; see ``parametric_maps``."""
     values = normalised(plane, reference, grid, attenuation_db_cm_mhz, five_fits(grid.band_mhz))
-    values += five_offsets(reference, grid.band_mhz)[:, None]
-    mbf, ss, si, slope, intercept = np.moveaxis(values.astype(np.float32), 1, 0)
+    values += five_offsets(reference, grid.band_mhz).astype(np.float32)[:, None]
+    mbf, ss, si, slope, intercept = np.moveaxis(values, 1, 0)
     check_echoes(plane, reference, grid, np.isnan(mbf) & grid.inside)
     five = mbf, ss, si, *scatterers(slope, intercept, plane.sound_speed_m_s)
     mapped = {name: np.where(grid.inside, of, np.float32(np.nan)) for name, of in zip(FIELDS, five, strict=True)}

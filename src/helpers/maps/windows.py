@@ -5,7 +5,8 @@ are taken over the other lines. Inside this module depth is in mm, frequency in 
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -13,7 +14,13 @@ from jaxtyping import Bool, Float, Int, Shaped
 from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 
+DEPTHS = 48  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
 STRIP = 32  # windows averaged at once: neighbours share most of their lines
+Band = Float[np.ndarray, " n_bins"]  # frequencies, MHz
+Depths = Float[np.ndarray, " n_z"]
+Power = Float[np.ndarray, "n_z n_bins n_lines"]  # of every line
+Spectra = Float[np.ndarray, "n_z n_bins n_x"]  # of every window
+Weights = Float[np.ndarray, "n_x n_lines"]  # of every line in every window
 CONSTANT = 8  # equal samples in a row that no echo leaves, at least; and a quarter of the window
 
 
@@ -35,23 +42,28 @@ def line_weights(
     return lines, (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def gated_fourier(
-    n_window: int, sampling_rate_hz: float, band_mhz: Float[np.ndarray, " n_bins"]
-) -> Float[np.ndarray, "2*n_bins {n_window}"]:
+def in_blocks(n_z: int) -> Iterator[slice]:
+    """Rows of a map, ``DEPTHS`` at a time."""
+    return (slice(first, min(first + DEPTHS, n_z)) for first in range(0, n_z, DEPTHS))
+
+
+@lru_cache(maxsize=8)
+def gated_fourier(n_window: int, rate_hz: float, band_mhz: tuple[float, ...]) -> Float[np.ndarray, "n {n_window}"]:
     """Cosines, then sines, of the band's frequencies under a Hanning gate, (2 n_bins, n_window)."""
-    phase = 2e6 * np.pi * np.outer(band_mhz, np.arange(n_window)) / sampling_rate_hz
+    phase = 2e6 * np.pi * np.outer(band_mhz, np.arange(n_window)) / rate_hz
     return (np.hanning(n_window) * np.concatenate([np.cos(phase), np.sin(phase)])).astype(np.float32)
 
 
-def line_power(
-    plane: RFPlane, starts: tuple[int, ...], n_window: int, lines: slice, band_mhz: Float[np.ndarray, " n_bins"]
-) -> Float[np.ndarray, "n_z n_bins n_lines"]:
+def line_power(plane: RFPlane, starts: tuple[int, ...], n_window: int, lines: slice, band_mhz: Band) -> Power:
     """Power of every Hanning-gated line, (n_z, n_bins, n_lines): |sum_t hann(t) rf(t) exp(-2 pi i f t)|^2.
 
     It is NaN where the line has no echo.
     """
-    samples = np.ascontiguousarray(plane.samples[:, lines], dtype=np.float32)
-    kernel = gated_fourier(n_window, plane.sampling_rate_hz, band_mhz)
+    around = n_window + CONSTANT  # samples above and below in which a run of equal ones may begin or end
+    first = max(starts[0] - around, 0)
+    samples = np.ascontiguousarray(plane.samples[first : starts[-1] + n_window + around, lines], dtype=np.float32)
+    starts = tuple(start - first for start in starts)
+    kernel = gated_fourier(n_window, plane.sampling_rate_hz, tuple(band_mhz))
     n_bins = len(band_mhz)
     power = np.empty((len(starts), n_bins, samples.shape[1]), np.float32)
     parts = np.empty((2 * n_bins, samples.shape[1]), np.float32)  # real, then imaginary
@@ -70,12 +82,16 @@ def without_echo(
 ) -> Bool[np.ndarray, "n_z n_lines"]:
     """Where a line (n_z, n_lines) has no echo: its window touches a run of equal samples a quarter as long as it is."""
     length = max(n_window // 4, CONSTANT)
-    equal = counted(samples[1:] == samples[:-1])
+    quiet = np.zeros((len(starts), samples.shape[1]), bool)
+    same = np.diff(samples[:: length // 4], axis=0) == 0  # a run holds three of these in a row
+    lines = np.flatnonzero((same[2:] & same[1:-1] & same[:-2]).any(axis=0))
+    if not len(lines):
+        return quiet
+    equal = counted(samples[1:, lines] == samples[:-1, lines])
     runs = equal[length - 1 :] - equal[: max(len(equal) - length + 1, 0)] == length - 1  # by their first sample
-    if not runs.any():
-        return np.zeros((len(starts), samples.shape[1]), bool)
     so_far, first, last = counted(runs), np.array(starts) - length + 1, np.array(starts) + n_window
-    return so_far[np.clip(last, 0, len(runs))] > so_far[np.clip(first, 0, len(runs))]
+    quiet[:, lines] = so_far[np.clip(last, 0, len(runs))] > so_far[np.clip(first, 0, len(runs))]
+    return quiet
 
 
 def counted(flags: Bool[np.ndarray, "n n_lines"]) -> Int[np.ndarray, "n+1 n_lines"]:
@@ -83,9 +99,7 @@ def counted(flags: Bool[np.ndarray, "n n_lines"]) -> Int[np.ndarray, "n+1 n_line
     return np.pad(np.cumsum(flags, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
 
 
-def mean_of_lines(
-    power: Float[np.ndarray, "n_z n_bins lines"], weights: Float[np.ndarray, "n_x lines"], in_strips: bool = True
-) -> Float[np.ndarray, "n_z n_bins n_x"]:
+def mean_of_lines(power: Power, weights: Weights, in_strips: bool = True) -> Spectra:
     """Weighted mean over the lines (n_z, n_bins, n_lines) of every window, (n_z, n_bins, n_x).
 
     Lines without an echo are left out; a window has no value (NaN) where the line at its centre, or more than half of
@@ -97,28 +111,23 @@ def mean_of_lines(
         return weighted(power, weights)
     share = alive.astype(np.float32) @ weights.T  # (n_z, n_x)
     centre = (np.cumsum(weights, axis=1) < 0.5 + 1e-6).sum(axis=1)  # the line in the middle of each window
-    heard = alive[:, centre] & (share >= 0.5)
+    heard = alive[:, centre] & (share > 0.5 - 1e-6)
     mean = weighted(np.nan_to_num(power), weights) / np.where(heard, share, np.nan)[:, None]
     return mean.astype(power.dtype)
 
 
-def sums_in_strips(
-    power: Float[np.ndarray, "n_z n_bins lines"], weights: Float[np.ndarray, "n_x lines"]
-) -> Float[np.ndarray, "n_z n_bins n_x"]:
+def sums_in_strips(power: Power, weights: Weights) -> Spectra:
     """Sum over the lines by weight, (n_z, n_bins, n_x), a strip of windows at a time."""
     flat = power.reshape(-1, power.shape[-1])
     mean = np.empty((len(flat), len(weights)), power.dtype)
-    for first in range(0, len(weights), STRIP):
-        strip = slice(first, first + STRIP)
-        touched = np.flatnonzero(weights[strip].any(axis=0))
-        lines = slice(touched[0], touched[-1] + 1)
-        mean[:, strip] = flat[:, lines] @ weights[strip, lines].T
+    for start in range(0, len(weights), STRIP):
+        strip = slice(start, start + STRIP)
+        lines = slice(np.flatnonzero(weights[start])[0], np.flatnonzero(weights[strip][-1])[-1] + 1)
+        np.matmul(flat[:, lines], weights[strip, lines].T, out=mean[:, strip])
     return mean.reshape(*power.shape[:2], -1)
 
 
-def mean_of_frames(
-    powers: Sequence[Float[np.ndarray, "n_z n_bins n_lines"]], axis: int | tuple[int, int] = -1
-) -> Float[np.ndarray, "..."]:
+def mean_of_frames(powers: Sequence[Power], axis: int | tuple[int, int] = -1) -> Float[np.ndarray, "..."]:
     """Mean over the lines of all frames that have an echo, (n_z, n_bins), or over (0, 2); NaN where none has."""
     if not any(np.isnan(power[:, 0]).any() for power in powers):
         return np.mean([power.mean(axis=axis) for power in powers], axis=0)
