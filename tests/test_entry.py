@@ -22,6 +22,7 @@ WRONG = {  # command: words that are wrong, what is told
     "benchmarks/simulation.py": ("--jsno x", "unrecognized arguments: --jsno"),
     "benchmarks/networks.py": ("--px 33", "image_px = 33: expected"),
     "benchmarks/pda.py": ("--json book/command.py/x", "cannot be written"),
+    "benchmarks/memory.py": ("--jsno x", "unrecognized arguments: --jsno"),
 }
 SLOW = ("-m trust.experiment", "benchmarks/simulation.py", "benchmarks/networks.py", "benchmarks/pda.py")
 
