@@ -286,8 +286,8 @@ table = table.rename_axis("alone")
 told = table.index[(table["low"] > 0.5) | (table["high"] < 0.5)]
 Markdown(
     table.to_markdown(floatfmt=("", ".3g", ".3f", ".3f", ".3f"))
-    + f"\n\nIntervals that leave out 0.5: {', '.join(told) or 'none'}. "
-    + f"The same for everybody: {', '.join(constant) or 'none'}."
+    + f"\n\nIntervals that leave out 0.5: {'; '.join(told) or 'none'}. "
+    + f"The same for everybody: {'; '.join(constant) or 'none'}."
 )
 
 # %% [markdown]

@@ -350,8 +350,8 @@ Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 # On a cluster, patients, models and seeds are jobs of their own; `profiles/slurm` is an example to adapt:
 #
 # ```bash
-# python book/chapters.py resolve --profile paper
-# snakemake results --workflow-profile profiles/slurm --config run=artifacts/paper scatter=1 seeds=5
+# run=$(python book/command.py resolve --profile paper)
+# snakemake results --workflow-profile profiles/slurm --config run="$run" scatter=1 seeds=5
 # ```
 #
 # One model on several GPUs is another matter. It shares each batch of eight among them, so that batch normalisation

@@ -307,7 +307,8 @@ Markdown(why_not or found)
 # cluster, workers are jobs:
 #
 # ```bash
-# snakemake search --workflow-profile profiles/slurm --config run=artifacts/paper scatter=1 workers=8
+# run=$(python book/command.py resolve --profile paper)
+# snakemake search --workflow-profile profiles/slurm --config run="$run" scatter=1 workers=8
 # ```
 
 # %% [markdown]

@@ -450,7 +450,7 @@ Markdown(told if len(tried) > 1 else none)
 #
 # None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told.
 # Each learns from patients drawn from a pool, a quarter of them for validation as before, and is judged on new patients
-# ({numref}`fig-patients-truths`, {numref}`tab-winner`).
+# ({numref}`fig-patients-truths`, {numref}`tab-truths`, {numref}`tab-winner`).
 
 # %%
 truths = {"mean": patients.curve(runs, "size", level)} | {

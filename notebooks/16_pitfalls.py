@@ -787,7 +787,7 @@ medians["called non-responders"] = [
 ]
 Markdown(
     f"{len(score)} simulated test patients, one plane each.\n\n"
-    + medians.to_markdown()
+    + medians.to_markdown(floatfmt=".1f")
 )
 
 # %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}

@@ -70,7 +70,7 @@ named = {f"n_{part}": f"{name} patients" for part, name in parts.items()} | {
     for part, name in parts.items()
 }
 named |= {
-    f"{part}_share": f"their share of the {parts[part]} patients"
+    f"{part}_share": f"share of non-responders, {parts[part]} patients"
     for part in ("train", "test")
 }
 named |= {

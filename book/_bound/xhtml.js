@@ -17,7 +17,11 @@ window.addEventListener("load", async () => {
     item.typesetRoot.replaceWith(span);
   }
   for (const leaf of document.querySelectorAll(".leaf")) {
-    leaf.querySelectorAll("script, style, button, input, select, canvas, audio").forEach((one) => one.remove());
+    leaf.querySelectorAll("script, style, noscript, button, input, select, canvas, audio").forEach((one) => one.remove());
+    leaf.querySelectorAll("[for]").forEach((one) => one.removeAttribute("for")); // what it was for does not move here
+    leaf.querySelectorAll("a:not([href], [id])").forEach((one) => one.replaceWith(...one.childNodes));
+    const seen = new Set();
+    for (const one of leaf.querySelectorAll("[id]")) seen.has(one.id) ? one.removeAttribute("id") : seen.add(one.id);
     leaf.querySelectorAll("table, td, th, tr, col").forEach((one) => {
       for (const name of ["border", "align", "valign", "width"]) one.removeAttribute(name);
     });
