@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import hilbert
 
+from helpers.data.phantom import bead_bsc_db
 from helpers.data.rf import RFPlane
 from helpers.data.simulation import (
     HOP,
@@ -16,7 +17,6 @@ from helpers.data.simulation import (
     block_frequencies_mhz,
     blocks,
     echoes,
-    phantom_bsc_db,
     scatterer_noise,
     share_below,
     simulate_phantom,
@@ -100,7 +100,7 @@ def test_attenuation_is_exact_to_a_twentieth_of_a_decibel(name):
     noise[(sample + HOP) // HOP, np.arange(128), (sample + HOP) % HOP] = 1
     path_db_mhz = np.interp(LONE.depth_of_mm(LONE.path_samples), fine_mm, path)[:, None]
     band = np.linspace(3, 8, 13)
-    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(LONE)))  # with the fourth power of f, as all tissue has
+    bsc_db = bead_bsc_db(tuple(block_frequencies_mhz(LONE)))  # with the fourth power of f, as all tissue has
     fourier = np.exp(-2j * np.pi * np.outer(band, np.arange(LONE.n_samples)) / 40)
     free, attenuated = (
         20 * np.log10(np.abs(fourier @ echoes(noise, lambda rows: bsc_db, p, LONE).astype(float)))

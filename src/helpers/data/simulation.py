@@ -16,7 +16,7 @@ from scipy import fft
 
 from helpers.data.acquisition import Acquisition
 from helpers.data.form_factor import gaussian_bsc_db
-from helpers.data.phantom import ATTENUATION_DB_CM_MHZ, SOUND_SPEED_M_S, ReferencePhantom, bead_backscatter
+from helpers.data.phantom import ATTENUATION_DB_CM_MHZ, SOUND_SPEED_M_S, ReferencePhantom, bead_backscatter, bead_bsc_db
 from helpers.data.rf import RFPlane
 from helpers.data.tissue import Tissue, linear, patient_plane
 
@@ -119,7 +119,7 @@ def simulate_phantom(
 
     ``gain_db`` (n_blocks, 1, n_frequencies) is what the beam makes of its echoes and not of the sample's, none usually.
     """
-    bsc_db = phantom_bsc_db(tuple(block_frequencies_mhz(system))) + gain_db + 0 * system.block_samples[:, None, None]
+    bsc_db = bead_bsc_db(tuple(block_frequencies_mhz(system))) + gain_db + 0 * system.block_samples[:, None, None]
     depth_cm = system.depth_of_mm(system.path_samples, SOUND_SPEED_M_S) / 10
     path_db_mhz = ATTENUATION_DB_CM_MHZ * depth_cm[:, None]
     planes = []
@@ -167,7 +167,7 @@ def echoes(
     """
     n_blocks, bins = len(noise) - 1, block_bins(system)
     frequency_mhz = block_frequencies_mhz(system).astype(np.float32)
-    level_db = pulse_db(frequency_mhz, system) - np.float32(phantom_bsc_db((np.mean(system.band_mhz),)))
+    level_db = pulse_db(frequency_mhz, system) - np.float32(bead_bsc_db((np.mean(system.band_mhz),)))
     segments = np.zeros((n_blocks + PARTS - 1, system.n_lines, HOP), np.float32)
     whole = np.zeros((BATCH, system.n_lines, BLOCK // 2 + 1), np.complex64)
     for start in range(0, n_blocks, BATCH):
@@ -191,12 +191,6 @@ def block_fourier(system: System) -> np.ndarray:
     middle = np.arange(BLOCK // 2 - HOP, BLOCK // 2 + HOP)
     turns = np.outer(middle, np.arange(BLOCK // 2 + 1)[block_bins(system)]) / BLOCK
     return np.exp(-2j * np.pi * turns).astype(np.complex64).view(np.float32)
-
-
-@lru_cache(maxsize=8)
-def phantom_bsc_db(frequency_mhz: tuple[float, ...]) -> np.ndarray:
-    """10 log10 of the phantom's backscatter coefficient in 1/(cm sr), (n_frequencies,)."""
-    return 10 * np.log10(bead_backscatter(np.array(frequency_mhz) * 1e6))
 
 
 def amplitude(power_db: np.ndarray) -> np.ndarray:
