@@ -1,12 +1,17 @@
-"""What the benchmarks share: one thread, steps timed in turn, peak memory, and a table."""
+"""What the benchmarks share: one thread, steps timed in turn, peak memory, a table, and a record per processor.
+
+Ratios are of processor time, which other work on the machine lengthens least; the clock's time stands beside it.
+"""
 
 import os
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import argparse
 import json
 import platform
+import re
 import sys
 import time
 import tracemalloc
@@ -17,20 +22,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # before any other package called helpers
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from ground.artifacts import check_writable, write_whole
 from ground.commands import CommandLine, run_command
 
+RECORDS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
 
-def medians_s(steps: dict[str, Callable], repeats: int = 11) -> dict[str, float]:
-    """Median seconds of every step, all steps taken in turn, so that a busy machine slows all of them."""
+
+def medians_s(steps: dict[str, Callable], repeats: int = 11) -> tuple[dict[str, float], dict[str, float]]:
+    """Median seconds of every step on the clock and of the processor, all taken in turn: a busy machine slows all."""
     times = {name: [] for name in steps}
     for _ in range(repeats + 1):  # the first round fills caches
         for name, step in steps.items():
-            start = time.perf_counter()
+            start = time.perf_counter(), time.process_time()
             step()
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(of[1:])) for name, of in times.items()}
+            times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    medians = {name: np.median(of[1:], axis=0).tolist() for name, of in times.items()}
+    return {name: of[0] for name, of in medians.items()}, {name: of[1] for name, of in medians.items()}
 
 
 def peak_mb(step: Callable) -> float:
@@ -44,11 +53,16 @@ def peak_mb(step: Callable) -> float:
 
 
 def circumstances(*packages: str) -> dict:
-    """Processor, threads, Python and versions of packages."""
+    """Processor with its vector instructions, threads, load (1, 5 and 15 minutes), BLAS and versions of packages."""
+    simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
+    told = ("internal_api", "version", "architecture", "num_threads")
     return {
         "processor": processor(),
+        "simd": [*simd.get("baseline", []), *simd.get("found", [])],
         "cpus": os.cpu_count(),
         "threads": int(os.environ["OMP_NUM_THREADS"]),
+        "load": list(os.getloadavg()),
+        "blas": [{name: of.get(name) for name in told} for of in threadpool_info() if of["user_api"] == "blas"],
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
     }
 
@@ -65,19 +79,33 @@ def table(rows: dict[str, str]) -> str:
     return "\n".join(f"{name:44s}{value:>14s}" for name, value in rows.items())
 
 
-def run(description: str, measure: Callable[[], dict], rows: Callable[[dict], dict[str, str]]) -> int:
-    """Measure, print the table and, with ``--json PATH``, write the figures there; return the exit status."""
+def command_line(description: str) -> CommandLine:
+    """The words that every benchmark takes."""
     parser = CommandLine(description=description)
     parser.add_argument("--json", metavar="PATH", help="also write the figures there")
-    path = parser.parse_args().json
-    return run_command(lambda: show(path, measure, lambda found: table(rows(found))))
+    parser.add_argument("--record", action="store_true", help="also keep them in results/benchmarks, by processor")
+    return parser
 
 
-def show(path: str | None, measure: Callable[[], dict], text: Callable[[dict], str]) -> None:
-    """Measure, print the figures as text and, if there is a path, write them there."""
-    if path:
-        check_writable(path)
+def run(description: str, measure: Callable[[], dict], rows: Callable[[dict], dict[str, str]]) -> int:
+    """Measure, print the table, write the figures where it is asked; return the exit status."""
+    options = command_line(description).parse_args()
+    return run_command(lambda: show(options, measure, lambda found: table(rows(found))))
+
+
+def show(options: argparse.Namespace, measure: Callable[[], dict], text: Callable[[dict], str]) -> None:
+    """Measure, print the figures as text and write them where ``--json`` and ``--record`` ask for it."""
+    if options.json:
+        check_writable(options.json)
     found = measure()
     print(text(found))
-    if path:
+    for path in [options.json] * bool(options.json) + [record_path(found)] * options.record:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda temporary: temporary.write_text(json.dumps(found, indent=2) + "\n"))
+
+
+def record_path(found: dict) -> Path:
+    """Where this benchmark's record of this kind of processor, or of graphics card, is kept."""
+    device = found.get("device", "cpu")
+    kind = found["processor"] if "cpu" in device.lower() else device
+    return RECORDS / re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-") / f"{Path(sys.argv[0]).stem}.json"

@@ -1,11 +1,11 @@
 """Planes per second of the networks at full width, against torchvision's plain ResNet-101 in the same run.
 
-``python benchmarks/networks.py [--json PATH] [--px N] [--batch N] [--compile]`` takes the graphics card if there is
-one: 512 pixels, batches of 8, bf16; else one core: 128 pixels, batches of 2, float32. torchvision's network gets four
-input channels and two classes, nothing else; all networks keep their memory channels last and learn by fused Adam.
-The matrix rate is that of one large product on the same device; a training step counts three times the forward
-pass's multiplications. Augmentation is timed alone, as a share of the step it precedes. On a core the clock counts
-the processor's time for this thread, which other work on the machine does not lengthen.
+``python benchmarks/networks.py [--json PATH] [--record] [--px N] [--batch N] [--compile]`` takes the graphics card if
+there is one: 512 pixels, batches of 8, bf16; else one core: 128 pixels, batches of 2, float32. torchvision's network
+gets four input channels and two classes, nothing else; all networks keep their memory channels last and learn by fused
+Adam. The matrix rate is that of one large product on the same device; a training step counts three times the forward
+pass's multiplications. Augmentation is timed alone, as a share of the step it precedes. On a core the clock counts the
+processor's time for this thread, which other work on the machine does not lengthen.
 """
 
 import argparse
@@ -238,13 +238,12 @@ def rows(found: dict) -> dict[str, str]:
 
 def main() -> int:
     """Measure, print the table and, with ``--json``, write it down; return the exit status."""
-    parser = common.CommandLine(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", metavar="PATH", help="also write the figures there")
+    parser = common.command_line(__doc__.splitlines()[0])
     parser.add_argument("--px", type=int, help="edge of the images, pixels")
     parser.add_argument("--batch", type=int, help="planes in a batch")
     parser.add_argument("--compile", action="store_true", help="let torch.compile work on all networks")
     options = parser.parse_args()
-    return common.run_command(lambda: common.show(options.json, partial(measure_all, options), lines))
+    return common.run_command(lambda: common.show(options, partial(measure_all, options), lines))
 
 
 def lines(found: dict) -> str:

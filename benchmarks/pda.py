@@ -1,10 +1,10 @@
 """Prediction difference analysis of one patient against captum's Occlusion and against bare forward passes.
 
-``python benchmarks/pda.py [--json PATH]``: the residual attention network of the laptop profile, untrained, on all
-planes of a simulated patient of median tumour size, on one thread, as the chapters run. All times come from one run
-and are compared as ratios; each is the best of a few rounds that measure everything once, so that a busy machine slows
-all alike. captum gets the patient-level model in two forms: as the model is, with all planes computed for every image,
-and in a kinder one, with the other planes computed once in every call.
+``python benchmarks/pda.py [--json PATH] [--record]``: the residual attention network of the laptop profile, untrained,
+on all planes of a simulated patient of median tumour size, on one thread, as the chapters run. All times come from one
+run and are compared as ratios; each is the best of a few rounds that measure everything once, so that a busy machine
+slows all alike. captum gets the patient-level model in two forms: as the model is, with all planes computed for every
+image, and in a kinder one, with the other planes computed once in every call.
 """
 
 import resource

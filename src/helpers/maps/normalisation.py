@@ -53,7 +53,8 @@ def normalised(
     for W itself. Windows of the plane, or depths of the phantom, without an echo are NaN. Where the grid asks for a
     distance from the noise, those that stand less above it are NaN, too, and the others have its power taken off.
     """
-    band_mhz, phantom_db, found = grid.band_mhz, reference_db(reference, grid), []
+    band_mhz, phantom_db = grid.band_mhz, reference_db(reference, grid)
+    found = np.empty((len(phantom_db), len(rows), len(grid.lateral_mm)), np.float32)
     losses = path_losses(plane, reference, grid, attenuation_db_cm_mhz)
     tilt, bend = loss_derivatives(losses, float(band_mhz.mean()))
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
@@ -70,17 +71,16 @@ def normalised(
         values -= of_blur @ blur.swapaxes(0, 1)
         for exponent, loss in losses.items():
             level = level + (rows @ (2 * band_mhz**exponent)).astype(np.float32)[:, None] * loss[at, None]
-        found.append(values + level)
-    return np.concatenate(found)
+        np.add(values, level, out=found[at])
+    return found
 
 
 def path_losses(
     plane: RFPlane, reference: ReferencePhantom, grid: Grid, attenuation_db_cm_mhz: Attenuation
 ) -> dict[float, Loss]:
     """What the one-way path to every window takes more from the sample than from the phantom: exponent -> dB/MHz^n."""
-    tissue = path_attenuation(plane, attenuation_db_cm_mhz, grid)
-    phantom = phantom_path(plane, reference, grid)[:, None]
-    tissue, phantom = tissue.astype(np.float32), phantom.astype(np.float32)
+    tissue = path_attenuation(plane, attenuation_db_cm_mhz, grid).astype(np.float32)
+    phantom = phantom_path(plane, reference, grid)[:, None].astype(np.float32)
     if grid.attenuation_exponent == reference.attenuation_exponent:
         return {grid.attenuation_exponent: tissue - phantom}
     return {grid.attenuation_exponent: tissue, reference.attenuation_exponent: -phantom}

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 
-DEPTHS = 48  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
+DEPTHS = 64  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
 STRIP = 32  # windows averaged at once: neighbours share most of their lines
 Band = Float[np.ndarray, " n_bins"]  # frequencies, MHz
 Depths = Float[np.ndarray, " n_z"]
@@ -33,12 +33,12 @@ def line_weights(
     lateral_mm: Float[np.ndarray, " n_x"], window_mm: float, pitch_mm: float, n_lines: int
 ) -> tuple[slice, Float[np.ndarray, "n_x lines"]]:
     """Share of every line in every window, (n_x, lines touched): edge lines count by the part covered."""
-    edges = np.arange(n_lines + 1) * pitch_mm
     left, right = lateral_mm[:, None] - window_mm / 2, lateral_mm[:, None] + window_mm / 2
+    first, last = max(int(left[0, 0] / pitch_mm) - 1, 0), min(int(right[-1, 0] / pitch_mm) + 2, n_lines)  # and more
+    edges = np.arange(first, last + 1) * pitch_mm
     covered = np.clip(np.minimum(right, edges[1:]) - np.maximum(left, edges[:-1]), 0, None)
     touched = np.flatnonzero(covered.sum(axis=0) > 1e-9)
-    lines = slice(touched[0], touched[-1] + 1)
-    covered = covered[:, lines]
+    lines, covered = slice(first + touched[0], first + touched[-1] + 1), covered[:, touched[0] : touched[-1] + 1]
     return lines, (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
