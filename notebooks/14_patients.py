@@ -83,8 +83,10 @@ images = stages.images(settings, artifacts)
 # the standard deviation of each over core and margin, 256 numbers. Its inputs are standardised inside the mask, the
 # masks are channels of their own, and only pixels of a region count in its means: the paper's networks see zeros
 # outside, and average them in. It first learns to read the hand-made features off the training planes, which takes no
-# response; a ridge regression on its vectors is one answer. Copies of it then learn the response, each without a third
-# of the patients; what they say of that third tells how much to trust them beside the first answer.
+# response; a ridge regression on its vectors is one answer. A copy of it then learns the response without a third of
+# the patients; what it says of that third tells how much to trust it beside the first answer. One training may go
+# astray on so few patients: so there are three networks, one a third, from initial weights of their own, and their
+# answers are averaged.
 #
 # **Decision**: features come from the images the networks see, not from the maps.
 #
