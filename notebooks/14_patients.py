@@ -211,7 +211,8 @@ Markdown(
 # drawn, each with its own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on
 # its own test patients, and on **{term}`new patients`** of the same population, in two sets, the same ones for all. The
 # new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort. The statistics
-# network was made while other cohorts were looked at, which judge nothing here.
+# network was made while other cohorts were looked at, which judge nothing here. The new patients had judged an earlier
+# form of it, once; its present one was chosen by others.
 
 # %%
 if rerun_cohorts:
