@@ -83,8 +83,10 @@ images = stages.images(settings, artifacts)
 # the standard deviation of each over core and margin, 256 numbers. Its inputs are standardised inside the mask, the
 # masks are channels of their own, and only pixels of a region count in its means: the paper's networks see zeros
 # outside, and average them in. It first learns to read the hand-made features off the training planes, which takes no
-# response; a ridge regression on its vectors is one answer. Copies of it then learn the response, each without a third
-# of the patients; what they say of that third tells how much to trust them beside the first answer.
+# response; a ridge regression on its vectors is one answer. A copy of it then learns the response without a third of
+# the patients; what it says of that third tells how much to trust it beside the first answer. One training may go
+# astray on so few patients: so there are three networks, one a third, from initial weights of their own, and their
+# answers are averaged.
 #
 # **Decision**: features come from the images the networks see, not from the maps.
 #
@@ -209,7 +211,8 @@ Markdown(
 # drawn, each with its own tissue, echoes, split and initial weights. Each trains all models, and judges them twice: on
 # its own test patients, and on **{term}`new patients`** of the same population, in two sets, the same ones for all. The
 # new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort. The statistics
-# network was made while other cohorts were looked at, which judge nothing here.
+# network was made while other cohorts were looked at, which judge nothing here. The new patients had judged an earlier
+# form of it, once; its present one was chosen by others.
 
 # %%
 if rerun_cohorts:

@@ -90,27 +90,29 @@ def test_a_signal_is_found_in_patients_never_seen(patients, signal):
     new = patients["split"] == "new"
     assert roc_auc_score(~patients.loc[new, "responder"], said[new]) > 0.8
     assert said.between(0, 1).all()
-    assert model.vectors(images).shape == (60, 256)
+    vectors = [statistics.vectors_of(one.reader, model.standard, images) for one in model.members]
+    assert [one.shape for one in vectors] == [(60, 256)] * statistics.FOLDS
+    assert not np.allclose(vectors[0], vectors[1])  # each from initial weights of its own
 
 
-@pytest.mark.parametrize(
-    ("signs", "heard"), [((1, 1), [1, 1]), ((1, -1), [1, 0]), ((-1, 1), [0, 1]), ((-1, -1), [0, 0])]
-)
-def test_no_answer_counts_against_what_it_says(signs, heard):
-    """Against the optimum among weights of 0 and more, found by scipy under these bounds."""
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_an_answer_weighs_what_it_would_alone_and_nothing_against_what_it_says(signs):
+    """Against the optimum of each alone under the bound of 0, found by scipy."""
     rng = np.random.default_rng(0)
     lost = np.arange(60) % 3 == 0
     both = (lost[:, None] + rng.normal(0, 1, (60, 2))) * signs
-    found, weighed = statistics.weigh(both, lost)
-    assert found.tolist() == heard
+    weights, weighed = statistics.weigh(both, lost)
+    assert (weights > 0).tolist() == [sign > 0 for sign in signs]
     balance = np.where(lost, 60 / 2 / lost.sum(), 60 / 2 / (~lost).sum())
 
-    def loss(w):
-        line = np.where(lost, 1, -1) * (both @ w[:2] + w[2])
-        return (balance * np.logaddexp(0, -line)).sum() + (w[:2] ** 2).sum() / 2
+    def loss(w, answer):
+        line = np.where(lost, 1, -1) * (answer * w[0] + w[1])
+        return (balance * np.logaddexp(0, -line)).sum() + w[0] ** 2 / 2
 
-    best = minimize(loss, np.zeros(3), bounds=[(0, None), (0, None), (None, None)]).x
-    np.testing.assert_allclose(weighed.coef_[0], best[:2], atol=2e-3)
+    best = [minimize(loss, np.zeros(2), answer, bounds=[(0, None), (None, None)]).x[0] for answer in both.T]
+    np.testing.assert_allclose(weights, best, atol=2e-3)
+    expected = minimize(loss, np.zeros(2), both @ weights).x
+    np.testing.assert_allclose([weighed.coef_[0, 0], weighed.intercept_[0]], expected, atol=2e-3)
 
 
 def test_poisoned_patients_change_nothing_that_is_learned_and_the_same_seed_gives_the_same(patients):
@@ -123,6 +125,20 @@ def test_poisoned_patients_change_nothing_that_is_learned_and_the_same_seed_give
     before = statistics.fit(images, patients, "core", SHORT).probability(images)
     after = statistics.fit(spoilt, flipped, "core", SHORT).probability(images)
     pd.testing.assert_series_equal(before, after)
+
+
+def test_no_response_reaches_a_reader_and_none_of_its_own_fold_a_caller(patients):
+    """Else what a caller says of its fold would count for more than it is worth."""
+    images, device = make_images(patients, "mean"), torch.device("cpu")
+    own = np.arange(len(images)) < 40
+    learned = []
+    for responder in (patients["responder"], patients["responder"] ^ (np.arange(60) < 20)):
+        told = patients.assign(responder=responder)
+        planes = statistics.Planes.of(images, told, statistics.standard_of(images, "core"), device)
+        torch.manual_seed(0)
+        learned.append(statistics.taught(planes, own, SHORT.training.epochs))
+    for before, after in zip(*learned, strict=True):
+        assert all(map(torch.equal, before.parameters(), after.parameters()))
 
 
 def test_few_of_a_class_and_a_map_without_a_value_will_do(patients):

@@ -1,9 +1,10 @@
 """The statistics network: a third reading of the paper's 256 numbers, mean and spread of maps over core and margin.
 
 Inputs are standardised inside the mask, masks are channels of their own, and pooling counts the pixels of a region and
-no others. The network first learns, without any response, to read hand-made features off the study's own training
-planes. Copies of it then learn the response on all training patients but a fold; what they say of the fold tells how
-much to trust them beside a ridge regression on the vectors that no response has touched.
+no others. A network first learns, without any response, to read hand-made features off the study's own training
+planes. A copy of it then learns the response on all training patients but a fold; what it says of the fold tells how
+much to trust it beside a ridge regression on the vectors that no response has touched. One network a fold, each with
+initial weights of its own, answers for chance in these: the answers of all are averaged.
 """
 
 from collections.abc import Iterator
@@ -29,8 +30,8 @@ from helpers.settings import VECTOR, Settings
 
 WIDTHS = 16, 32, 48  # channels of the layers
 BATCH, RATE, DECAY, DROPOUT = 32, 3e-3, 1e-2, 0.5
-READING, CALLING = 24, 8  # steps of training without and with the response, per epoch of the settings
-FOLDS = 3
+READING, CALLING = 12, 8  # steps of training without and with the response, per epoch of the settings
+FOLDS = 3  # and networks, one a fold
 FURTHEST = 5.0  # SD; inputs and features beyond count as that
 SHIFT = 8  # largest shift in training, pixels
 RIDGE = 1e-2  # C of the regression on patients' vectors
@@ -87,26 +88,32 @@ def standard_of(images: ImageSet, region: str) -> Standard:
 
 
 @dataclass(frozen=True)
-class StatisticsModel:
-    """A network that reads, a ridge regression on its vectors, copies that call, and how both are weighed."""
+class Member:
+    """A network that reads, a ridge regression on its vectors, and its copy that calls the response."""
 
     reader: StatisticsNetwork
-    callers: list[StatisticsNetwork]
-    standard: Standard
     ridge: Pipeline
-    heard: Float[np.ndarray, "2"]  # 1 or 0: read and called
+    caller: StatisticsNetwork
+
+    def answers(self, standard: Standard, images: ImageSet) -> pd.DataFrame:
+        """Return the logits of a NON-responder by patient, as read and as called, (n_patients, 2)."""
+        vectors, called = vectors_of(self.reader, standard, images), calls_of(self.caller, standard, images)
+        return pd.DataFrame({"read": self.ridge.decision_function(vectors), "called": called}, vectors.index)
+
+
+@dataclass(frozen=True)
+class StatisticsModel:
+    """Networks that read and call, and how what they read and what they call are weighed."""
+
+    members: list[Member]
+    standard: Standard
+    weights: Float[np.ndarray, "2"]  # of what is read and of what is called
     weighed: LogisticRegression
 
     def probability(self, images: ImageSet) -> pd.Series:
         """Return the probability of a NON-responder by patient; as in the regression, both classes weigh the same."""
-        vectors = self.vectors(images)
-        called = np.mean([calls_of(one, self.standard, images) for one in self.callers], axis=0)
-        both = np.column_stack([self.ridge.decision_function(vectors), called])
-        return pd.Series(self.weighed.predict_proba(both * self.heard)[:, 1], vectors.index)
-
-    def vectors(self, images: ImageSet) -> pd.DataFrame:
-        """Return each patient's vector, the mean over her planes, (n_patients, 256)."""
-        return vectors_of(self.reader, self.standard, images)
+        both = pd.concat([one.answers(self.standard, images) for one in self.members]).groupby(level=0).mean()
+        return pd.Series(self.weighed.predict_proba((both.to_numpy() @ self.weights)[:, None])[:, 1], both.index)
 
 
 @torch.no_grad()
@@ -131,51 +138,44 @@ def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Setting
     """Train on the planes of the training patients; no other patient is looked at, nothing stops training early."""
     training = images.select((patients.loc[images.patient, "split"] == "train").to_numpy())
     standard, device = standard_of(training, region), resolve_device(settings.computing.device)
-    seed, epochs = settings.training.seed, settings.training.epochs
+    names, seed = np.unique(training.patient.astype(str)), settings.training.seed
+    lost = ~patients.loc[names, "responder"].to_numpy(bool)
+    n_folds = int(min(FOLDS, lost.sum(), (~lost).sum()))
+    folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(names, lost))
+    members, read, called = [], [], []
     with reproducible(device):
         torch.manual_seed(seed)
         planes = Planes.of(training, patients, standard, device)
-        reader = StatisticsNetwork(len(images.fields), planes.masks.shape[1]).to(device)
-        learn(reader.to(memory_format=torch.channels_last), planes, READING * epochs, with_response=False)
-        vectors = vectors_of(reader, standard, training)
-        lost = ~patients.loc[vectors.index, "responder"].to_numpy(bool)
-        n_folds = int(min(FOLDS, lost.sum(), (~lost).sum()))
-        folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(vectors, lost))
-        names = [vectors.index[own] for _, own in folds]
-        callers, called = call_folds(reader, planes, training, standard, names, CALLING * epochs)
-    ridge = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
-    read = cross_val_predict(ridge, vectors, lost, cv=folds, method="decision_function")
-    heard, weighed = weigh(np.column_stack([read, called[vectors.index]]), lost)
-    return StatisticsModel(reader, callers, standard, ridge.fit(vectors, lost), heard, weighed)
+        for _, fold in folds:
+            own = np.isin(training.patient, names[fold])
+            reader, caller = taught(planes, own, settings.training.epochs)
+            vectors = vectors_of(reader, standard, training)
+            ridge = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
+            read.append(cross_val_predict(ridge, vectors, lost, cv=folds, method="decision_function"))
+            called.append(calls_of(caller, standard, training.select(own)))
+            members.append(Member(reader, ridge.fit(vectors, lost), caller))
+    weights, weighed = weigh(np.column_stack([np.mean(read, axis=0), pd.concat(called)[names]]), lost)
+    return StatisticsModel(members, standard, weights, weighed)
+
+
+def taught(planes: "Planes", own: np.ndarray, epochs: int) -> tuple[StatisticsNetwork, StatisticsNetwork]:
+    """Return a network taught to read all planes, and its copy taught the response of all but those of its own fold."""
+    reader = StatisticsNetwork(planes.images.shape[1], planes.masks.shape[1]).to(planes.images.device)
+    learn(reader.to(memory_format=torch.channels_last), planes, READING * epochs, with_response=False)
+    caller = deepcopy(reader)
+    learn(caller, planes.select(~own), CALLING * epochs, with_response=True)
+    return reader, caller
 
 
 def weigh(both: Float[np.ndarray, "n 2"], lost: Bool[np.ndarray, " n"]) -> tuple[np.ndarray, LogisticRegression]:
-    """Return which of two answers is heard, 1 or 0 each, and the regression that weighs them.
+    """Return the weights of two answers, and the regression that makes their weighed sum a probability.
 
-    An answer that would count against what it says is left out: among few patients its weight may be below 0 by chance.
+    Each weighs what it would alone, as in naive Bayes, and nothing if it counts against what it says. Weighed together,
+    two answers that say nearly the same are told apart by chance among few patients.
     """
-    heard, weighed = np.ones(both.shape[1]), LogisticRegression(class_weight="balanced")
-    for _ in range(both.shape[1]):
-        heard = heard * (weighed.fit(both * heard, lost).coef_[0] > 0)
-    return heard, weighed.fit(both * heard, lost)
-
-
-def call_folds(
-    reader: StatisticsNetwork,
-    planes: "Planes",
-    images: ImageSet,
-    standard: Standard,
-    folds: list[pd.Index],
-    n_steps: int,
-) -> tuple[list[StatisticsNetwork], pd.Series]:
-    """Return a copy of the reader for each fold of patients, taught by all others, and what it calls that fold."""
-    callers, called = [], []
-    for names in folds:
-        own = np.isin(images.patient, names)
-        callers.append(deepcopy(reader))
-        learn(callers[-1], planes.select(~own), n_steps, with_response=True)
-        called.append(calls_of(callers[-1], standard, images.select(own)))
-    return callers, pd.concat(called)
+    alone = LogisticRegression(class_weight="balanced")
+    weights = np.array([max(alone.fit(answer[:, None], lost).coef_[0, 0], 0.0) for answer in both.T])
+    return weights, alone.fit((both @ weights)[:, None], lost)
 
 
 @dataclass(frozen=True)
