@@ -36,6 +36,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
+from matplotlib.patches import Patch
 
 from helpers import stages
 from helpers.data import regions, simulation, study
@@ -251,8 +252,10 @@ groups = table.assign(response=np.where(table["responder"], "R", "NR"))
 columns = {"x": "region", "hue": "response", "hue_order": ["R", "NR"]}
 columns |= {"palette": figures.COLOUR, "saturation": 1}
 for ax, field in zip(axes, named, strict=True):
-    sns.boxplot(groups, y=field, **columns, ax=ax, legend=field == named[0])
+    sns.boxplot(groups, y=field, **columns, ax=ax, legend=False)
     ax.set(xlabel="", ylabel=parametric.LABELS[field])
+boxes = [Patch(fc=figures.COLOUR[name], label=name) for name in ("R", "NR")]
+fig.legend(handles=boxes, loc="outside upper center", ncols=2)
 
 # %%
 rows, level = {}, settings.judgement.level
