@@ -654,13 +654,7 @@ def bench_of_file(provenance):
     return design.bench_of(settings, "artifacts", len(provenance["cohort_seeds"]), provenance["n_new"])
 
 
-@pytest.mark.parametrize(
-    ("region", "most"),
-    [
-        ("_core", 0.03),
-        pytest.param("_margin", 0.02, marks=pytest.mark.xfail(strict=True, reason="missed by a hair: 0.021")),
-    ],
-)
+@pytest.mark.parametrize(("region", "most"), [("_core", 0.03), ("_margin", 0.02)])
 def test_a_network_draws_level_with_the_regression(committed, region, most):
     """As asked for before any of these patients was drawn; the chapter prints what was reached, with its interval."""
     leads = patients.against(committed.runs)["lead"].drop(index=[*design.REGRESSIONS, *design.FORESTS])
