@@ -251,11 +251,11 @@ fig, axes = figures.panels(len(named), 2, 2.5)
 groups = table.assign(response=np.where(table["responder"], "R", "NR"))
 columns = {"x": "region", "hue": "response", "hue_order": ["R", "NR"]}
 columns |= {"palette": figures.COLOUR, "saturation": 1}
+boxes = [Patch(fc=figures.COLOUR[name], label=name) for name in ("R", "NR")]
+fig.legend(handles=boxes, loc="outside upper center", ncols=2)
 for ax, field in zip(axes, named, strict=True):
     sns.boxplot(groups, y=field, **columns, ax=ax, legend=False)
     ax.set(xlabel="", ylabel=parametric.LABELS[field])
-boxes = [Patch(fc=figures.COLOUR[name], label=name) for name in ("R", "NR")]
-fig.legend(handles=boxes, loc="outside upper center", ncols=2)
 
 # %%
 rows, level = {}, settings.judgement.level
