@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,12 +51,34 @@ PROFILES = Path(__file__).parents[1] / "notebooks" / "profiles"
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with one chapter that prints what it was given."""
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "profiles").symlink_to(PROFILES)
-    write_chapter(tmp_path, "import sys\nprint(image_px, sys.executable)")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(found(tmp_path))
     return tmp_path
+
+
+def found(folder):
+    """Make a project of a folder."""
+    (folder / "pyproject.toml").touch()
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "profiles").symlink_to(PROFILES)
+    write_chapter(folder, "import sys\nprint(image_px, sys.executable)")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """That chapter as it was executed once, with 96 pixels."""
+    folder = found(tmp_path_factory.mktemp("executed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run(folder, image_px=96)[0] == 0
+    return folder / "out" / "01_tiny.ipynb"
+
+
+@pytest.fixture
+def output(project, executed):
+    """The executed chapter, in a project of its own."""
+    (project / "out").mkdir()
+    return shutil.copy(executed, project / "out" / "01_tiny.ipynb")
 
 
 def write_chapter(project, code):
@@ -82,21 +105,18 @@ def printed(path):
     return "".join(out.get("text", "") for cell in cells for out in cell.get("outputs", []))
 
 
-def test_chapter_is_executed_by_this_python_with_the_given_values(project):
-    status, output = run(project, image_px=96)
-    assert status == 0
-    number, python = printed(output).split()
+def test_chapter_is_executed_by_this_python_with_the_given_values(executed):
+    number, python = printed(executed).split()
     assert number == "96"
     assert os.path.samefile(Path(python).parent, Path(sys.executable).parent)
 
 
-def test_notebook_carries_its_provenance_and_no_path_of_this_machine(project):
-    _, output = run(project, image_px=96)
-    metadata = nbformat.read(output, as_version=4).metadata
+def test_notebook_carries_its_provenance_and_no_path_of_this_machine(executed):
+    metadata = nbformat.read(executed, as_version=4).metadata
     assert metadata.papermill.duration > 0
     assert metadata.papermill.input_path == "notebooks/01_tiny.py"
     assert set(metadata.run) == {"code", "commit", "device", "processor", "python", "time"}
-    assert str(project) not in str(metadata)
+    assert str(executed.parents[1]) not in str(metadata)
 
 
 def test_undeclared_parameter_is_refused_before_anything_runs(project, capsys):
@@ -106,8 +126,7 @@ def test_undeclared_parameter_is_refused_before_anything_runs(project, capsys):
     assert not output.exists()
 
 
-def test_failing_chapter_keeps_the_last_good_notebook(project, capsys):
-    _, output = run(project)
+def test_failing_chapter_keeps_the_last_good_notebook(project, output, capsys):
     good = output.read_bytes()
     write_chapter(project, "raise RuntimeError('no echo')")
     status, _ = run(project)
@@ -459,8 +478,7 @@ def wait_for(true, seconds=20):
 # --- prose and code: an edit of prose shows at once, an edit of code executes again
 
 
-def test_prose_and_captions_follow_the_source_without_being_executed(project):
-    _, output = run(project, image_px=96)
+def test_prose_and_captions_follow_the_source_without_being_executed(project, output):
     write_chapter(project, "import sys\nprint(image_px, sys.executable)\n# %% [markdown]\n# New words.")
     assert chapters.is_current(project / "notebooks" / "01_tiny.py", output)
     notebook = chapters.with_outputs(project / "notebooks" / "01_tiny.py", output)
@@ -471,8 +489,7 @@ def test_prose_and_captions_follow_the_source_without_being_executed(project):
     assert tags == [["parameters"], ["injected-parameters", "hide-input"], None]
 
 
-def test_a_damaged_notebook_is_executed_again(project):
-    _, output = run(project)
+def test_a_damaged_notebook_is_executed_again(project, output):
     output.write_text(output.read_text()[:-100])
     assert not chapters.is_current(project / "notebooks" / "01_tiny.py", output)
     command_line.discard_stale_chapters(output.parent.parent)
@@ -483,8 +500,7 @@ def test_a_damaged_notebook_is_executed_again(project):
     assert not (project / "a" / "chapters" / output.name).exists()
 
 
-def test_outputs_of_other_code_are_refused(project):
-    _, output = run(project)
+def test_outputs_of_other_code_are_refused(project, output):
     write_chapter(project, "print('other')")
     assert not chapters.is_current(project / "notebooks" / "01_tiny.py", output)
     with pytest.raises(ValueError, match=r"01_tiny.ipynb: holds other code than .*01_tiny.py"):
