@@ -85,6 +85,12 @@ def needed_stages(wildcards):
     return [made(stage) for stage in STAGES if re.search(rf"stages\.{stage}\(", text)]
 
 
+def begun_early(wildcards):
+    """A chapter that says it takes minutes is begun before those that take seconds, which then fill the other cores."""
+    text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
+    return int(re.search(r"(?<!half a )minutes? (or two )?to run", text) is not None)
+
+
 def own_parameters(wildcards):
     return read_parameters(RUN / "parameters" / f"{wildcards.chapter}.yml")
 
@@ -142,6 +148,7 @@ rule chapter:
         rf=lambda wildcards: recordings_in(own_parameters(wildcards)),
     output:
         update(f"{RUN}/chapters/{{chapter}}.ipynb"),
+    priority: begun_early
     params:
         content=content,
     shell:
