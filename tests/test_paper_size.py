@@ -61,9 +61,9 @@ def test_the_paper_s_networks_train_predict_and_explain_at_its_size(slug):
     assert np.count_nonzero(differences) == 4
 
     steps = N_TRAINING_PLANES * settings.training.epochs
-    hours = 6 * count_macs(network, (1, 4, px, px)) * steps / CARD_FLOPS / 3600
+    minutes = 6 * count_macs(network, planes[:1]) * steps / CARD_FLOPS / 60
     print(
         f"\n{slug}: {seconds:.1f} s a plane in training on this processor, {seconds * steps / 3600:.0f} h for "
-        f"{settings.training.epochs} epochs; on a card of {CARD_FLOPS:.0e} operations a second {hours:.1f} h; "
+        f"{settings.training.epochs} epochs; on a card of {CARD_FLOPS:.0e} operations a second {minutes:.1f} min; "
         f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB for {BATCH} planes a step"
     )
