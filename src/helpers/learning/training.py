@@ -89,11 +89,11 @@ def learning_planes(
     """Return the planes of training and of validation patients, and the scaling that the former gave."""
     split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
     scaling = fit_scaling(images, split == "train", region, clip_percentile)
-    told, chosen = (
-        (patients, scaling, region, device),
-        [np.flatnonzero(split == name) for name in ("train", "validation")],
+    told = patients, scaling, region, device
+    training, validation = (
+        plane_samples(images, np.flatnonzero(split == name), *told) for name in ("train", "validation")
     )
-    return plane_samples(images, chosen[0], *told), plane_samples(images, chosen[1], *told), scaling
+    return training, validation, scaling
 
 
 def fit_both(
