@@ -212,7 +212,7 @@ Markdown(
 # its own test patients, and on **{term}`new patients`** of the same population, in two sets, the same ones for all. The
 # new ones are mapped and resampled in the same way, and scaled with the training patients of each cohort. The statistics
 # network was made while other cohorts were looked at, which judge nothing here. The new patients had judged an earlier
-# form of it, once; its present one was chosen by others.
+# form of it, once, and what they said was known; its present one was chosen by others.
 
 # %%
 if rerun_cohorts:
