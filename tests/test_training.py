@@ -140,6 +140,7 @@ CHANGES = [
     {"learning_rate": 1e-3},
     {"class_weight": 2.0},
     {"optimizer": "sgd"},
+    {"optimizer": "adamw"},
     {"max_shift": 0.1},
     {"precision": "bf16"},
     {"compile_network": True},
@@ -360,6 +361,17 @@ def epoch_of(network, data, plan):
     criterion = cross_entropy(plan.chosen, data.labels.device)
     fitting.train_epoch(network, optimizer, data, plan, 1, criterion)
     return torch.cat([value.flatten().float() for value in network.state_dict().values()])
+
+
+def test_decay_shrinks_weights_that_no_gradient_moves():
+    """Loshchilov and Hutter 2019: by the rate times the decay, which torch has at 0.01; Adam alone leaves them."""
+    for name, expected in (("adam", 1.0), ("adamw", 1 - 1e-2 * 0.01)):
+        network = torch.nn.Linear(3, 2)
+        before = network.weight.detach().clone()
+        network.weight.grad = torch.zeros_like(before)
+        chosen = SMOKE.replace(optimizer=name, learning_rate=1e-2).training
+        fitting.build_optimizer(network, chosen).step()
+        torch.testing.assert_close(network.weight.detach(), before * expected)
 
 
 @pytest.mark.parametrize("stage", ["feature", "predictive"])

@@ -141,7 +141,7 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=2, le=65_536)]  # batch norm needs two samples
     learning_rate: Annotated[float, Field(ge=1e-8, le=1)]
     class_weight: Annotated[float, Field(ge=0.01, le=1000)]
-    optimizer: Literal["adam", "sgd"]
+    optimizer: Literal["adam", "adamw", "sgd"]
     max_shift: Annotated[float, Field(ge=0, lt=1)]
     precision: Literal["float32", "bf16"]
     compile_network: bool

@@ -194,12 +194,12 @@ def cross_entropy(chosen: Training, device: torch.device) -> nn.CrossEntropyLoss
 
 
 def build_optimizer(network: nn.Module, chosen: Training) -> torch.optim.Optimizer:
-    """Return Adam, or SGD with momentum 0.9, at the learning rate of the settings."""
+    """Return Adam, Adam whose weights decay, or SGD with momentum 0.9, at the learning rate of the settings."""
     weights = list(network.parameters())
     fused = weights[0].device.type in ("cpu", "cuda")  # one call for all weights
-    if chosen.optimizer == "sgd":
-        return torch.optim.SGD(weights, chosen.learning_rate, momentum=0.9, fused=fused)
-    return torch.optim.Adam(weights, chosen.learning_rate, fused=fused)
+    sgd = partial(torch.optim.SGD, momentum=0.9)
+    kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": sgd}
+    return kinds[chosen.optimizer](weights, chosen.learning_rate, fused=fused)
 
 
 def seed_everything(seed: int, device: torch.device) -> torch.Generator:
