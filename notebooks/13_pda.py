@@ -65,6 +65,15 @@ from scipy.ndimage import uniform_filter
 from tqdm import tqdm
 
 from beyond import attribution, contributions
+from beyond.central import (
+    asked,
+    beyond_random,
+    central_plane,
+    central_predictor,
+    core_and_margin,
+    explain_central,
+)
+from beyond.central import survey as survey_of
 from beyond.means import bootstrap_mean
 from helpers import stages
 from helpers.data import study
@@ -80,19 +89,13 @@ from pages import figures, judgement
 from pages.judgement import mean_in_words
 from pages.patients import SOURCES
 from pages.pda import (
-    beyond_random,
-    central_plane,
-    central_predictor,
-    core_and_margin,
     draw_or_say,
-    explain_central,
     explained,
     medians,
     named_patient,
     nearest_to_truth,
     rank_in_words,
 )
-from pages.pda import survey as survey_of
 from reading import moving
 
 figures.use_book_style()
@@ -288,7 +291,7 @@ plt.show()
 survey_stride = max(pda_stride_px, settings.images.image_px // 16)
 survey_size = pda_patch_px, survey_stride
 same = images, rows.index, *survey_size, pda_batch_size
-maps, survey = survey_of(model, *same)
+maps, survey = survey_of(partial(asked, model), *same)
 masks = {}
 for patient in rows.index:
     planes = central_plane(images, patient, model.scaling, model.region)
@@ -309,7 +312,9 @@ random = {}
 for seed in range(101, 101 + pda_random):  # none of these was trained
     drawn_anew = settings.replace(seed=seed)
     net = untrained_model(drawn_anew, MODELS[slug], model.scaling, device)
-    of_random, of_net = survey_of(net, *same)  # maps: of the last one
+    of_random, of_net = survey_of(
+        partial(asked, net), *same
+    )  # maps: of the last one
     random[seed] = of_net.excess.groupby("parameter", sort=False).mean()
 own = survey.excess.groupby("parameter", sort=False).mean()
 null = beyond_random(own, pd.DataFrame(random).T, level)

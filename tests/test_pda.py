@@ -1,3 +1,5 @@
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,6 +9,15 @@ from scipy.stats import spearmanr
 from tiny import study
 
 from beyond import contributions
+from beyond.central import (
+    asked,
+    beyond_random,
+    central_plane,
+    central_predictor,
+    core_and_margin,
+    explain_central,
+    survey,
+)
 from helpers.data.study import MODELS
 from helpers.judgement import pda
 from helpers.learning.images import ImageSet, Scaling
@@ -14,21 +25,7 @@ from helpers.learning.training import untrained_model
 from helpers.maps.parametric import FIELDS, FOUR, ParametricMaps
 from helpers.maps.planes import MappedPlane
 from helpers.settings import load_settings
-from pages.pda import (
-    beyond_random,
-    central_plane,
-    central_predictor,
-    core_and_margin,
-    draw_explained,
-    draw_or_say,
-    explain_central,
-    explained,
-    medians,
-    named_patient,
-    nearest_to_truth,
-    rank_in_words,
-    survey,
-)
+from pages.pda import draw_explained, draw_or_say, explained, medians, named_patient, nearest_to_truth, rank_in_words
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -524,7 +521,7 @@ def random_network(seed, scaling):
 def test_a_survey_is_what_is_said_of_each_central_plane(cohort):
     images, scaling = cohort
     model = random_network(3, scaling)
-    maps, table = survey(model, images, ["C", "A"], 8, 8, 64)
+    maps, table = survey(partial(asked, model), images, ["C", "A"], 8, 8, 64)
     central = central_plane(images, "A", scaling, "core_margin")
     np.testing.assert_array_equal(maps["A"], explain_central(model, central, 8, 8, 64))
     core, margin = core_and_margin(images, central.image)
@@ -551,7 +548,7 @@ def test_networks_of_random_weights_get_no_sentence(cohort):
     """Whatever their maps look like: each against the others."""
     images, scaling = cohort
     networks = [random_network(seed, scaling) for seed in range(8)]
-    tables = [survey(network, images, ["A", "B", "C"], 16, 16, 64)[1] for network in networks]
+    tables = [survey(partial(asked, network), images, ["A", "B", "C"], 16, 16, 64)[1] for network in networks]
     means = pd.DataFrame([table.excess.groupby("parameter", sort=False).mean() for table in tables]).reset_index(
         drop=True
     )
