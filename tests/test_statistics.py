@@ -90,7 +90,8 @@ def test_a_signal_is_found_in_patients_never_seen(patients, signal):
     new = patients["split"] == "new"
     assert roc_auc_score(~patients.loc[new, "responder"], said[new]) > 0.8
     assert said.between(0, 1).all()
-    vectors = [statistics.vectors_of(one.reader, model.standard, images) for one in model.members]
+    inputs = *model.standard.inputs(images), images.patient
+    vectors = [statistics.vectors_of(one.reader, *inputs) for one in model.members]
     assert [one.shape for one in vectors] == [(60, 256)] * statistics.FOLDS
     assert not np.allclose(vectors[0], vectors[1])  # each from initial weights of its own
 
@@ -147,3 +148,46 @@ def test_few_of_a_class_and_a_map_without_a_value_will_do(patients):
     images = make_images(few, "mean")
     images.maps[:, 2] = np.nan
     assert statistics.fit(images, few, "core_margin", SHORT).probability(images).notna().all()
+
+
+@pytest.mark.parametrize(
+    "recipe", [{}, {"spread": False}, {"reading": False}, {"members": 1}], ids=["whole", "no SD", "unread", "one"]
+)
+def test_what_a_recipe_leaves_out_is_not_there(patients, recipe):
+    images = make_images(patients, "mean")
+    model = statistics.fit(images, patients, "core_margin", SHORT, statistics.Recipe(**recipe))
+    assert len(model.members) == recipe.get("members", statistics.FOLDS)
+    for one in model.members:
+        assert one.caller.trunk[-1].out_channels * (1 + one.caller.spread) * 2 == 256
+        assert one.caller.spread == recipe.get("spread", True)
+        steps = int(one.reader.trunk[1].num_batches_tracked)  # in training: none of a network that reads nothing
+        assert steps == recipe.get("reading", True) * SHORT.training.epochs * statistics.READING
+    assert model.probability(images).notna().all()
+
+
+def test_what_is_asked_of_the_central_plane_is_said_of_the_patient(patients):
+    """Unchanged planes give the patient's probability; a plane of nothing but means, that of such a patient's."""
+    images = make_images(patients, "mean")
+    model = statistics.fit(images, patients, "core_margin", SHORT)
+    for name in ("Q00", "Q41"):
+        predict, plane, index = model.central(images, name)
+        assert (images.patient[index], images.plane[index]) == (name, PLANES // 2)
+        expected = model.probability(images.select(images.patient == name))[name]
+        np.testing.assert_allclose(predict(plane[None]), expected, rtol=1e-4)
+        blank = replace(images, maps=images.maps.copy())
+        inside = images.region[index]
+        blank.maps[index][:, inside] = model.standard.mean[:, None]
+        expected = model.probability(blank.select(images.patient == name))[name]
+        np.testing.assert_allclose(predict(torch.stack([plane, plane * 0]))[1], expected, rtol=1e-4)
+
+
+def test_an_untrained_model_answers_by_chance_and_for_its_seed(patients):
+    images = make_images(patients, "mean")
+    trained = statistics.fit(images, patients, "core", SHORT)
+    asked = [statistics.untrained(trained, seed).central(images, "Q03") for seed in (1, 1, 2)]
+    said = [float(predict(plane[None])[0]) for predict, plane, _ in asked]
+    assert said[0] == said[1] != said[2]
+    network = statistics.untrained(trained, 1).members[0].caller
+    torch.manual_seed(1)
+    fresh = statistics.StatisticsNetwork(4, 1)
+    assert all(map(torch.equal, network.parameters(), fresh.parameters()))

@@ -7,7 +7,7 @@ much to trust it beside a ridge regression on the vectors that no response has t
 initial weights of its own, answers for chance in these: the answers of all are averaged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from itertools import chain, islice
@@ -15,7 +15,7 @@ from itertools import chain, islice
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from beyond import handmade
+from helpers.judgement.pda import Predict
 from helpers.learning.fitting import reproducible, resolve_device
 from helpers.learning.images import ImageSet, fill_holes
 from helpers.settings import VECTOR, Settings
@@ -37,16 +38,33 @@ SHIFT = 8  # largest shift in training, pixels
 RIDGE = 1e-2  # C of the regression on patients' vectors
 
 
-class StatisticsNetwork(nn.Module):
-    """Images (B, C, n, n) and masks (B, R, n, n) of regions to vectors (B, 256): 256 / 2R maps, their mean and SD."""
+@dataclass(frozen=True)
+class Recipe:
+    """What makes the statistics network, one thing for each reader who doubts it."""
 
-    def __init__(self, n_channels: int, n_regions: int) -> None:
+    spread: bool = True  # the SD of maps beside their mean, of half as many maps
+    reading: bool = True  # of hand-made features, before the response and beside it
+    members: int = FOLDS  # networks that answer, of as many folds
+
+
+RECIPE = Recipe()
+
+
+class StatisticsNetwork(nn.Module):
+    """Images (B, C, n, n) and masks (B, R, n, n) of regions to vectors (B, 256): 256 / 2R maps, their mean and SD.
+
+    Without ``spread`` it is the mean alone, of 256 / R maps.
+    """
+
+    def __init__(self, n_channels: int, n_regions: int, spread: bool = True) -> None:
         super().__init__()
+        self.n_channels, self.n_regions, self.spread = n_channels, n_regions, spread
+        n_maps = VECTOR // ((1 + spread) * n_regions)
         widths = n_channels + n_regions, *WIDTHS
         layers: list[nn.Module] = []
         for inside, outside, stride in zip(widths, widths[1:], (2, 1, 2), strict=False):
             layers += [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
-        self.trunk = nn.Sequential(*layers, nn.Conv2d(WIDTHS[-1], VECTOR // (2 * n_regions), 3, padding=1))
+        self.trunk = nn.Sequential(*layers, nn.Conv2d(WIDTHS[-1], n_maps, 3, padding=1))
         self.caller = nn.Sequential(nn.BatchNorm1d(VECTOR, affine=False), nn.Dropout(DROPOUT), nn.Linear(VECTOR, 1))
 
     def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -55,7 +73,8 @@ class StatisticsNetwork(nn.Module):
         weights = weights / weights.sum(2, keepdim=True).clamp_min(1e-3)
         maps = maps.flatten(2)
         mean, square = (torch.einsum("bcp,brp->brc", values, weights) for values in (maps, maps**2))
-        return torch.cat([mean, (square - mean**2).clamp_min(1e-4).sqrt()], 1).flatten(1)
+        spread = [(square - mean**2).clamp_min(1e-4).sqrt()] if self.spread else []
+        return torch.cat([mean, *spread], 1).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -95,10 +114,13 @@ class Member:
     ridge: Pipeline
     caller: StatisticsNetwork
 
-    def answers(self, standard: Standard, images: ImageSet) -> pd.DataFrame:
-        """Return the logits of a NON-responder by patient, as read and as called, (n_patients, 2)."""
-        vectors, called = vectors_of(self.reader, standard, images), calls_of(self.caller, standard, images)
-        return pd.DataFrame({"read": self.ridge.decision_function(vectors), "called": called}, vectors.index)
+    @property
+    def networks(self) -> tuple[StatisticsNetwork, StatisticsNetwork]:
+        return self.reader, self.caller
+
+    def answers(self, read: pd.DataFrame | np.ndarray, called: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Return the logits of a NON-responder (n, 2), as read and as called, of the vectors (n, 256) of both."""
+        return np.column_stack([self.ridge.decision_function(read), calls_of(self.caller, called)])
 
 
 @dataclass(frozen=True)
@@ -112,29 +134,74 @@ class StatisticsModel:
 
     def probability(self, images: ImageSet) -> pd.Series:
         """Return the probability of a NON-responder by patient; as in the regression, both classes weigh the same."""
-        both = pd.concat([one.answers(self.standard, images) for one in self.members]).groupby(level=0).mean()
-        return pd.Series(self.weighed.predict_proba((both.to_numpy() @ self.weights)[:, None])[:, 1], both.index)
+        inputs = *self.standard.inputs(images), images.patient
+        of_networks = [vectors_of(net, *inputs) for one in self.members for net in one.networks]
+        return pd.Series(self.said_of(of_networks), of_networks[0].index)
+
+    def said_of(self, vectors: Sequence[pd.DataFrame | np.ndarray]) -> np.ndarray:
+        """Return the probability (n,) of patients by their vectors (n, 256), of each member's two networks in turn."""
+        pairs = zip(self.members, vectors[::2], vectors[1::2], strict=True)
+        both = np.mean([one.answers(read, called) for one, read, called in pairs], axis=0)
+        return self.weighed.predict_proba((both @ self.weights)[:, None])[:, 1]
+
+    def central(self, images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
+        """Return ``predict`` for a patient's central plane, that plane, and its place among all, see ``judgement.pda``.
+
+        Maps (B, C, n, n) are standardised: zero is the mean of the training patients.
+        """
+        own = np.flatnonzero(images.patient == patient)
+        place, (maps, masks) = len(own) // 2, self.standard.inputs(images.select(own))
+        networks = [net for one in self.members for net in one.networks]
+        others = [planes_by(net, maps, masks) for net in networks]
+        others = [of_planes.sum(0) - of_planes[place] for of_planes in others]
+
+        def predict(changed: torch.Tensor) -> np.ndarray:
+            same = masks[place].expand(len(changed), -1, -1, -1)
+            pairs = zip(networks, others, strict=True)
+            return self.said_of([(rest + planes_by(net, changed, same)) / len(own) for net, rest in pairs])
+
+        return predict, maps[place], int(own[place])
+
+
+def untrained(trained: StatisticsModel, seed: int) -> StatisticsModel:
+    """Return a model of one network with weights drawn anew, whose call alone counts: what an explanation must beat."""
+    torch.manual_seed(seed)
+    like = trained.members[0].caller
+    network = StatisticsNetwork(like.n_channels, like.n_regions).to(next(like.parameters()).device)
+    weighed = deepcopy(trained.weighed)
+    weighed.coef_, weighed.intercept_ = np.ones((1, 1)), np.zeros(1)
+    member = Member(network, trained.members[0].ridge, network)
+    return StatisticsModel([member], trained.standard, np.array([0.0, 1.0]), weighed)
 
 
 @torch.no_grad()
-def vectors_of(network: StatisticsNetwork, standard: Standard, images: ImageSet, batch: int = 256) -> pd.DataFrame:
-    """Return each patient's vector, the mean over her planes, (n_patients, 256), patients in order of their names."""
+def planes_by(
+    network: StatisticsNetwork, maps: torch.Tensor, masks: torch.Tensor, batch: int = 256
+) -> Float32[np.ndarray, "N 256"]:
+    """Return the vector of each plane, (N, 256), of standardised maps (N, C, n, n) and masks (N, R, n, n)."""
     network.eval()
     device = next(network.parameters()).device
-    parts = zip(*(tensor.split(batch) for tensor in standard.inputs(images)), strict=True)
-    vectors = torch.cat([network(*(tensor.to(device) for tensor in part)) for part in parts])
-    return pd.DataFrame(vectors.cpu().numpy()).groupby(images.patient.astype(str)).mean()
+    parts = zip(maps.split(batch), masks.split(batch), strict=True)
+    return torch.cat([network(*(tensor.to(device) for tensor in part)) for part in parts]).cpu().numpy()
+
+
+def vectors_of(
+    network: StatisticsNetwork, maps: torch.Tensor, masks: torch.Tensor, patient: np.ndarray
+) -> pd.DataFrame:
+    """Return each patient's vector, the mean over her planes, (n_patients, 256), patients in order of their names."""
+    return pd.DataFrame(planes_by(network, maps, masks)).groupby(patient.astype(str)).mean()
 
 
 @torch.no_grad()
-def calls_of(network: StatisticsNetwork, standard: Standard, images: ImageSet) -> pd.Series:
-    """Return what a network calls each patient: the logit of a NON-responder."""
-    vectors = vectors_of(network, standard, images)
-    called = network.caller(torch.from_numpy(vectors.to_numpy()).to(next(network.parameters()).device))
-    return pd.Series(called[:, 0].cpu().numpy(), vectors.index)
+def calls_of(network: StatisticsNetwork, vectors: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Return what a network calls patients of these vectors (n, 256): the logits (n,) of a NON-responder."""
+    device = next(network.parameters()).device
+    return network.caller(torch.from_numpy(np.asarray(vectors)).to(device))[:, 0].cpu().numpy()
 
 
-def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Settings) -> StatisticsModel:
+def fit(
+    images: ImageSet, patients: pd.DataFrame, region: str, settings: Settings, recipe: Recipe = RECIPE
+) -> StatisticsModel:
     """Train on the planes of the training patients; no other patient is looked at, nothing stops training early."""
     training = images.select((patients.loc[images.patient, "split"] == "train").to_numpy())
     standard, device = standard_of(training, region), resolve_device(settings.computing.device)
@@ -146,24 +213,30 @@ def fit(images: ImageSet, patients: pd.DataFrame, region: str, settings: Setting
     with reproducible(device):
         torch.manual_seed(seed)
         planes = Planes.of(training, patients, standard, device)
-        for _, fold in folds:
+        for _, fold in folds[: recipe.members]:
             own = np.isin(training.patient, names[fold])
-            reader, caller = taught(planes, own, settings.training.epochs)
-            vectors = vectors_of(reader, standard, training)
+            reader, caller = taught(planes, own, settings.training.epochs, recipe)
+            vectors = vectors_of(reader, planes.images, planes.masks, training.patient)
             ridge = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE, class_weight="balanced", max_iter=1000))
             read.append(cross_val_predict(ridge, vectors, lost, cv=folds, method="decision_function"))
-            called.append(calls_of(caller, standard, training.select(own)))
+            of_own = vectors_of(caller, planes.images[own], planes.masks[own], training.patient[own])
+            called.append(pd.Series(calls_of(caller, of_own), of_own.index))
             members.append(Member(reader, ridge.fit(vectors, lost), caller))
-    weights, weighed = weigh(np.column_stack([np.mean(read, axis=0), pd.concat(called)[names]]), lost)
+    told = pd.DataFrame({"read": np.mean(read, axis=0), "called": pd.concat(called), "lost": lost}, names).dropna()
+    weights, weighed = weigh(told[["read", "called"]].to_numpy(), told["lost"].to_numpy())
     return StatisticsModel(members, standard, weights, weighed)
 
 
-def taught(planes: "Planes", own: np.ndarray, epochs: int) -> tuple[StatisticsNetwork, StatisticsNetwork]:
+def taught(
+    planes: "Planes", own: np.ndarray, epochs: int, recipe: Recipe = RECIPE
+) -> tuple[StatisticsNetwork, StatisticsNetwork]:
     """Return a network taught to read all planes, and its copy taught the response of all but those of its own fold."""
-    reader = StatisticsNetwork(planes.images.shape[1], planes.masks.shape[1]).to(planes.images.device)
-    learn(reader.to(memory_format=torch.channels_last), planes, READING * epochs, with_response=False)
+    reader = StatisticsNetwork(planes.images.shape[1], planes.masks.shape[1], recipe.spread).to(planes.images.device)
+    reader.to(memory_format=torch.channels_last)
+    if recipe.reading:
+        learn(reader, planes, READING * epochs, "reading")
     caller = deepcopy(reader)
-    learn(caller, planes.select(~own), CALLING * epochs, with_response=True)
+    learn(caller, planes.select(~own), CALLING * epochs, "both" if recipe.reading else "response")
     return reader, caller
 
 
@@ -209,8 +282,8 @@ class Planes:
         return both[0], both[1]
 
 
-def learn(network: StatisticsNetwork, planes: Planes, n_steps: int, with_response: bool) -> None:
-    """Train in place to read the features, and to call the response as well if it is to."""
+def learn(network: StatisticsNetwork, planes: Planes, n_steps: int, what: str) -> None:
+    """Train in place for the "reading" of the features, to call the "response", or for "both"."""
     reading = nn.Linear(VECTOR, planes.features.shape[1]).to(planes.images.device)
     optimizer = torch.optim.AdamW([*network.parameters(), *reading.parameters()], RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=n_steps)
@@ -220,8 +293,8 @@ def learn(network: StatisticsNetwork, planes: Planes, n_steps: int, with_respons
         part = planes.select(rows)
         vectors = network(*part.moved())
         known = torch.isfinite(part.features)
-        loss = ((reading(vectors) - part.features.nan_to_num()) ** 2 * known).mean()
-        if with_response:
+        loss = ((reading(vectors) - part.features.nan_to_num()) ** 2 * known).mean() * (what != "response")
+        if what != "reading":
             called = network.caller(vectors)[:, 0]
             loss = loss + F.binary_cross_entropy_with_logits(called, part.lost, pos_weight=balance)
         optimizer.zero_grad()
