@@ -182,6 +182,34 @@ def test_each_learning_patient_stops_one_of_five_folds(bench):
         assert set(table.index[table["split"] == "test"]) == set(own.index[own["split"] == "test"])
 
 
+def test_where_the_last_epoch_is_kept_nobody_stops_training(bench):
+    """Those who would are left out, or learn; everybody else, and every response, stays."""
+    plain = design.patients_of(run_of("mean", "resnet_core"), bench)
+    stopping = plain.index[plain["split"] == "validation"]
+    for part, now in (("last epoch kept", "unseen"), ("all learn, last epoch kept", "train")):
+        table = design.patients_of(run_of(part, "resnet_core"), bench)
+        assert set(table.loc[stopping, "split"]) == {now}
+        pd.testing.assert_frame_equal(table.drop(stopping), plain.drop(stopping))
+        assert (table["responder"] == plain["responder"]).all()
+
+
+def test_five_networks_of_a_cohort_have_five_seeds(bench):
+    runs = [run for part in ("mean", "seeds") for run in design.planned(part, bench)]
+    of_first = [run.seed for run in runs if (run.model, run.cohort) == (design.RECIPE_MODEL, FIRST)]
+    assert len(of_first) == len(set(of_first)) == design.FOLDS
+
+
+@pytest.mark.parametrize("model", design.EXPLAINED)
+@pytest.mark.parametrize("part", ["mean", "no signal"])
+def test_a_run_to_be_explained_tells_how_much_the_margin_weighs(bench, part, model):
+    """Shares less even ones: between -1 and 1, for each map; other runs tell nothing."""
+    bench = replace(bench, n_new=12)
+    written = json.loads(experiment.execute(run_of(part, model), bench).read_text())
+    assert list(written["margin"]) == ["MBF", "SI", "ESD", "EAC"]
+    assert all(-1 < value < 1 for value in written["margin"].values())
+    assert "margin" not in json.loads(experiment.execute(ORACLE, bench).read_text())
+
+
 def test_a_run_is_judged_on_its_test_patients_and_on_the_new_ones(bench, monkeypatch):
     """Every patient is given a score of her own: the file must hold those of the two groups, in their order."""
     run = run_of("mean", "resnet_core")
@@ -245,19 +273,19 @@ def test_a_regression_of_the_core_is_fitted_to_training_patients_and_to_the_core
     np.testing.assert_allclose(experiment.predict(run, table, bench), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("part", "dropout", "seed"), [("mean", 0.5, 4), ("more dropout", 0.7, 5)])
-def test_a_part_trains_with_its_own_dropout_and_seed(bench, monkeypatch, part, dropout, seed):
+@pytest.mark.parametrize(("part", "vector", "seed"), [("mean", "flatten", 4), ("256 maps averaged", "pool", 5)])
+def test_a_part_trains_with_its_own_recipe_and_seed(bench, monkeypatch, part, vector, seed):
     seen = {}
 
     def train(images, patients, model, settings, folder):
-        seen.update(dropout=settings.networks.dropout, seed=settings.training.seed)
+        seen.update(vector=settings.networks.vector, seed=settings.training.seed)
         (folder / model).mkdir(parents=True)
         pd.DataFrame({"patient": patients.index, "probability": 0.5}).to_csv(folder / model / "predictions.csv")
 
     monkeypatch.setattr(experiment, "train_model", train)
-    run = Run(part, "ran_core_margin", FIRST, seed, 32)
+    run = Run(part, "resnet_core_margin", FIRST, seed, 32)
     experiment.predict(run, design.patients_of(run, bench), bench)
-    assert seen == {"dropout": dropout, "seed": seed}
+    assert seen == {"vector": vector, "seed": seed}
 
 
 @pytest.mark.parametrize("model", ["statistics_core", "forest_core_margin"])
@@ -340,11 +368,11 @@ RUNS = {
     "regression": run_of("mean", "regression_core"),
     "statistics": run_of("mean", "statistics_core"),
     "network": run_of("mean", "resnet_core"),
-    "more dropout": run_of("more dropout", "ran_core_margin"),
+    "256 maps averaged": run_of("256 maps averaged", "ran_core_margin"),
     "of a size": run_of("size", "ran_core_margin", cohort=1, size=60),
     "arranged": run_of("arrangement", "forest_core_margin", cohort=1, size=60),
 }
-NETWORKS = {"network", "more dropout", "of a size"}
+NETWORKS = {"network", "256 maps averaged", "of a size"}
 LEARNED = {*NETWORKS, "regression", "statistics", "arranged"}
 
 

@@ -40,16 +40,29 @@ OTHER_SIZES = {1: 2, 2: 1, 4: 1}
 FEWEST = 16  # learning patients; fewer leave no two non-responders to train on
 FEWEST_NEW = 11  # new patients, three of them non-responders
 NO_SPLIT = {"n_test": 5, "n_validation": 4}  # of new and other patients, whose split nobody reads
-FOLDS = 5
+FOLDS = 5  # and networks of the part "seeds", with that of the part "mean"
 RECIPES: dict[str, dict[str, Any]] = {  # what is changed of the study's training, one thing at a time
-    "maps averaged": {"vector": "pool"},
-    "no shifts": {"max_shift": 0.0},
-    "more dropout": {"dropout": 0.7},
-    "no weight": {"class_weight": 1.0},
+    "256 maps averaged": {"vector": "pool"},
+    "scaled to the extremes": {"clip_percentile": 0.0},
+    "never shifted": {"max_shift": 0.0},
+    "weights decay": {"optimizer": "adamw"},
+    "last epoch kept": {},  # whoever would stop training is left out
+    "all learn, last epoch kept": {},  # whoever would stop training learns
+}
+EXPLAINED = COMPARED[1:3]
+STATISTICS_RECIPES: dict[str, dict[str, Any]] = {  # and of the statistics network's, see ``statistics.Recipe``
+    "means without SD": {"spread": False},
+    "response alone": {"reading": False},
+    "one network": {"members": 1},
 }
 RECIPE_MODEL = COMPARED[0]
 OTHERS = tuple(signal for signal in SIGNALS if signal != "mean")
-PARTS = ("mean", "arrangement", "interaction", "no signal", "no arrangement", "size", "texture", "folds", *RECIPES)
+SHUFFLED = {"no signal": "mean", "no arrangement": "arrangement"}  # parts without a signal, and what was shuffled
+PARTS = (
+    *("mean", "arrangement", "interaction", "no signal", "no arrangement", "size", "texture", "folds", "seeds"),
+    *RECIPES,
+    *STATISTICS_RECIPES,
+)
 SPLITS = ("validation", "test", "new")  # whom a model does not train on
 PACKAGES = ("numpy", "torch", "scikit-learn", "scikit-image")
 
@@ -81,7 +94,12 @@ class Run:
     @property
     def signal(self) -> str:
         """What of the tissue response follows."""
-        return {"no arrangement": "arrangement"}.get(self.part, self.part if self.part in OTHERS else "mean")
+        return SHUFFLED.get(self.part, self.part if self.part in OTHERS else "mean")
+
+    @property
+    def explained(self) -> bool:
+        """Whether it also tells how much the margin weighs in what moves it."""
+        return self.part in ("mean", "no signal") and self.model in EXPLAINED
 
     @property
     def drawn(self) -> bool:
@@ -136,8 +154,12 @@ def planned(part: str, bench: Bench) -> list[Run]:
     if part in ("mean", "no signal"):
         models = (*MODELS, *STATISTICS, *REGRESSIONS, *FORESTS, *ORACLES) if part == "mean" else COMPARED
         return [Run(part, model, cohort, number, bench.n_learning) for number, cohort in numbered for model in models]
-    if part in RECIPES:
-        return [Run(part, RECIPE_MODEL, cohort, number, bench.n_learning) for number, cohort in numbered]
+    if part in (*RECIPES, *STATISTICS_RECIPES):
+        model = RECIPE_MODEL if part in RECIPES else STATISTICS[1]
+        return [Run(part, model, cohort, number, bench.n_learning) for number, cohort in numbered]
+    if part == "seeds":
+        others = [(cohort, 10 * number + i) for number, cohort in numbered for i in range(1, FOLDS)]
+        return [Run(part, RECIPE_MODEL, cohort, seed, bench.n_learning) for cohort, seed in others]
     if part == "folds":
         folds = range(1, FOLDS + 1)
         return [Run(part, RECIPE_MODEL, cohort, fold, bench.n_learning) for cohort in bench.seeds for fold in folds]
@@ -192,10 +214,12 @@ def patients_of(run: Run, bench: Bench) -> pd.DataFrame:
         own = draw_learning(pool, run.size, share, run.cohort)
     else:
         own = people(run.cohort, bench)
-    if run.part.startswith("no "):
+    if run.part in SHUFFLED:
         own, new = permuted(own, run.cohort), permuted(new, run.cohort)
     if run.part == "no signal":
         own["split"] = stages.split(own, bench.cohort(run.cohort))
+    if "last epoch kept" in run.part:
+        own = own.replace({"split": {"validation": "unseen" if run.part == "last epoch kept" else "train"}})
     return pd.concat([in_fold(own, run) if run.part == "folds" else own, new])
 
 

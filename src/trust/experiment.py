@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from beyond import handmade, oracle, statistics
+from beyond import central, handmade, oracle, statistics
 from ground.artifacts import check_writable, is_sound, keep, project_path
 from ground.commands import CommandLine, run_command
 from ground.keys import content_key
@@ -27,9 +28,11 @@ from ground.parallel import in_processes
 from helpers import stages
 from helpers.data import study
 from helpers.judgement.evaluation import auc_if_known
+from helpers.judgement.pda import Predict
 from helpers.learning.fitting import resolve_device
+from helpers.learning.images import ImageSet
 from helpers.learning.trained import read_table
-from helpers.learning.training import train_model
+from helpers.learning.training import load_model, train_model
 from helpers.settings import Settings, load_settings
 from trust.design import (
     NEW_SEEDS,
@@ -39,6 +42,7 @@ from trust.design import (
     PARTS,
     RECIPES,
     SPLITS,
+    STATISTICS_RECIPES,
     Bench,
     Run,
     bench_of,
@@ -55,8 +59,8 @@ CODE = {  # what makes a run of each kind; a module counts with all that it impo
     "oracle": ("beyond.oracle",),
     "regression": (*IMAGES, "beyond.handmade"),
     "forest": (*IMAGES, "beyond.handmade"),
-    "statistics": (*IMAGES, "beyond.statistics"),
-    "network": (*IMAGES, "helpers.learning.training"),
+    "statistics": (*IMAGES, "beyond.statistics", "beyond.central"),
+    "network": (*IMAGES, "helpers.learning.training", "beyond.central"),
 }
 ALONE = ("trust.experiment", "trust.design", *stages.HERE)  # they call all kinds, so they count by themselves
 
@@ -94,7 +98,7 @@ def sections(kind: str, settings: Settings) -> tuple[Any, ...]:
     return (
         images
         if kind in ("regression", "forest")
-        else (*images, settings.networks, settings.training, settings.computing.device)
+        else (*images, settings.networks, settings.training, settings.judgement.pda_patch_px, settings.computing.device)
     )
 
 
@@ -145,7 +149,7 @@ def write_run(run: Run, bench: Bench, path: Path) -> None:
     start, patients = time.perf_counter(), patients_of(run, bench)
     probability = predict(run, patients, bench)
     record = asdict(run) | {"seconds": round(time.perf_counter() - start, 1), "key": key_of(run, bench)}
-    record |= bench.began | {"time": now()}
+    record |= bench.began | {"time": now()} | probability.attrs
     for split in SPLITS:
         of_split = patients[patients["split"] == split]
         record[f"{split}_non_responder"] = "".join("01"[not flag] for flag in of_split["responder"])
@@ -162,10 +166,30 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
         return of_features(run, patients, bench)
     images, settings = images_of(patients, bench, run.signal), settings_of(run, bench)
     if run.kind == "statistics":
-        return statistics.fit(images, patients, run.region, settings).probability(images)
-    folder = bench.folder / "models" / f"{run.name}-{key_of(run, bench)}"
-    train_model(images, patients, run.model, settings, folder)
-    return read_table(folder / run.model / "predictions.csv").set_index("patient")["probability"]
+        recipe = statistics.Recipe(**STATISTICS_RECIPES.get(run.part, {}))
+        model = statistics.fit(images, patients, run.region, settings, recipe)
+        said, ask = model.probability(images), model.central
+    else:
+        folder = bench.folder / "models" / f"{run.name}-{key_of(run, bench)}"
+        train_model(images, patients, run.model, settings, folder)
+        said = read_table(folder / run.model / "predictions.csv").set_index("patient")["probability"]
+        ask = partial(asked_of, folder / run.model)
+    if run.explained:
+        said.attrs["margin"] = margin_in(ask, images, patients, settings)
+    return said
+
+
+def asked_of(folder: Path, images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
+    """Return what the model in a folder is asked of a patient."""
+    return central.asked(load_model(folder), images, patient)
+
+
+def margin_in(ask: central.Ask, images: ImageSet, patients: pd.DataFrame, settings: Settings) -> dict[str, float]:
+    """Return by map the margin's share of the prediction differences less the even one, mean over the test patients."""
+    edge = settings.judgement.pda_patch_px
+    names = patients.index[patients["split"] == "test"]
+    excess = central.survey(ask, images, names, edge, edge, settings.judgement.pda_batch_size)[1]["excess"]
+    return excess.groupby("parameter", sort=False).mean().round(4).to_dict()
 
 
 def of_features(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
