@@ -61,10 +61,9 @@ from captum.attr import (
     Occlusion,
 )
 from IPython.display import Markdown
-from scipy.ndimage import uniform_filter
 from tqdm import tqdm
 
-from beyond import attribution, contributions
+from beyond import attribution
 from beyond.central import (
     asked,
     beyond_random,
@@ -72,9 +71,12 @@ from beyond.central import (
     central_predictor,
     core_and_margin,
     explain_central,
+    pixel_weights,
+    region_moves,
 )
 from beyond.central import survey as survey_of
 from beyond.means import bootstrap_mean
+from entry.chapter import tracked
 from helpers import stages
 from helpers.data import study
 from helpers.data.study import MODELS
@@ -89,14 +91,17 @@ from pages import figures, judgement
 from pages.judgement import mean_in_words
 from pages.patients import SOURCES
 from pages.pda import (
+    beside_random,
     draw_or_say,
     explained,
     medians,
     named_patient,
     nearest_to_truth,
+    nulls,
     rank_in_words,
 )
 from reading import moving
+from trust.patients import margins
 
 figures.use_book_style()
 
@@ -203,7 +208,8 @@ Markdown(told if settings.study.simulated else kept_back)
 #
 # A patch that holds only zeros already cannot change anything and is skipped: outside the tumour all maps are zero.
 # {numref}`fig-pda-responder` and {numref}`fig-pda-nonresponder` show {eq}`eq-difference` everywhere. **Decision**: all
-# maps of a patient share one colour scale, from zero.
+# maps share one colour scale, from zero to 5 percentage points (10, 20, 50 or 100 where that is too little): what is
+# small looks small.
 #
 # The forward passes run in true float32, because the differences can be smaller than the error of faster number
 # formats.
@@ -278,24 +284,18 @@ plt.show()
 # {term}`EAC <acoustic concentration (EAC)>` parametric images". To ask the same of our maps, add up the differences
 # over core and margin. The margin may be the larger region, so its share has to be compared with the **even share**,
 # that of a network to which every pixel of tissue matters equally. This is not its share of the area: a patch in the
-# thin margin reaches beyond the tumour, and blanks less tissue than one in the core. `contributions.even_map` makes the
+# thin margin reaches beyond the tumour, and blanks less tissue than one in the core. `beyond.contributions.even_map` makes the
 # map of such a network.
 #
 # **Decision**: core and margin are compared by their shares of the summed differences against even shares, over all
 # test patients ({numref}`fig-margin-share`).
 #
-# Two patients are two anecdotes, so we take all patients of that set. Patches keep their size; in larger images they
-# stand further apart, about 16 along each edge, which samples the same map in a time that can be waited for.
+# Two patients are two anecdotes, so we take all patients of that set. Patches keep their size and lie side by side, so
+# that every pixel is covered once.
 
 # %%
-survey_stride = max(pda_stride_px, settings.images.image_px // 16)
-survey_size = pda_patch_px, survey_stride
-same = images, rows.index, *survey_size, pda_batch_size
-maps, survey = survey_of(partial(asked, model), *same)
-masks = {}
-for patient in rows.index:
-    planes = central_plane(images, patient, model.scaling, model.region)
-    masks[patient] = core_and_margin(images, planes.image)
+same = images, rows.index, pda_patch_px, pda_patch_px, pda_batch_size
+_, survey = survey_of(partial(asked, model), *same)
 excess = {
     name: bootstrap_mean(values, level)
     for name, values in survey.excess.groupby("parameter", sort=False)
@@ -305,19 +305,25 @@ excess = {
 # %% [markdown]
 # A network that has learned nothing has such a map, too: what its layers do to a ring and to a disc is no finding about tissue. So
 # the same is asked of networks with random weights, and only what lies beyond them is said of ours: where one more random
-# network would lie with a probability of {{ level_percent }} %, by the spread of those that were asked.
+# network would lie with a probability of {{ level_percent }} %, by the spread of those that were asked. Beside them stand
+# networks that were trained, on shuffled responses: they have learned something, but nothing about response. They are
+# those of [](14_patients), one for each of its simulated cohorts.
 
 # %%
-random = {}
-for seed in range(101, 101 + pda_random):  # none of these was trained
-    drawn_anew = settings.replace(seed=seed)
-    net = untrained_model(drawn_anew, MODELS[slug], model.scaling, device)
-    of_random, of_net = survey_of(
-        partial(asked, net), *same
-    )  # maps: of the last one
-    random[seed] = of_net.excess.groupby("parameter", sort=False).mean()
-own = survey.excess.groupby("parameter", sort=False).mean()
-null = beyond_random(own, pd.DataFrame(random).T, level)
+nets = [  # none of these was trained
+    untrained_model(
+        settings.replace(seed=seed), MODELS[slug], model.scaling, device
+    )
+    for seed in range(101, 101 + pda_random)
+]
+surveys = [survey_of(partial(asked, net), *same)[1] for net in nets]
+means_of = [
+    table.excess.groupby("parameter", sort=False).mean()
+    for table in (survey, *surveys)
+]
+null = beyond_random(means_of[0], pd.DataFrame(means_of[1:]), level)
+shuffled = margins(tracked("results/experiment.json"), slug)
+of_shuffled = beyond_random(means_of[0], shuffled, level)
 
 # %% tags=["hide-input"]
 in_words = partial(mean_in_words, level=level)
@@ -332,6 +338,8 @@ judged = (null.verdict.reindex(known) == "more") | (
 left = "; what the other maps show, random weights show" * any(judged)
 left = "" if all(judged) else left or ": random weights show the same"
 unknown = [name for name in channels if name not in known]
+same_side = judged & (null.verdict == of_shuffled.verdict).reindex(known)
+passed = ", ".join(same_side.index[same_side]) or "no map"
 named = {
     "core": "core's share",
     "margin": "margin's share",
@@ -340,25 +348,20 @@ named = {
 }
 shares = survey.groupby("parameter", sort=False)[list(named)].agg(in_words)
 of_margin = in_words(survey.margin_even.groupby("patient").first())
-by_random = pd.DataFrame(
-    {
-        "the same, random weights": [
-            f"{row.random:+.3f} ({row.low:+.3f} to {row.high:+.3f})"
-            if np.isfinite(row.random)
-            else "cannot be estimated"
-            for row in null.itertuples()
-        ]
-    },
-    index=null.index,
-)
+by_random = {
+    "the same, random weights": nulls(null),
+    "the same, shuffled responses, simulated": nulls(of_shuffled),
+}
 Markdown(
     f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} % "
     "intervals, patients drawn anew. The margin's even share: "
     f"{of_margin}.\n\n"
-    + shares.join(by_random).rename(columns=named).to_markdown()
+    + shares.rename(columns=named).assign(**by_random).to_markdown()
     + (
         f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
         f"more in {said['more']}, less in {said['less']}{left}."
+        + f" Networks trained on shuffled responses are passed, too, in {passed}."
+        * len(shuffled)
     )
     * bool(known)
     + f" No interval, for want of patients or margins: {', '.join(unknown)}."
@@ -470,45 +473,42 @@ Markdown(told)
 #   all parameters and cannot tell them apart.
 
 # %%
-image, n = plane[None].requires_grad_(), plane.shape[-1]
-gradients, error = IntegratedGradients(predict).attribute(
-    image,
-    n_steps=100,
-    internal_batch_size=16,
-    method="riemann_trapezoid",
-    return_convergence_delta=True,
-)
-occlusion = Occlusion(predict).attribute(
-    image,
-    (1, pda_patch_px, pda_patch_px),
-    (1, pda_stride_px, pda_stride_px),
-    perturbations_per_eval=pda_batch_size,
-)
-backbone = model.feature_network.backbone
-late = [backbone.tail, *backbone.attention_modules()][-1]
-cam = LayerAttribution.interpolate(
-    LayerGradCam(predict, late).attribute(image), (n, n), "bilinear"
-)
+answers, n = [], plane.shape[-1]  # of model 4, then of random weights
+for net in (model, *nets):
+    predict, plane = central_predictor(net, planes)
+    image = plane[None].requires_grad_()
+    gradients = IntegratedGradients(predict).attribute(
+        image,
+        n_steps=100,
+        internal_batch_size=16,
+        method="riemann_trapezoid",
+    )
+    occlusion = Occlusion(predict).attribute(
+        image,
+        (1, pda_patch_px, pda_patch_px),
+        (1, pda_stride_px, pda_stride_px),
+        perturbations_per_eval=pda_batch_size,
+    )
+    backbone = net.feature_network.backbone
+    late = [backbone.tail, *backbone.attention_modules()][-1]
+    cam = LayerGradCam(predict, late).attribute(image)
+    cam = LayerAttribution.interpolate(cam, (n, n), "bilinear")
+    zeros = pda.patch_differences(predict, plane, *size)
+    whole = (predict(image) - predict(0 * image)).item()
+    maps = attribution.on_one_grid(
+        zeros, *size[:2], occlusion=occlusion, gradients=gradients, cam=cam
+    )
+    answers.append((maps, gradients.sum().item(), whole))
 
 # %% tags=["hide-input"]
-around = (0, pda_patch_px, pda_patch_px)
-gradient, covered, cam = (
-    one[0].detach().cpu().numpy() for one in (gradients, occlusion, cam)
-)
-at_centres = plane.shape, pda_patch_px, pda_stride_px
-methods = {
-    "zeros": pda.on_pixels(np.abs(zeros), *at_centres),
-    "captum occlusion": np.abs(covered),
-    "integrated gradients": np.abs(uniform_filter(gradient, around)),
-    "Grad-CAM": np.repeat(np.abs(cam), len(channels), axis=0),
-}
+found = [maps for maps, *_ in answers]
 if with_draws:
-    drawn = {"draws": pda.on_pixels(np.abs(draws), *at_centres)}
-    methods = {"zeros": methods["zeros"]} | drawn | methods
+    at_centres = plane.shape, pda_patch_px, pda_stride_px
+    found[0]["draws"] = pda.on_pixels(np.abs(draws), *at_centres)
+methods, summed, whole = found[0], *answers[0][1:]
 Markdown(
-    f"Check: integrated gradients sum to {gradients.sum():.4f}, p(x) − p(0) is "
-    f"{(predict(image) - predict(0 * image)).item():.4f}; captum's own estimate "
-    f"of its error is {error.item():.4f}."
+    f"Check: integrated gradients sum to {summed:.4f}, p(x) − p(0) is "
+    f"{whole:.4f}."
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-attributions", "caption": "{{ Whose }} patient, the one explained above, central plane: magnitude of several attributions of the same prediction, core and margin only. Columns: parametric maps. Each row has its own colour scale, from zero to its largest value; Grad-CAM, below, has one map for all parameters. Dashed: core."}, "image": {"alt": "A grid of small coloured maps of one tumour, a column for each parametric map; the rows show different patterns, and the last has a single map."}}
@@ -543,34 +543,35 @@ figure.supylabel("depth / mm")
 plt.show()
 
 # %%
-agree = {
-    one: {
-        other: attribution.agreement(methods[one], methods[other], inside)
-        for other in methods
-    }
-    for one in methods
-}
-share = {
-    name: values[:, inside].sum(1) / values[:, inside].sum()
-    for name, values in methods.items()
-    if name != "Grad-CAM"
-}
+agree = [attribution.agreements(maps_of, inside) for maps_of in found]
+share = [
+    pd.DataFrame(
+        {
+            name: values[:, inside].sum(1) / values[:, inside].sum()
+            for name, values in maps_of.items()
+            if name != "Grad-CAM"
+        },
+        channels,
+    )
+    for maps_of in found
+]
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-agreement", "caption": "{{ Whose }} patient: rank correlation of the maps of several methods."}}
-agree, share = pd.DataFrame(agree).T, pd.DataFrame(share, channels)
 who = f" {patient}" if settings.study.simulated else ""
 Markdown(
     "Rank correlation over the pixels of core and margin, all maps "
-    f"together, {whose.lower()} patient{who}:\n\n"
-    + agree.to_markdown(floatfmt=".2f")
+    f"together, {whose.lower()} patient{who}; in brackets the range of "
+    f"{pda_random} networks with random weights:\n\n"
+    + beside_random(agree[0], agree[1:]).to_markdown(disable_numparse=True)
     + "\n\nShare of each parameter:\n\n"
-    + share.to_markdown(floatfmt=".2f")
+    + beside_random(share[0], share[1:]).to_markdown(disable_numparse=True)
 )
 
 # %% [markdown]
 # Zeros and captum's occlusion are one method drawn in two ways: their correlation is the yardstick for the others.
 # Where zeros and draws disagree, the map with zeros tells about the hole and not about the tissue. No column is
-# *right*: each answers another question about the same network.
+# *right*: each answers another question about the same network. What lies within the brackets, a network that has
+# learned nothing would have shown as well.
 #
 # ## Does the map depend on what was learned?
 #
@@ -598,15 +599,16 @@ others = {
 checked, correlations = rows.index[:pda_checked], []
 for patient in tqdm(checked, desc="patients"):
     planes = central_plane(images, patient, model.scaling, model.region)
-    tumour = masks[patient].any(0)
+    own = explain_central(model, planes, *size)
+    tumour = core_and_margin(images, planes.image).any(0)
     pixels = {
         "core and margin": tumour,
         "whole image": np.full_like(tumour, 1),
     }
     for name, network in others.items():
-        other = explain_central(network, planes, *survey_size, pda_batch_size)
+        other = explain_central(network, planes, *size)
         for where, mask in pixels.items():
-            agree = attribution.agreement(maps[patient], other, mask)
+            agree = attribution.agreement(own, other, mask)
             correlations.append((name, where, agree))
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-random", "caption": "{{ Whose }} patients: rank correlation of prediction differences with those of other networks."}}
@@ -650,13 +652,17 @@ if sure.index[0] not in rule:
     rule[sure.index[0]] = "Called with least certainty"
 shown = []
 for patient, title in rule.items():
-    at = central_plane(images, patient, model.scaling, model.region).image
+    planes = central_plane(images, patient, model.scaling, model.region)
+    at = planes.image
     acquired = stages.acquire(
         settings, artifacts, patient, int(images.plane[at])
     )
     layers = {
-        "Differences of model 4": maps[patient],
-        "Differences of a network with random weights": of_random[patient],
+        name: explain_central(net, planes, *size)
+        for name, net in {
+            "Differences of model 4": model,
+            "Differences of a network with random weights": nets[-1],
+        }.items()
     }
     shown.append(
         moving.Explained(
@@ -721,63 +727,58 @@ separated = {
 
 # %%
 typical = medians(train_planes, np.stack(list(regions.values())))  # (C, 2)
-moved = []  # (patients, C, 2)
-for patient in rows.index:
-    planes = central_plane(images, patient, model.scaling, model.region)
-    predict, plane = central_predictor(model, planes)
-    moved.append(
-        contributions.region_differences(
-            predict, plane, masks[patient], typical
-        )
-    )
-moved = np.abs(moved)
+moved = [  # of each network: (patients, C, 2)
+    region_moves(partial(asked, net), images, rows.index, typical)
+    for net in (model, *nets)
+]
 
 # %%
-equal = {"core": 1 - survey.margin_even, "margin": survey.margin_even}
-n_maps = len(channels)
-weights = {
-    region: (
-        survey.of_all * survey[region] / (equal[region] / n_maps)
-    ).unstack()
-    for region in regions
-}
 truth = pd.concat(
     {
         region: pd.DataFrame(
             {
-                "AUC of mean": separated[region, "mean"],
-                "AUC of SD": separated[region, "SD"],
-                "weight": weights[region][channels].mean().to_numpy(),
-                "moved": 100 * moved[:, :, column].mean(0),
+                f"AUC of {what}": separated[region, what]
+                for what in ("mean", "SD")
             },
             index=channels,
         )
-        for column, region in enumerate(regions)
+        for region in regions
     }
 )
-best = truth[["AUC of mean", "AUC of SD"]].max(axis=1)
+best = truth.max(axis=1)
+tables = [  # of ours, then of each network with random weights
+    pd.DataFrame(
+        {
+            "weight": pixel_weights(asked_all).mean()[truth.index],
+            "moved": 100 * change.mean(0).T.ravel(),
+        },
+        index=truth.index,
+    )
+    for asked_all, change in zip((survey, *surveys), moved, strict=True)
+]
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-truth", "caption": "{{ Whose }} patients: what separates the training patients, and what moves the network."}}
-by_region = 100 * moved.transpose(2, 1, 0)  # rows as in truth
-by_region = by_region.reshape(len(truth), -1)
-readable = truth.rename_axis(["region", "parameter"]).reset_index()
-readable["weight"] = [
-    in_words(weights[where][name]) for where, name in truth.index
-]
-readable["moved"] = [in_words(values) for values in by_region]
 named = {
-    "weight": "differences per pixel, 1 = even",
-    "moved": "region at median: mean change / points",
+    "weight": "differences per pixel, 1 = even (random weights)",
+    "moved": "region at median: mean change / points (random weights)",
 }
 told = {
-    "differences per pixel": rank_in_words(best, truth.weight),
-    "change with the region at its median": rank_in_words(best, truth.moved),
+    what: rank_in_words(best, tables[0][name], [t[name] for t in tables[1:]])
+    for name, what in {
+        "weight": "differences per pixel",
+        "moved": "change with the region at its median",
+    }.items()
 }
-readable = readable.round(2).astype(object).where(readable.notna(), "–")
+readable = truth.map("{:.2f}".format).replace("nan", "–")
+readable = readable.join(beside_random(tables[0], tables[1:]))
+readable = readable.rename_axis(["region", "parameter"]).reset_index()
 Markdown(
     f"{whose} patients: AUC on {len(np.unique(train.patient))} training patients, "
-    f"network on {len(rows)} {part} patients ({100 * level:.0f} % intervals):\n\n"
-    + readable.rename(columns=named).to_markdown(index=False, floatfmt=".2f")
+    f"network on {len(rows)} {part} patients, in brackets the range of "
+    f"{pda_random} networks with random weights:\n\n"
+    + readable.rename(columns=named).to_markdown(
+        index=False, disable_numparse=True
+    )
     + f"\n\nRank correlation of the better AUC over these {len(truth)} rows with "
     + " and with ".join(f"the {what} {found}" for what, found in told.items())
     + "."

@@ -23,6 +23,7 @@ from helpers.learning.images import ImageSet
 from helpers.settings import load_settings
 from trust import design, experiment, patients
 from trust.design import Run
+from trust.runs import write_file
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results" / "experiment.json"
@@ -551,14 +552,46 @@ def test_curve_pools_the_spread_between_draws():
 
 
 def test_a_recipe_that_was_not_tried_has_no_row_and_the_folds_speak_together():
-    runs = pd.DataFrame([random_run("mean", design.RECIPE_MODEL, cohort) for cohort in (FIRST, FIRST + 1)])
-    assert patients.recipes(runs).index.tolist() == ["as it is"]
+    model = design.RECIPE_MODEL
+    runs = pd.DataFrame([random_run("mean", model, cohort) for cohort in (FIRST, FIRST + 1)])
+    assert patients.recipes(runs).index.tolist() == [(model, "as it is")]
     assert patients.recipes(runs)["lead"].tolist() == [0]
     scores = [1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0]
     one, two = (made("folds", design.RECIPE_MODEL, FIRST, scores[fold - 1], fold) for fold in (1, 2))
     plain = made("mean", design.RECIPE_MODEL, FIRST, [1, 0, 0, 0, 0, 0])
     found = patients.recipes(pd.DataFrame([plain, one, two]))
-    assert found["auc"].to_dict() == pytest.approx({"as it is": 0.75, "five folds averaged": 1.0})
+    assert found["auc"].to_dict() == pytest.approx({(model, "as it is"): 0.75, (model, "2 folds averaged"): 1.0})
+
+
+def test_a_recipe_is_held_against_the_networks_of_its_own_cohorts():
+    """Of three cohorts one was tried: its gain leaves the others out; seeds average with the plain network."""
+    model, worse, better = design.RECIPE_MODEL, [0, 1, 0, 0, 0, 1], [9, 8, 1, 2, 3, 4]
+    plain = [made("mean", model, FIRST + i, scores) for i, scores in enumerate((worse, better, better))]
+    tried = [made("never shifted", model, FIRST, better), made("seeds", model, FIRST, better, 11)]
+    found = patients.recipes(pd.DataFrame([*plain, *tried])).loc[model]
+    first = patients.judged(pd.DataFrame(plain[:1]))["new_auc"][0]
+    assert found.loc["never shifted", "lead"] == pytest.approx(1 - first)
+    assert found["cohorts"].to_dict() == {"as it is": 3, "never shifted": 1, "2 seeds averaged": 1}
+    mean = made("mean", model, FIRST, list(np.add(worse, better) / 2))
+    assert found.loc["2 seeds averaged", "auc"] == patients.judged(pd.DataFrame([mean]))["new_auc"][0]
+
+
+def test_margins_of_shuffled_responses_are_read_by_model(tmp_path):
+    """A row a cohort, a column a map; a file of before, in which none are told, has none."""
+    runs = [made("no signal", design.EXPLAINED[1], FIRST + i, [9, 8, 1, 2, 3, 4]) for i in range(2)]
+    lines = [
+        {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in run.items()}
+        | {
+            f"{split}_non_responder": "".join(str(int(flag)) for flag in run[f"{split}_non_responder"])
+            for split in design.SPLITS
+        }
+        for run in runs
+    ]
+    for told in ({}, {"margin": {"MBF": 0.1, "EAC": -0.2}}):
+        path = write_file(tmp_path / "runs.json", {}, runs=[line | told for line in lines])
+        found = patients.margins(path, design.EXPLAINED[1])
+        assert found.to_dict("records") == [told["margin"]] * 2 if told else found.empty
+        assert patients.margins(path, design.EXPLAINED[0]).empty
 
 
 def test_a_lead_is_over_the_best_of_the_others():

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import spearmanr
 from tiny import study
 
-from beyond import contributions
+from beyond import attribution, contributions
 from beyond.central import (
     asked,
     beyond_random,
@@ -16,6 +16,8 @@ from beyond.central import (
     central_predictor,
     core_and_margin,
     explain_central,
+    pixel_weights,
+    region_moves,
     survey,
 )
 from helpers.data.study import MODELS
@@ -25,7 +27,16 @@ from helpers.learning.training import untrained_model
 from helpers.maps.parametric import FIELDS, FOUR, ParametricMaps
 from helpers.maps.planes import MappedPlane
 from helpers.settings import load_settings
-from pages.pda import draw_explained, draw_or_say, explained, medians, named_patient, nearest_to_truth, rank_in_words
+from pages.pda import (
+    beside_random,
+    draw_explained,
+    draw_or_say,
+    explained,
+    medians,
+    named_patient,
+    nearest_to_truth,
+    rank_in_words,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -444,9 +455,11 @@ def test_medians_by_hand_and_the_middle_of_tissue_where_a_region_is_missing():
 def test_ranks_of_too_few_rows_are_told_in_words():
     one, other = pd.Series([1.0, 2, 3, 4]), pd.Series([2.0, 1, 4, 3])
     told = spearmanr(one, other)
-    assert rank_in_words(one, other) == f"{told.statistic:.2f} (p = {told.pvalue:.2f})"
-    assert rank_in_words(one, other.where(other > 2)) == "(not computed of 2 rows)"
-    assert rank_in_words(one, 0 * other) == "(not computed of 4 rows)"
+    assert rank_in_words(one, other, []) == f"is {told.statistic:.2f}"
+    null = [one, -one, other]
+    assert rank_in_words(one, other, null) == f"is {told.statistic:.2f} (random weights: -1.00 to 1.00)"
+    assert rank_in_words(one, other.where(other > 2), null) == "(not computed of 2 rows)"
+    assert rank_in_words(one, 0 * other, null) == "(not computed of 4 rows)"
 
 
 def test_a_picture_that_is_not_there_says_so():
@@ -532,6 +545,52 @@ def test_a_survey_is_what_is_said_of_each_central_plane(cohort):
     assert list(dict.fromkeys(table.index.get_level_values("patient"))) == ["C", "A"]
 
 
+def test_what_a_pixel_weighs_by_a_plain_loop(cohort):
+    """Share of all differences that a region of a map has, over what it had if all pixels of all maps were equal."""
+    images, scaling = cohort
+    table = survey(partial(asked, random_network(3, scaling)), images, ["C", "A"], 8, 8, 64)[1]
+    found = pixel_weights(table)
+    assert sorted(found.index) == ["A", "C"]
+    for (patient, parameter), row in table.iterrows():
+        everything = table.loc[patient].total.sum()
+        for region, even in (("core", 1 - row.margin_even), ("margin", row.margin_even)):
+            expected = row[region] * row.total / everything / (even / 4)
+            assert found.loc[patient, (region, parameter)] == pytest.approx(expected)
+
+
+def test_a_region_moves_by_what_is_said_without_it(cohort):
+    images, scaling = cohort
+    model, typical = random_network(3, scaling), np.linspace(0.2, 0.9, 8).reshape(4, 2)
+    found = region_moves(partial(asked, model), images, ["C", "A"], typical)
+    assert found.shape == (2, 4, 2)
+    predict, plane, index = asked(model, images, "A")
+    without = plane.clone()
+    without[2, torch.from_numpy(core_and_margin(images, index)[1])] = float(typical[2, 1])
+    assert found[1, 2, 1] == pytest.approx(abs((predict(plane[None]) - predict(without[None])).item()), abs=1e-6)
+
+
+def test_values_stand_beside_the_range_of_random_networks():
+    own = pd.DataFrame({"a": [1.0, np.nan]}, ["x", "y"])
+    text = beside_random(own, [pd.DataFrame({"a": [value, 1.0]}, ["x", "y"]) for value in (0.5, 0.25, 2)])
+    assert text["a"].tolist() == ["1.00 (0.25 to 2.00)", "– (1.00 to 1.00)"]
+    assert beside_random(own, [])["a"].tolist() == ["1.00", "–"]
+
+
+def test_attributions_on_one_grid_keep_their_places():
+    """A single pixel of each, by hand: at a patch's centre, where it is, over a patch, and in every channel."""
+    zeros, one = np.zeros((2, 3, 3), np.float32), torch.zeros(1, 2, 12, 12)
+    zeros[1, 0, 2], one[0, 1, 6, 6] = -3.0, -1.0
+    maps = attribution.on_one_grid(zeros, 4, 4, occlusion=one, gradients=one, cam=one[:, 1:])
+    assert maps["zeros"][1, 2, 10] == maps["zeros"].max() == 3
+    assert (np.argwhere(maps["captum occlusion"]) == [[1, 6, 6]]).all()
+    assert maps["integrated gradients"][1].sum() == pytest.approx(1)
+    assert (maps["integrated gradients"] > 0).sum() == 16
+    assert np.argwhere(maps["Grad-CAM"]).tolist() == [[0, 6, 6], [1, 6, 6]]
+    agree = attribution.agreements(maps, np.ones((12, 12), bool))
+    assert np.diag(agree) == pytest.approx(1)
+    assert agree.loc["zeros", "Grad-CAM"] == agree.loc["Grad-CAM", "zeros"]
+
+
 def test_one_more_random_network_lies_beyond_the_others_as_often_as_promised():
     """Against Student's prediction interval by simulation: 5 networks, 20,000 times."""
     rng = np.random.default_rng(0)
@@ -582,7 +641,7 @@ def test_figure_shows_each_difference_on_the_plane_it_belongs_to():
         shown = right.get_array().filled(np.nan)
         np.testing.assert_allclose(shown[region], row - 1)
         assert np.isnan(shown[~region]).all()
-        assert right.get_clim() == pytest.approx((0, 3))
+        assert right.get_clim() == (0, 5)  # points, the same for every patient
         assert f"|Δp|, {name} / %" in [ax.get_xlabel() for ax in figure.axes]
     with pytest.raises(ValueError, match="no B-mode"):
         draw_explained(MappedPlane(maps, core, core), difference, region, extent_mm, "")

@@ -5,19 +5,21 @@ might have shown, given the pixels around it, and averaging the prediction over 
 square follow one normal distribution, fitted to squares of training images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Bool, Float, Shaped
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import uniform_filter
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 
 from helpers.judgement.evaluation import auc_if_known
-from helpers.judgement.pda import Fill, Image, Predict, patch_differences
+from helpers.judgement.pda import Fill, Image, Predict, on_pixels, patch_differences
 from helpers.learning.images import TISSUE_FLOOR
 
 FEWEST = 2  # squares that a distribution is fitted to
@@ -140,6 +142,28 @@ def agreement(
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(spearmanr(first, second).statistic)
+
+
+def agreements(maps: Mapping[str, Float[np.ndarray, "C n n"]], inside: Bool[np.ndarray, "n n"]) -> pd.DataFrame:
+    """Return the ``agreement`` of each of several maps (C, n, n) with each."""
+    return pd.DataFrame({one: {other: agreement(maps[one], maps[other], inside) for other in maps} for one in maps}).T
+
+
+def on_one_grid(
+    zeros: Float[np.ndarray, "C n_top n_left"], patch: int, stride: int, **of_captum: torch.Tensor
+) -> dict[str, Float[np.ndarray, "C n n"]]:
+    """Return the magnitude of several attributions of one image as maps (C, n, n), by name.
+
+    ``zeros`` as ``pda.patch_differences`` returns them; ``of_captum``: its ``occlusion`` (1, C, n, n), ``gradients``
+    (1, C, n, n), shown as their mean over a patch, and ``cam`` (1, 1, n, n), one for all channels.
+    """
+    covered, gradients, cam = (of_captum[name][0].detach().cpu().numpy() for name in ("occlusion", "gradients", "cam"))
+    return {
+        "zeros": on_pixels(np.abs(zeros), covered.shape, patch, stride),
+        "captum occlusion": np.abs(covered),
+        "integrated gradients": np.abs(uniform_filter(gradients, (0, patch, patch))),
+        "Grad-CAM": np.repeat(np.abs(cam), len(covered), axis=0),
+    }
 
 
 def separation(

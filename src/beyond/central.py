@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from scipy.stats import t
 
-from beyond.contributions import contribution, even_map
+from beyond.contributions import contribution, even_map, region_differences
 from helpers.judgement.pda import Predict, TumourModel, plane_predictor, prediction_difference
 from helpers.learning.images import ImageSet, Scaling, scale
 
@@ -74,6 +74,22 @@ def survey(
     return maps, table.assign(excess=table["margin"] - table["margin_even"])
 
 
+def pixel_weights(survey: pd.DataFrame) -> pd.DataFrame:
+    """Return what a pixel weighs by a ``survey``, 1 where all weigh the same: a row a patient, (region, parameter)."""
+    even = {"core": 1 - survey["margin_even"], "margin": survey["margin_even"]}
+    of_each = {region: survey["of_all"] * survey[region] / share for region, share in even.items()}
+    return pd.DataFrame(of_each).unstack("parameter") * survey.index.get_level_values("parameter").nunique()
+
+
+def region_moves(
+    ask: Ask, images: ImageSet, patients: Iterable[str], typical: Float[np.ndarray, "C 2"]
+) -> Float[np.ndarray, "P C 2"]:
+    """Return how far a probability moves where one map of core or margin takes its ``typical`` value, not its sign."""
+    asked_of = (ask(images, patient) for patient in patients)
+    moves = [region_differences(predict, one, core_and_margin(images, k), typical) for predict, one, k in asked_of]
+    return np.abs(np.stack(moves))
+
+
 def beyond_random(own: pd.Series, random: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Compare a statistic of a trained network with that of networks with random weights, a row for each map.
 
@@ -81,9 +97,9 @@ def beyond_random(own: pd.Series, random: pd.DataFrame, level: float = 0.95) -> 
     ``high`` are where one more random network would lie with probability ``level`` (Student's prediction interval);
     ``verdict`` is "more" or "less" for a trained network beyond them and empty for one that random weights explain.
     """
-    n = len(random)
+    n = max(len(random), 1)  # of none, and of one, nothing can be said
     step = t.ppf((1 + level) / 2, n - 1) * random.std(ddof=1) * np.sqrt(1 + 1 / n)
-    table = pd.DataFrame({"own": own, "random": random.mean(), "low": random.mean() - step})
+    table = pd.DataFrame({"own": own, "random": random.mean(), "low": random.mean() - step}, own.index)
     table["high"] = table["random"] + step
     table["verdict"] = np.select([table["own"] > table["high"], table["own"] < table["low"]], ["more", "less"], "")
     return table

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 
 from helpers.learning.images import TISSUE_FLOOR
 from helpers.maps.parametric import FOUR, LABELS, NAMES
@@ -14,6 +13,8 @@ from helpers.maps.planes import MappedPlane
 from helpers.settings import Settings
 from pages import figures
 from pages.judgement import NOT_COMPUTED, write_instead
+
+SCALES = 5.0, 10.0, 20.0, 50.0, 100.0  # percentage points at the bright end
 
 
 def explained(predictions: pd.DataFrame, slug: str) -> tuple[str, pd.DataFrame]:
@@ -48,16 +49,33 @@ def medians(planes: Float[np.ndarray, "N C n n"], masks: Bool[np.ndarray, "R N n
     )
 
 
-def rank_in_words(one: pd.Series, other: pd.Series) -> str:
-    """Return Spearman's rank correlation with its p-value as text, of the rows that have both values.
+def rank_in_words(one: pd.Series, other: pd.Series, random: Sequence[pd.Series]) -> str:
+    """Return Spearman's rank correlation as text, of the rows that have both values, and the range of random networks.
 
     It is not computed of fewer than three rows, nor where they are all alike.
     """
     both = pd.DataFrame({"one": one, "other": other}).dropna()
     if len(both) < 3 or (both.nunique() == 1).any():
         return f"({NOT_COMPUTED} of {len(both)} rows)"
-    found = spearmanr(both["one"], both["other"])
-    return f"{found.statistic:.2f} (p = {found.pvalue:.2f})"
+    own, *null = (one.corr(each, "spearman") for each in (other, *random))
+    return f"is {own:.2f}" + (f" (random weights: {min(null):.2f} to {max(null):.2f})" if null else "")
+
+
+def nulls(table: pd.DataFrame) -> list[str]:
+    """Return what ``beyond_random`` says of networks without knowledge as text: mean (low to high), of each map."""
+    return [
+        f"{row.random:+.3f} ({row.low:+.3f} to {row.high:+.3f})" if np.isfinite(row.low) else "cannot be estimated"
+        for row in table.itertuples()
+    ]
+
+
+def beside_random(own: pd.DataFrame, random: Sequence[pd.DataFrame], form: str = ".2f") -> pd.DataFrame:
+    """Return a table as text, each value with its range in networks of random weights, if it has one."""
+    every = np.stack([one.reindex_like(own) for one in random]) if len(random) else np.full((1, *own.shape), np.nan)
+    ends = zip(own.to_numpy().ravel(), every.min(0).ravel(), every.max(0).ravel(), strict=True)
+    cells = [f"{one:{form}} ({low:{form}} to {high:{form}})".replace(" (nan to nan)", "") for one, low, high in ends]
+    cells = [cell.replace("nan", "–") for cell in cells]
+    return pd.DataFrame(np.reshape(cells, own.shape), own.index, own.columns)
 
 
 def draw_or_say(drawn: Mapping[str, tuple], name: str, why_not: str) -> Figure:
@@ -80,13 +98,13 @@ def draw_explained(
     """Draw a plane as in the paper's Figure 2: B-mode, then each parametric overlay beside its prediction differences.
 
     ``mapped`` has its B-mode; ``difference``, of the maps in ``fields``, is shown inside ``region``, in percentage
-    points on one scale.
+    points on one of ``SCALES``, so that what is small looks small.
     Raises ``ValueError`` for a plane without B-mode.
     """
     if mapped.b_mode_db is None or mapped.b_mode_extent_mm is None:
         raise ValueError("mapped has no B-mode: expected map_plane(..., with_b_mode=True)")
     inside = mapped.core | mapped.margin
-    limits = 0.0, float(100 * difference.max() + 1e-9)
+    limits = 0.0, next(top for top in SCALES if 100 * difference.max() <= top)
     n_rows = 1 + len(fields)
     figure, axes = figures.subplots(n_rows, 2, 2.9)
     for ax in axes[0]:

@@ -19,7 +19,17 @@ from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
 from pages.figures import colour_of
 from pages.judgement import counted
-from trust.design import COMPARED, ORACLES, RECIPE_MODEL, RECIPES, REGRESSIONS, SPLITS, TITLES
+from trust.design import (
+    COMPARED,
+    ORACLES,
+    RECIPE_MODEL,
+    RECIPES,
+    REGRESSIONS,
+    SPLITS,
+    STATISTICS,
+    STATISTICS_RECIPES,
+    TITLES,
+)
 from trust.runs import read_file
 
 KEYS = ["part", "model", "cohort", "seed", "size", "seconds"]
@@ -39,7 +49,15 @@ def read(path: str | Path) -> Experiment:
     head, found = read_file(path, "trust.experiment", runs=(*KEYS, *SCORES))
     told = {name: head.get(name) for name in TOLD}
     runs = [{**told, **run, **arrays_of(run)} for run in found["runs"]]
-    return Experiment(head, pd.DataFrame(runs, columns=[*KEYS, *TOLD, *SCORES]))
+    return Experiment(head, pd.DataFrame(runs, columns=[*KEYS, *TOLD, *SCORES, "margin"]))
+
+
+def margins(path: str | Path, model: str) -> pd.DataFrame:
+    """Return how much the margin weighs in networks trained on shuffled responses: a row a cohort, a column a map.
+
+    See ``trust.experiment.margin_in``; empty where no such run is told.
+    """
+    return pd.DataFrame(list(of(read(path).runs, "no signal", model)["margin"].dropna()))
 
 
 def arrays_of(run: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -183,14 +201,30 @@ def averaged(runs: pd.DataFrame, by: str, part: str, model: str) -> pd.DataFrame
 
 
 def recipes(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Return what one change of the study's training is worth: AUC on the new patients, lead over the plain network."""
-    plain = of(runs, "mean", RECIPE_MODEL)
-    tried = {"as it is": plain} | {part: of(runs, part) for part in RECIPES}
-    folds = of(runs, "folds")
-    if len(folds):
-        tried["five folds averaged"] = averaged(folds, "cohort", "folds", RECIPE_MODEL)
-    rows = {name: auc_and_lead(found, plain, level) for name, found in tried.items() if len(found)}
+    """Return what one change of a recipe is worth: AUC on the new patients, lead over the plain network, and cohorts.
+
+    A row for each model and recipe; the lead is over the same cohorts' networks.
+    """
+    rows = {}
+    for model, changed in {RECIPE_MODEL: RECIPES, STATISTICS[1]: STATISTICS_RECIPES}.items():
+        plain = of(runs, "mean", model)
+        tried = {"as it is": plain} | {part: of(runs, part, model) for part in changed} | ensembles(runs, plain, model)
+        for name, found in tried.items():
+            if len(found):
+                same = plain[plain["cohort"].isin(found["cohort"])]
+                rows[model, name] = auc_and_lead(found, same, level) | {"cohorts": len(found)}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def ensembles(runs: pd.DataFrame, plain: pd.DataFrame, model: str) -> dict[str, pd.DataFrame]:
+    """Return a model's runs averaged over folds, and over seeds, a run for each cohort that has them."""
+    folds, seeds = of(runs, "folds", model), of(runs, "seeds", model)
+    seeds = pd.concat([plain[plain["cohort"].isin(seeds["cohort"])], seeds])
+    every = {
+        f"{folds['seed'].nunique()} folds averaged": folds,
+        f"{seeds.groupby('cohort').size().max()} seeds averaged": seeds,
+    }
+    return {name: averaged(found, "cohort", "averaged", model) for name, found in every.items() if len(found)}
 
 
 def optimism(runs: pd.DataFrame) -> pd.Series:
