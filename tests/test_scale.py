@@ -132,7 +132,7 @@ from helpers.maps.planes import write_maps
 from helpers.settings import load_settings
 from recorded import cohort
 
-folder, work = sys.argv[1:]
+folder, *works = sys.argv[1:]
 settings = load_settings("smoke", cohort=folder, n_test=4, n_validation=4)
 made = folder + "-artifacts"
 row = pd.DataFrame([{"patient": "P", "plane": 0, "region": "core"}])
@@ -148,9 +148,14 @@ def records():
     jobs.write_records(settings, made, made + "/records")
 def patients():
     for path in Path(made, "records").iterdir():
-        cohort.tables_as_of.cache_clear(), artifacts.DIGESTS.clear()  # as in a process of its own
+        forget()  # as in a process of its own
         jobs.map_patient(settings, made, path.stem, path)
-globals()[work]()
+def forget():
+    cohort.tables_as_of.cache_clear(), artifacts.DIGESTS.clear()
+for work in works:
+    forget()
+    os.environ["OPENED"] = f"{folder}-{work}.log"
+    globals()[work]()
 """
 
 
@@ -180,24 +185,25 @@ def listed(folder, n_patients):
     pd.DataFrame(lines).to_csv(folder / "planes.csv", index=False)
 
 
-def opened(tmp_path, folder, work):
-    """How often each process opened a table while it worked: the counts of the processes that opened any."""
+def opened(tmp_path, folder, works):
+    """How often each process opened a table in each of these works: the counts of the processes that opened any."""
     (tmp_path / "sitecustomize.py").write_text(COUNTS)
-    log = tmp_path / f"{folder.name}-{work}.log"
-    log.touch()
+    logs = [folder.with_name(f"{folder.name}-{work}.log") for work in ("loading", *works)]
+    for log in logs:
+        log.touch()
     paths = os.pathsep.join([str(tmp_path), "book", "src"])
-    given = os.environ | {"PYTHONPATH": paths, "OPENED": str(log)}
-    subprocess.run([sys.executable, "-c", WORK, str(folder), work], env=given, check=True)
-    return pd.read_csv(log, sep=" ", names=["process", "table"]).groupby("process")["table"].value_counts()
+    given = os.environ | {"PYTHONPATH": paths, "OPENED": str(logs[0])}
+    subprocess.run([sys.executable, "-c", WORK, str(folder), *works], env=given, check=True)
+    read = [pd.read_csv(log, sep=" ", names=["process", "table"]) for log in logs[1:]]
+    return [table.groupby("process")["table"].value_counts() for table in read]
 
 
 @pytest.mark.parametrize("n_patients", [20, 200])
 def test_a_stage_reads_its_tables_once_and_no_worker_or_job_of_a_patient_does(tmp_path, n_patients):
     """Once for their digest, once for their cells, once for how they are written; whatever the number of patients."""
     listed(tmp_path / "cohort", n_patients)
-    for work in ("stage", "records"):
-        found = opened(tmp_path, tmp_path / "cohort", work)
+    for found in opened(tmp_path, tmp_path / "cohort", ["stage", "records"]):
         assert len(found) == 2  # by one process, two tables
         assert found.max() == 3
     assert len(list((tmp_path / "cohort-artifacts" / "records").iterdir())) == n_patients
-    assert opened(tmp_path, tmp_path / "cohort", "patients").empty
+    assert opened(tmp_path, tmp_path / "cohort", ["patients"])[0].empty
