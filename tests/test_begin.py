@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import chapters
+import forked
 import jupytext
 import nbformat
 import papermill
@@ -57,7 +58,7 @@ def test_papermill_ends_a_chapter_that_is_given_what_it_does_not_declare(tmp_pat
     """The chapter without figures too, from an empty folder."""
     monkeypatch.chdir(tmp_path)
     jupytext.write(jupytext.read(ROOT / "notebooks/17_reporting.py"), tmp_path / "in.ipynb")
-    with chapters.environment.of_kernel(), pytest.raises(PapermillExecutionError) as failed:
+    with chapters.environment.of_kernel(), forked.kernels(), pytest.raises(PapermillExecutionError) as failed:
         papermill.execute_notebook("in.ipynb", "out.ipynb", {"levle": 0.9}, progress_bar=False)
     line = "InputError: papermill: unknown parameter 'levle'; did you mean 'level'?"
     assert str(failed.value).rstrip().splitlines()[-1] == line

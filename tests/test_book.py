@@ -14,6 +14,7 @@ import chapters
 import check_html
 import command
 import downloads
+import forked
 import jobs
 import jupytext
 import measures
@@ -150,7 +151,8 @@ def executed(chapter, run):
     output = run / "chapters" / f"{chapter.stem}.ipynb"
     if not output.exists():
         parameters = run / "parameters" / f"{chapter.stem}.yml"
-        assert command.main(["run", str(chapter), "--parameters", str(parameters), "--output", str(output)]) == 0
+        with forked.kernels():
+            assert command.main(["run", str(chapter), "--parameters", str(parameters), "--output", str(output)]) == 0
     return output
 
 
@@ -262,7 +264,7 @@ def test_a_download_runs_by_itself_in_an_empty_folder(site, tmp_path, monkeypatc
         plain = os.environ | {"MPLBACKEND": "Agg"}
         subprocess.run([sys.executable, source], check=True, env=plain)
     else:
-        with chapters.environment.of_kernel():
+        with chapters.environment.of_kernel(), forked.kernels():
             papermill.execute_notebook(source, "out.ipynb", {"profile": "smoke"}, progress_bar=False)
         assert check_html.failed_cells([Path("out.ipynb")]) == []
         assert "TCP" not in texts(nbformat.read("out.ipynb", as_version=4))

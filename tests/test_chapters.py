@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import chapters
 import command as command_line
+import forked
 import jupytext
 import nbformat
 import numpy as np
@@ -70,7 +72,7 @@ def executed(tmp_path_factory):
     folder = found(tmp_path_factory.mktemp("executed"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert run(folder, image_px=96)[0] == 0
+        assert run(folder, nullcontext, image_px=96)[0] == 0
     return folder / "out" / "01_tiny.ipynb"
 
 
@@ -85,12 +87,13 @@ def write_chapter(project, code):
     (project / "notebooks" / "01_tiny.py").write_text(f"{HEADER}# %%\n{code}\n")
 
 
-def run(project, **values):
-    """Run the tiny chapter as the build does; return status and the notebook's path."""
+def run(project, kernels=forked.kernels, **values):
+    """Run the tiny chapter as the build does, its kernel forked if nothing is said; return status and notebook."""
     parameters, output = project / "values.yml", project / "out" / "01_tiny.ipynb"
     parameters.write_text(yaml.safe_dump(values))
     command = ["run", "notebooks/01_tiny.py", "--parameters", str(parameters), "--output", str(output)]
-    return command_line.main(command), output
+    with kernels():
+        return command_line.main(command), output
 
 
 def record(path, n_frames=2):
@@ -354,7 +357,7 @@ def test_what_ends_a_chapter_is_the_last_line(project, capsys, code, told, statu
 def test_an_input_error_stands_in_the_notebook_and_in_what_papermill_says(project):
     write_chapter(project, "from pages import figures\nfigures.use_book_style()")
     jupytext.write(jupytext.read(project / "notebooks/01_tiny.py"), project / "in.ipynb")
-    with chapters.environment.of_kernel(), pytest.raises(PapermillExecutionError) as failed:
+    with chapters.environment.of_kernel(), forked.kernels(), pytest.raises(PapermillExecutionError) as failed:
         papermill.execute_notebook(
             project / "in.ipynb", project / "out.ipynb", {"plane": -4}, kernel_name="python3", progress_bar=False
         )

@@ -4,7 +4,8 @@ import random
 import time
 
 import pytest
-from tiny import SMOKE, same_weights, started, study
+from forked import started
+from tiny import SMOKE, same_weights, study
 
 from helpers.learning.training import train_model
 

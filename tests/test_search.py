@@ -6,7 +6,8 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from tiny import SMOKE, started, study
+from forked import started
+from tiny import SMOKE, study
 
 from beyond import search
 from helpers.data.study import MODELS

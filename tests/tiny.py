@@ -1,6 +1,5 @@
 """A study so small that a model of it trains in a second, and the means to compare two models."""
 
-import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +29,6 @@ def study(n_patients=15, n=32, seed=0):
     maps = np.where(region[:, None], maps, np.float32(np.nan))
     extent = np.tile([-30.0, 30.0, 50.0, -10.0], (2 * n_patients, 1))
     return ImageSet(maps, core, region, np.repeat(names, 2), np.tile([0, 1], n_patients), extent), patients
-
-
-def started(work, *arguments):
-    """A fresh process that works; it begins within milliseconds, its libraries are loaded beforehand, once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["beyond.search", "tiny"])
-    process = context.Process(target=work, args=arguments)
-    process.start()
-    return process
 
 
 def weights_of(folder):
