@@ -5,13 +5,14 @@ import os
 import sys
 import time
 from multiprocessing import forkserver
+from tempfile import NamedTemporaryFile
 from unittest import mock
 
 import environment
 
 FORKING = multiprocessing.get_context("forkserver")
 CHAPTERS = "pages.judgement", "reading.drawings", "trust.experiment"
-LOADED = ["ipykernel.kernelapp", "seaborn", "beyond.search", *CHAPTERS]
+LOADED = ["ipykernel.kernelapp", "seaborn", "snakemake.cli", "beyond.search", *CHAPTERS]
 
 
 def prepare():
@@ -27,6 +28,25 @@ def started(work, *arguments):
     process = FORKING.Process(target=work, args=arguments)
     process.start()
     return process
+
+
+def snakemake(*words):
+    """What Snakemake says, which must end well."""
+    with NamedTemporaryFile("r") as told:
+        process = started(spoken, told.name, words)
+        process.join()
+        assert process.exitcode == 0, told.read()
+        return told.read()
+
+
+def spoken(path, words):
+    """Be the Snakemake that these words start, and say all in a file."""
+    with open(path, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    from snakemake import cli
+
+    cli.main(list(words))
 
 
 class Kernel(FORKING.Process):

@@ -1,13 +1,12 @@
 """Results follow what they depend on: one byte changed makes anew what follows from it, and nothing else."""
 
 import shutil
-import subprocess
-import sys
 import warnings
 from functools import cache
 from pathlib import Path
 
 import chapters
+import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -252,10 +251,8 @@ def test_a_damaged_file_is_named_and_made_again_as_it_was(made, door):
 
 
 def snakemake(run, *words):
-    command = [sys.executable, "-m", "snakemake", f"{run}/stages/maps.json", *words, "--cores", "1", "--nolock"]
-    done = subprocess.run([*command, "--config", f"run={run}"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    words = [f"{run}/stages/maps.json", *words, "--cores", "1", "--nolock", "--config", f"run={run}"]
+    return forked.snakemake(*words)
 
 
 def test_the_build_makes_maps_again_when_an_outline_is_redrawn_and_not_otherwise(recorded, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import chapters
 import command
+import forked
 import jobs
 import pytest
 import yaml
@@ -92,12 +93,10 @@ def test_workers_of_a_search_fill_one_study(parameters):
 
 def dry(run, words, *config):
     """What Snakemake would do, by rule: jobs."""
-    words = [sys.executable, "-m", "snakemake", *words, "--dry-run", "--nolock", "--config", f"run={run}", *config]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    if "Nothing to be done" in done.stdout + done.stderr:
+    said = forked.snakemake(*words, "--dry-run", "--nolock", "--config", f"run={run}", *config)
+    if "Nothing to be done" in said:
         return {}
-    table = (done.stdout + done.stderr).split("Job stats:")[1].split("total")[0].splitlines()[3:]
+    table = said.split("Job stats:")[1].split("total")[0].splitlines()[3:]
     return {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
 
 
@@ -139,11 +138,9 @@ def test_a_cluster_profile_limits_memory_and_time_of_each_kind_of_job(untouched,
     """Snakemake with its own plugin reads the profile, and plans jobs with limits."""
     if profile == "slurm":
         pytest.importorskip("snakemake_executor_plugin_slurm", reason="the cluster's own: it is not in the lock")
-    words = [sys.executable, "-m", "snakemake", "results", "--workflow-profile", f"profiles/{profile}", "--dry-run"]
-    words += ["--nolock", "--config", f"run={untouched}", "scatter=1"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = {rule: (int(mb), int(minutes)) for rule, mb, minutes in re.findall(LIMITS, done.stdout + done.stderr, re.S)}
+    words = ["results", "--workflow-profile", f"profiles/{profile}", "--dry-run", "--nolock"]
+    said = forked.snakemake(*words, "--config", f"run={untouched}", "scatter=1")
+    found = {rule: (int(mb), int(minutes)) for rule, mb, minutes in re.findall(LIMITS, said, re.S)}
     assert set(found) >= {"records", "patient", "stage", "model"}
     for rule, (mb, minutes) in found.items():
         assert 1000 <= mb <= 16_000, rule
