@@ -1,4 +1,4 @@
-"""What all tests share: shapes in annotations are held to their word, and small networks compute on one thread."""
+"""What all tests share: shapes in annotations are held to their word, and what takes longest begins first."""
 
 import gc
 
@@ -8,6 +8,15 @@ from jaxtyping import install_import_hook
 SHAPED = ("helpers.maps", "helpers.judgement", "physics", "beyond", "pages")
 MOVED = ("reading.moving", "reading.roc", "reading.stills")
 install_import_hook([*SHAPED, *MOVED], "beartype.beartype")
+
+
+LONGEST = ("book", "chapters", "results", "jobs", "follow", "any_cohort", "statistics", "training", "entry", "scale")
+FIRST = [f"test_{name}.py" for name in LONGEST]  # of the files: what is left at the end is short
+
+
+def pytest_collection_modifyitems(items):
+    """A worker is handed the next file when it has done its own: two end together if the last ones are short."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 def pytest_collection_finish():
