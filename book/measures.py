@@ -13,6 +13,7 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -28,6 +29,7 @@ WIDTH, LENGTH = 79, 25  # of an open code cell
 CHAPTERS_WITH_TORCH = 7
 
 
+@cache
 def code_lines(path: Path) -> set[int]:
     """Return the numbers of the lines that hold code: no blanks, comments or docstrings."""
     skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
