@@ -12,7 +12,7 @@ import environment
 
 FORKING = multiprocessing.get_context("forkserver")
 CHAPTERS = "pages.judgement", "reading.drawings", "trust.experiment"
-LOADED = ["ipykernel.kernelapp", "seaborn", "snakemake.cli", "beyond.search", *CHAPTERS]
+LOADED = ["ipykernel.kernelapp", "seaborn", "snakemake.cli", "torchvision.models", "beyond.search", *CHAPTERS]
 
 
 def prepare():
