@@ -2,6 +2,7 @@
 
 import gc
 
+import pytest
 from jaxtyping import install_import_hook
 
 # before anything imports them: every call of a function is checked against the shapes that it declares
@@ -19,7 +20,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
-def pytest_collection_finish():
-    """What is loaded by now stays to the end: the collector of garbage needs not look through it again and again."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is loaded stays to the end: the collector of garbage need not look through it, neither now nor later."""
+    gc.disable()
+    collected = yield
     gc.collect()
     gc.freeze()
+    gc.enable()
+    return collected
