@@ -1,5 +1,6 @@
 """Processes that begin within milliseconds: forked from one that has loaded the libraries, once, beforehand."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -67,6 +68,7 @@ def serve(argv, env):
     os.setsid()
     environment.replace(env)
     parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # it ends with what it was forked from
+    gc.freeze()  # what was loaded stays: it need not be looked through again and again
     sys.argv = [*argv[argv.index("ipykernel_launcher") :], parent]
     from ipykernel import kernelapp
 
