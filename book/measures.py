@@ -21,8 +21,8 @@ import jupytext
 SOURCE = Path("src")
 HELPERS = ("helpers", "helpers/data", "helpers/maps", "helpers/learning", "helpers/judgement")
 PARTS = ("ground", *HELPERS, "entry", "recorded", "physics", "beyond", "pages", "trust", "reading")
-LIMITS = {"helpers": 3000, "src": 6000, "book": 6200, "part": 1150, "modules": 9, "function": 26, "by hand": 12}
-# the book: 6000 as planned, and 200 for what came after the plan, other truths and a network of their own
+LIMITS = {"helpers": 3000, "src": 6000, "book": 6400, "part": 1150, "modules": 9, "function": 26, "by hand": 12}
+# the book: 6000 as planned, and 400 for what came after the plan: other truths, a network of their own, and nulls
 OF_LABORATORIES = ("recorded", "physics")  # what recordings bring and need: as large as their habits are many
 OF_READERS = ("reading",)  # what readers move, draw and practise: nothing stands on it
 WIDTH, LENGTH = 79, 25  # of an open code cell

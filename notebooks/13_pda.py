@@ -64,7 +64,7 @@ from IPython.display import Markdown
 from tqdm import tqdm
 
 from beyond import attribution
-from beyond.central import (
+from beyond.contributions import (
     asked,
     beyond_random,
     central_plane,
@@ -74,7 +74,7 @@ from beyond.central import (
     pixel_weights,
     region_moves,
 )
-from beyond.central import survey as survey_of
+from beyond.contributions import survey as survey_of
 from beyond.means import bootstrap_mean
 from entry.chapter import tracked
 from helpers import stages

@@ -47,7 +47,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from beyond import central, handmade, statistics
+from beyond import contributions, handmade, statistics
 from entry.chapter import tracked
 from helpers import stages
 from helpers.data.study import MODELS
@@ -142,16 +142,18 @@ size = edge, edge, settings.judgement.pda_batch_size
 nets = [statistics.untrained(model, seed) for seed in range(101, 106)]
 excess, moved = [], []  # of the trained one, then of random weights
 for net in (model, *nets):
-    asked = central.survey(net.central, images, rows.index, *size)[1]
+    asked = contributions.survey(net.central, images, rows.index, *size)[1]
     excess.append(asked["excess"].groupby("parameter", sort=False).mean())
     typical = np.zeros(
         (len(images.channels), 2)
     )  # the training patients' mean
-    changes = central.region_moves(net.central, images, rows.index, typical)
+    changes = contributions.region_moves(
+        net.central, images, rows.index, typical
+    )
     moved.append(pd.DataFrame(100 * changes.mean(0), excess[0].index))
-null = central.beyond_random(excess[0], pd.DataFrame(excess[1:]), level)
+null = contributions.beyond_random(excess[0], pd.DataFrame(excess[1:]), level)
 shuffled = patients.margins(tracked(results_file), design.STATISTICS[1])
-of_shuffled = central.beyond_random(excess[0], shuffled, level)
+of_shuffled = contributions.beyond_random(excess[0], shuffled, level)
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-statistics-margin", "caption": "{{ Whose }} patients: what moves the statistics network of core and margin. The margin's share of the prediction differences less the even share, and how far the probability moves where a map of core or margin takes the training patients' mean, in percentage points, with the range of random weights."}}
 table = pda.beside_random(moved[0], moved[1:])

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from tiny import study
 
 from beyond import attribution, contributions
-from beyond.central import (
+from beyond.contributions import (
     asked,
     beyond_random,
     central_plane,

@@ -1,15 +1,32 @@
-"""How much of a prediction lies in core and margin: shares of a map of differences, and whole regions blanked."""
+"""How much of a prediction lies in core and margin: of one patient, of many, and of networks with random weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float32
 from numpy.typing import ArrayLike
+from scipy.stats import t
 
-from helpers.judgement.pda import Image, Predict, checked, full_precision, one_each, prediction_difference
+from helpers.judgement.pda import (
+    Image,
+    Predict,
+    TumourModel,
+    checked,
+    full_precision,
+    one_each,
+    plane_predictor,
+    prediction_difference,
+)
+from helpers.learning.images import ImageSet, Scaling, scale
 from helpers.maps.parametric import FOUR, NAMES
+
+Ask = Callable[[ImageSet, str], tuple[Predict, torch.Tensor, int]]  # see ``asked``
+
+
+# One map of differences, by region
 
 
 def region_differences(
@@ -67,3 +84,95 @@ def shares(part: ArrayLike, whole: ArrayLike) -> Float[np.ndarray, "..."] | floa
     """Return part / whole, NaN where the whole is zero."""
     part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)[()]
+
+
+# Patients: what is asked of their central planes
+
+
+class CentralPlane(NamedTuple):
+    """A patient's scaled planes (P, C, n, n), of which only the central one is changed."""
+
+    planes: np.ndarray
+    place: int  # of the central plane among the patient's
+    image: int  # of the central plane among all images
+
+
+def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str) -> CentralPlane:
+    """Return a patient's planes as the networks see them, and which one is central: of an even number the later."""
+    own = np.flatnonzero(images.patient == patient)
+    place = len(own) // 2
+    return CentralPlane(scale(images.select(own), scaling, region), place, int(own[place]))
+
+
+def central_predictor(model: TumourModel, central: CentralPlane) -> tuple[Predict, Float[torch.Tensor, "C n n"]]:
+    """Return ``predict`` for the central plane, see ``beside``, and that plane on the model's device."""
+    image = torch.from_numpy(central.planes[central.place]).to(model.device)
+    return plane_predictor(model, central.planes, central.place), image
+
+
+def explain_central(
+    model: TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 128
+) -> Float32[np.ndarray, "C n n"]:
+    """Return the prediction differences of a patient's central plane."""
+    return prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
+
+
+def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
+    """Return the masks of core and margin of one plane."""
+    return np.stack([images.core[index], images.region[index] & ~images.core[index]])
+
+
+def asked(model: Any, images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
+    """Return ``predict`` of a study's model for a patient's central plane, that plane, and its place among images."""
+    central = central_plane(images, patient, model.scaling, model.region)
+    return *central_predictor(model, central), central.image
+
+
+def survey(
+    ask: Ask, images: ImageSet, patients: Iterable[str], patch: int, stride: int, batch_size: int
+) -> tuple[dict[str, Float32[np.ndarray, "C n n"]], pd.DataFrame]:
+    """Return the maps of the patients' central planes, and what ``contribution`` says of each, patient by patient.
+
+    ``ask(images, patient)`` returns what is asked of a patient, as ``asked`` does.
+    ``excess`` is by how much the margin's share exceeds the even one.
+    """
+    maps, tables = {}, {}
+    for patient in patients:
+        predict, plane, index = ask(images, patient)
+        core, margin = core_and_margin(images, index)
+        maps[patient] = prediction_difference(predict, plane, patch, stride, batch_size)
+        even = even_map(core | margin, patch, stride)
+        tables[patient] = contribution(maps[patient], core, margin, even, images.fields)
+    table = pd.concat(tables, names=["patient"])
+    return maps, table.assign(excess=table["margin"] - table["margin_even"])
+
+
+def pixel_weights(survey: pd.DataFrame) -> pd.DataFrame:
+    """Return what a pixel weighs by a ``survey``, 1 where all weigh the same: a row a patient, (region, parameter)."""
+    even = {"core": 1 - survey["margin_even"], "margin": survey["margin_even"]}
+    of_each = {region: survey["of_all"] * survey[region] / share for region, share in even.items()}
+    return pd.DataFrame(of_each).unstack("parameter") * survey.index.get_level_values("parameter").nunique()
+
+
+def region_moves(
+    ask: Ask, images: ImageSet, patients: Iterable[str], typical: Float[np.ndarray, "C 2"]
+) -> Float[np.ndarray, "P C 2"]:
+    """Return how far a probability moves where one map of core or margin takes its ``typical`` value, not its sign."""
+    asked_of = (ask(images, patient) for patient in patients)
+    moves = [region_differences(predict, one, core_and_margin(images, k), typical) for predict, one, k in asked_of]
+    return np.abs(np.stack(moves))
+
+
+def beyond_random(own: pd.Series, random: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Compare a statistic of a trained network with that of networks with random weights, a row for each map.
+
+    ``own`` is the statistic by map, ``random`` (networks, maps) the same of two or more random networks. ``low`` and
+    ``high`` are where one more random network would lie with probability ``level`` (Student's prediction interval);
+    ``verdict`` is "more" or "less" for a trained network beyond them and empty for one that random weights explain.
+    """
+    n = max(len(random), 1)  # of none, and of one, nothing can be said
+    step = t.ppf((1 + level) / 2, n - 1) * random.std(ddof=1) * np.sqrt(1 + 1 / n)
+    table = pd.DataFrame({"own": own, "random": random.mean(), "low": random.mean() - step}, own.index)
+    table["high"] = table["random"] + step
+    table["verdict"] = np.select([table["own"] > table["high"], table["own"] < table["low"]], ["more", "less"], "")
+    return table

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from beyond import central, handmade, oracle, statistics
+from beyond import contributions, handmade, oracle, statistics
 from ground.artifacts import check_writable, is_sound, keep, project_path
 from ground.commands import CommandLine, run_command
 from ground.keys import content_key
@@ -59,8 +59,8 @@ CODE = {  # what makes a run of each kind; a module counts with all that it impo
     "oracle": ("beyond.oracle",),
     "regression": (*IMAGES, "beyond.handmade"),
     "forest": (*IMAGES, "beyond.handmade"),
-    "statistics": (*IMAGES, "beyond.statistics", "beyond.central"),
-    "network": (*IMAGES, "helpers.learning.training", "beyond.central"),
+    "statistics": (*IMAGES, "beyond.statistics", "beyond.contributions"),
+    "network": (*IMAGES, "helpers.learning.training", "beyond.contributions"),
 }
 ALONE = ("trust.experiment", "trust.design", *stages.HERE)  # they call all kinds, so they count by themselves
 
@@ -181,14 +181,14 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
 
 def asked_of(folder: Path, images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
     """Return what the model in a folder is asked of a patient."""
-    return central.asked(load_model(folder), images, patient)
+    return contributions.asked(load_model(folder), images, patient)
 
 
-def margin_in(ask: central.Ask, images: ImageSet, patients: pd.DataFrame, settings: Settings) -> dict[str, float]:
+def margin_in(ask: contributions.Ask, images: ImageSet, patients: pd.DataFrame, settings: Settings) -> dict[str, float]:
     """Return by map the margin's share of the prediction differences less the even one, mean over the test patients."""
     edge = settings.judgement.pda_patch_px
     names = patients.index[patients["split"] == "test"]
-    excess = central.survey(ask, images, names, edge, edge, settings.judgement.pda_batch_size)[1]["excess"]
+    excess = contributions.survey(ask, images, names, edge, edge, settings.judgement.pda_batch_size)[1]["excess"]
     return excess.groupby("parameter", sort=False).mean().round(4).to_dict()
 
 

@@ -268,20 +268,6 @@ def crossed_auc(crossed: pd.DataFrame, level: float = 0.95) -> tuple[float, floa
     return float(auc), float(low), float(high)
 
 
-def mean_and_sd(table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """Return columns of ``over_seeds`` as text: mean, SD and range over seeds, per model."""
-    rows = {
-        TITLES[str(model)]: {name: mean_sd_range(group[name]) for name in names}
-        for model, group in table.groupby("model", sort=False)
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def mean_sd_range(values: pd.Series) -> str:
-    """Return mean ± SD (range) as text."""
-    return f"{values.mean():.2f} ± {values.std():.2f} ({values.min():.2f}–{values.max():.2f})"
-
-
 def differing(told: Mapping[str, Any], settings: Settings) -> list[str]:
     """Return the parameters that touch a model's predictions and had another value in a run, or were not there."""
     own = {name for name, title in SECTION_OF.items() if title not in ("search", "judgement", "computing")} | {"device"}
