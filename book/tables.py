@@ -23,11 +23,8 @@ def captioned(notebook: Any) -> Any:
 def under_caption(text: str, name: str, caption: str) -> str:
     """Return MyST markdown with its first table, or all of it if it has none, as a table of that name."""
     found = ROWS.search(text)
-    before, rows, after = (text[: found.start()], found[0], text[found.end() :]) if found else ("", alone(text), "")
+    if not found:  # a table of one field, without a head
+        return f":::{{list-table}} {caption}\n:name: {name}\n\n* - {' '.join(text.split())}\n:::"
+    before, rows, after = text[: found.start()], found[0], text[found.end() :]
     table = f":::{{table}} {caption}\n:name: {name}\n\n{rows}\n:::"
     return "\n\n".join(part for part in (before.strip(), table, after.strip()) if part)
-
-
-def alone(text: str) -> str:
-    """Return a text as a table of one field."""
-    return f"| {' '.join(text.split())} |\n| --- |"

@@ -30,9 +30,9 @@ def test_the_first_table_of_a_cell_stands_under_its_caption(around):
     assert "table" not in cell.metadata["mystnb"]  # which myst-nb would not know
 
 
-def test_where_a_run_has_no_table_its_sentence_is_numbered():
+def test_where_a_run_has_no_table_its_sentence_is_numbered_and_no_head():
     shown = tables.captioned(notebook("Too few\npatients.")).cells[0].outputs[0].data["text/markdown"]
-    assert shown == ":::{table} Areas.\n:name: tab-x\n\n| Too few patients. |\n| --- |\n:::"
+    assert shown == ":::{list-table} Areas.\n:name: tab-x\n\n* - Too few patients.\n:::"
 
 
 def test_a_decision_has_a_label_and_stands_on_the_page_with_a_link_to_its_place():
