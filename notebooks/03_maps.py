@@ -89,7 +89,7 @@ core, margin = known.regions(settings.maps.margin_mm)
 # {numref}`fig-plane` is the tumour of the last chapter, mapped over core and margin with the attenuation that the
 # analysis estimates or assumes. How the values come about follows below.
 
-# %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
+# %% tags=["hide-input", "if-recorded"] mystnb={"figure": {"name": "fig-plane", "caption": "{{ Whose }} plane: its maps over the B-mode, core dashed, margin of {{ margin_mm }} mm. Windows that do not stand out of the noise are left empty."}, "image": {"alt": "{{ Whose }} B-mode images with coloured overlays over core and margin of the tumour, one for each map"}}
 mapped = map_plane(acquired, settings.maps, with_b_mode=True)
 present = mapped.maps.present
 fig, axes = figures.panels(len(present), 2, 2.9, shared=True)
@@ -256,7 +256,7 @@ truth = true_maps(
     tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz
 )
 
-# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = figures.subplots(5, 3, 2.3, sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):

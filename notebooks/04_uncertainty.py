@@ -89,7 +89,7 @@ grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
 maps = map_windows(rf, reference, grid, attenuation)
 errors = uncertainty.uncertainty(maps, rf, reference, grid)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "{{ Whose }} plane: maps with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain."}, "image": {"alt": "Maps over core and margin of a {{ whose }} tumour, each with its standard error beside it, and the misfit of the line fit"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "{{ Whose }} plane: maps with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Maps over core and margin of a {{ whose }} tumour, each with its standard error beside it, and the misfit of the line fit"}}
 shown = {}
 for name in ("mbf", "esd_um"):
     if name in maps.present:

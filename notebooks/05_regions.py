@@ -219,7 +219,7 @@ for name in fields:
     both = [getattr(plane.maps, name).ravel() for plane in planes.values()]
     limits[name] = figures.value_range(np.concatenate(both))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "{{ Whose }} cohort: the maps that the networks see, over the B-mode of two training patients (left and right), core dashed."}, "image": {"alt": "Two columns of {{ whose }} B-mode images, one for each patient, with coloured overlays over core and margin, a row for each map"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overlays", "caption": "{{ Whose }} cohort: the maps that the networks see, over the B-mode of two training patients (left and right), core dashed. Windows that do not stand out of the noise are left empty."}, "image": {"alt": "Two columns of {{ whose }} B-mode images, one for each patient, with coloured overlays over core and margin, a row for each map"}}
 n = len(planes)
 fig, axes = figures.panels(n * len(fields), n, 2.9)
 for number, (name, plane) in enumerate(planes.items()):

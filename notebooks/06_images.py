@@ -93,7 +93,7 @@ Markdown(seen + without * (len(channels) == 2))
 # %% [markdown] tags=["if-recorded"]
 # Where a plane is narrower, what lies beyond its edge counts as outside.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour as the networks get it, before scaling: its maps over core and margin; dashed the core."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour as the networks get it, before scaling: its maps over core and margin; dashed the core. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
 fig, axes = figures.panels(len(channels), 2, 3.6)
 for ax, (name, unit), image in zip(
     axes, channels.items(), images.maps[shown], strict=True
@@ -122,7 +122,7 @@ sizes = {
     for n in (32, 64, 512)
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "One map of one {{ whose }} plane at three image sizes, B that of the laptop profile, C that of the paper."}, "image": {"alt": "The same {{ whose }} map at 32, 64 and 512 pixels, with finer and finer detail"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-sizes", "caption": "One map of one {{ whose }} plane at three image sizes, B that of the laptop profile, C that of the paper. Windows that do not stand out of the noise are left white."}, "image": {"alt": "The same {{ whose }} map at 32, 64 and 512 pixels, with finer and finer detail"}}
 one = min(2, len(channels) - 1)  # ESD where it is there, else SI
 name, unit = list(channels.items())[one]
 limits, label = (
