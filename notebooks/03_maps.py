@@ -217,12 +217,11 @@ Markdown(five.astype(float).to_markdown(floatfmt=".2f"))
 fig, axes = figures.subplots(2, row_in=2.8)
 look = {"color": figures.COLOUR["estimate"]}
 axes[0].plot(f, W, "ko")
-axes[0].plot(
-    f, si + ss * f, **look, label=f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz"
-)
+told = f"MBF {mbf:.1f} dB, SS {ss:.2f} dB/MHz".replace("-", "−")
+axes[0].plot(f, si + ss * f, **look, label=told)
 axes[1].plot(f, bsc_db, "ko")
 fitted_db = form_factor.gaussian_bsc_db(f, esd_um, eac_db, rf.sound_speed_m_s)
-told = f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB"
+told = f"ESD {esd_um:.0f} µm, EAC {eac_db:.1f} dB".replace("-", "−")
 axes[1].plot(f, fitted_db, **look, label=told)
 axes[0].set(xlabel="frequency / MHz", ylabel="normalised spectrum / dB")
 axes[1].set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")

@@ -528,7 +528,7 @@ bands = np.array(
 fig, ax = figures.subplots(row_in=2.8)
 middle_mm = (starts + n_window / 2) * rf.sample_spacing_mm
 ax.fill_between(
-    middle_mm, *bands.T, alpha=0.4, label="-6 dB band of the phantom"
+    middle_mm, *bands.T, alpha=0.4, label="−6 dB band of the phantom"
 )
 for edge in settings.maps.band_mhz:
     ax.axhline(edge, color="k", linestyle="--", linewidth=0.8)

@@ -575,7 +575,7 @@ for number, error in enumerate(error for error in errors if error):
         off["esd_um"][error],
         "o",
         color=f"C{number}",
-        label=f"{error:+.1f} dB/cm/MHz",
+        label=f"{error:+.1f} dB/cm/MHz".replace("-", "−"),
     )
     ends = np.array([depth_mm.min(), depth_mm.max()])
     ax.plot(ends, np.polyval(lines["esd_um", error], ends), color=f"C{number}")
