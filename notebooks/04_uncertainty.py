@@ -190,6 +190,7 @@ for ax, (name, of_map) in zip(
         xlabel="edge of the window / mm",
         ylabel=f"error of {parametric.LABELS[name]}",
     )
+    ax.label_outer()
 _ = axes[0].legend()
 
 # %% [markdown]

@@ -693,6 +693,7 @@ for row, label in enumerate(("MBF / dB", "SS / dB/MHz")):
         ax.plot(grid.depth_mm, values[row], label=name)
     ax.axhline(0, ls=":", color="0.4")
     ax.set(xlabel="depth / mm", ylabel=f"error of {label}")
+    ax.label_outer()
 _ = fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center")
 
 # %% tags=["hide-input"]
