@@ -341,8 +341,9 @@ for ax, (name, aucs) in zip(axes, drawn.items(), strict=True):
             color=f"C{column}",
             label=which,
         )
-        ax.axvline(value, ls="--", color=f"C{column}")
+        ax.axvline(value, ls="--", color="k")
     ax.set(title=name, xlabel="AUC found", ylabel="studies")
+    ax.label_outer()
 _ = axes[0].legend()
 
 # %% [markdown]
@@ -791,7 +792,7 @@ Markdown(
     + medians.to_markdown(floatfmt=".1f")
 )
 
-# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, red for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-pitfalls-scanners", "caption": "Simulated test patients on four scanners: probability of non-response by the regression that was trained on the first. A line per patient, orange for non-responders."}, "image": {"alt": "Lines of predicted probability of each simulated patient across four scanners; they move at random where noise enters, come back for another centre frequency with its own phantom, and jump together with a foreign phantom"}}
 fig, ax = figures.subplots(row_in=4.0)
 for name, row in score.iterrows() if seen else ():
     colour = figures.COLOUR["NR" if lost[name] else "R"]
