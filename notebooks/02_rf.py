@@ -356,10 +356,12 @@ ax.set(xlabel="frequency / MHz", ylabel="BSC / 1/(cm sr)")
 _ = ax.legend()
 # %% tags=["hide-input"]
 bsc = reference.backscatter
+at_middle = np.ravel(bsc(np.array([5.5e6])))[0] if bsc else 0.0
+size, power = f"{at_middle:.2e}".split("e")
 Markdown(
     (
         f"The {settings.study.whose.lower()} phantom's backscatter coefficient at 5.5 MHz is "
-        f"{np.ravel(bsc(np.array([5.5e6])))[0]:.2e} 1/(cm sr). "
+        f"${size} \\cdot 10^{{{int(power)}}}$ 1/(cm sr). "
         if bsc
         else f"{not_mapped(('mbf', 'ss', 'si'))} "
     )

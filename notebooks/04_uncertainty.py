@@ -491,7 +491,7 @@ covered = estimates["truth"].between(estimates["low"], estimates["high"]).sum()
 Markdown(
     estimates.rename(
         columns={"value": "estimate", "standard_error": "standard error"}
-    ).to_markdown(index=False, floatfmt=".2f")
+    ).to_markdown(index=False, floatfmt=("g", *6 * [".2f"]))
 )
 
 # %% tags=["hide-input"]

@@ -241,8 +241,8 @@ logit = [chance.coverage(auc, 10, 40) for auc in aucs]
 Markdown(
     "The printed half-widths are those of a proportion. Hanley and McNeil's are "
     f"{ratio:.2f} times as wide. In 4,000 simulated studies for each printed AUC, an interval of "
-    f"the printed kind holds the truth in {min(covered):.0%} to {max(covered):.0%}, not in 95 %; "
-    f"DeLong's on the logit scale in {min(logit):.0%} to {max(logit):.0%}."
+    f"the printed kind holds the truth in {min(covered):.1%} to {max(covered):.1%}, not in 95 %; "
+    f"DeLong's on the logit scale in {min(logit):.1%} to {max(logit):.1%}."
 )
 
 # %% [markdown]
