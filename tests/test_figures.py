@@ -1,6 +1,7 @@
 """What the book draws, against the places and values it was given."""
 
 import re
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.font_manager import FontProperties
+from PIL import Image
 
 from helpers.data.study import MODELS, PARTS
 from pages import figures
@@ -79,6 +81,29 @@ def test_an_overlay_shows_the_whole_b_mode_with_the_maps_on_top(ax):
     assert [tuple(image.get_extent()) for image in ax.images] == [(0, 60, 50, 0), EXTENT_MM]
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 60), (50, 0))
     assert len(ax.collections) == 1
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_heavy_picture_is_made_lighter_with_its_texts_and_its_colours(mapped):
+    """Of a map by fewer pixels, of marks by fewer colours, so that its letters stay sharp."""
+    figures.use_book_style()
+    rng, fig = np.random.default_rng(0), figures.subplots(2, row_in=3.0)[0]
+    for ax, name in zip(fig.axes, ("core", "margin"), strict=True):
+        if mapped:
+            ax.imshow(rng.random((300, 400)), cmap="viridis")
+        ax.plot(*rng.normal(size=(2, 3000)), ".", alpha=0.6)
+        ax.set(xlabel=f"MBF of the {name} / dB")
+    plain, drawn = BytesIO(), BytesIO()
+    figures.PRINT_PNG(fig.canvas, plain)
+    fig.savefig(drawn, format="png")
+    plt.close(fig)
+    was, now = Image.open(plain).convert("RGB"), Image.open(drawn)
+    assert len(plain.getvalue()) > figures.HEAVY
+    assert len(drawn.getvalue()) < 0.6 * len(plain.getvalue())
+    assert now.width == (635 if mapped else 1155)
+    assert "MBF of the core / dB" in now.info["Description"]
+    apart = np.abs(np.asarray(now.convert("RGB").resize(was.size), float) - np.asarray(was))
+    assert apart.mean() < (20 if mapped else 1)
 
 
 # --- one family of figures: what every chapter and module holds to

@@ -181,15 +181,21 @@ def print_with_texts(canvas: FigureCanvasAgg, file: Any, *, metadata: dict | Non
     told, drawn = {"Description": "\n".join(filter(None, texts))} | (metadata or {}), BytesIO()
     PRINT_PNG(canvas, drawn, metadata=told, pil_kwargs=others.get("pil_kwargs"))
     with open_file_cm(file, "wb") as out:
-        out.write(drawn.getvalue() if len(drawn.getvalue()) <= HEAVY else lighter(drawn))
+        heavy, mapped = len(drawn.getvalue()) > HEAVY, bool(canvas.figure.findobj(AxesImage))
+        out.write(lighter(drawn, mapped) if heavy else drawn.getvalue())
 
 
-def lighter(drawn: BytesIO) -> bytes:
-    """Return a picture with 1.1 pixels for one of the page in place of two, with its texts; colours stay."""
+def lighter(drawn: BytesIO, mapped: bool) -> bytes:
+    """Return a picture with its texts: of lines and marks all its pixels, which 256 colours are enough for.
+
+    One of maps keeps its colours, and has 1.1 pixels for one of the page in place of two.
+    """
     told, picture, kept = PngInfo(), Image.open(drawn), BytesIO()
     for name, text in picture.info.items():
         if isinstance(text, str):
             told.add_itxt(str(name), text)
-    size = [round(0.55 * n) for n in picture.size]
-    picture.convert("RGB").resize((size[0], size[1]), Image.Resampling.LANCZOS).save(kept, "png", pnginfo=told)
+    small = round(0.55 * picture.width), round(0.55 * picture.height)
+    light = picture.convert("RGB")
+    light = light.resize(small, Image.Resampling.LANCZOS) if mapped else light.quantize(256, dither=Image.Dither.NONE)
+    light.save(kept, "png", pnginfo=told)
     return kept.getvalue()
