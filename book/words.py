@@ -19,6 +19,7 @@ PLACE = re.compile(r"\{\{ *(\w+) *\}\}")
 MARKUP = re.compile(r"[^\w ,.;:/()%+–-]|_")  # what could be more than its letters
 PRINTED = re.compile(  # code, formulas and addresses, which stay; and what is printed otherwise than it is typed
     r"(?P<fence>`{3,}|~{3,}).*?(?P=fence)|`[^`\n]*`|\$[^$]*\$|<[a-zA-Z/!][^>]*>|\]\([^)]*\)"
+    r"|(?P<nought>(?<![\w.)–-])-(?=0(?:\.0+)?(?!\.?\d|\w)))"
     r"|(?P<minus>(?<![\w.)–-])-(?=\.?\d))|(?P<percent>(?<=\d) ?%)",
     re.DOTALL,
 )
@@ -95,12 +96,12 @@ def output(shown: Any) -> Any:
 
 
 def typeset(text: str) -> str:
-    """Return a text with minus signs before numbers, and with per cent apart from them but on one line.
+    """Return a text with minus signs before numbers but nought, and with per cent apart from them but on one line.
 
     >>> typeset("-0.3 to 25%, `-0.3 to 25%`")
     '−0.3 to 25\\xa0%, `-0.3 to 25%`'
     """
-    signs = {"minus": "−", "percent": "\xa0%"}
+    signs = {"nought": "", "minus": "−", "percent": "\xa0%"}
     return PRINTED.sub(lambda found: signs.get(found.lastgroup or "", found[0]), text)
 
 

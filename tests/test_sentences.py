@@ -221,6 +221,7 @@ def test_what_the_printed_figures_allow_ends_with_its_link():
 
 @each(
     ("-0.3 (-0.5 to -.1)", "−0.3 (−0.5 to −.1)"),
+    ("-0.000 (-0.00 to -0, -0.05), -0.", "0.000 (0.00 to 0, −0.05), 0."),
     ("25% and 75 %", "25\xa0% and 75\xa0%"),
     ("RAN-56, 2026-11-29, 1.7e-05, p-value, 5–30", "RAN-56, 2026-11-29, 1.7e-05, p-value, 5–30"),
     ("`-1` and $-1$, [a](b.html#-1) <a href='#-1'>-1</a>", "`-1` and $-1$, [a](b.html#-1) <a href='#-1'>−1</a>"),
