@@ -54,9 +54,8 @@ def show_curves(curves: pd.DataFrame, stage: str, ignorant: float) -> None:
         if ignorant > 0:
             ax.axhline(ignorant, **CHANCE)
             ax.set(ylim=(0, 2.5 * ignorant))
-        ax.set(title=spec.title, xlabel="epoch")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("loss")
+        ax.set(title=spec.title, xlabel="epoch", ylabel="loss")
+        ax.label_outer()
     axes[0, 0].legend()
 
 
