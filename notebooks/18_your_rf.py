@@ -268,7 +268,7 @@ errors = uncertainty(
     maps, sample, reference, grid, sample_attenuation_db_cm_mhz
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "Maps of the region, or of the whole sample, and beside each its standard error. Windows that sink into the noise are empty; without the phantom's backscatter there is no ESD and no EAC."}, "image": {"alt": "Colour maps of the sample plane, one for each parameter that can be had, with their standard errors below"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-maps", "caption": "Maps of the region, or of the whole sample, and beside each its standard error. Windows that sink into the noise are empty; without the phantom's backscatter there is no ESD and no EAC."}, "image": {"alt": "Colour maps of the sample plane, one for each parameter that can be had, with their standard errors beside them"}}
 shown = {}
 for name in maps.present:
     shown[parametric.LABELS[name]] = getattr(maps, name)
