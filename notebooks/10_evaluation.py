@@ -515,8 +515,7 @@ for ax, name, label, nothing in [
     ax.axvline(nothing, **figures.CHANCE)
     names = [f"{spec.number}  {spec.title}" for spec in MODELS.values()]
     ax.set(xlabel=label, xlim=(0, 1.02))
-    ax.set(yticks=table.index, yticklabels=names)
-    ax.invert_yaxis()
+    ax.set(yticks=table.index, yticklabels=names, ylim=(4.5, 0.5))
 handles = axes[1].get_legend_handles_labels()
 figure.legend(*handles, loc="outside lower center", ncol=2)
 plt.show()
