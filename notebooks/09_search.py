@@ -100,7 +100,8 @@ shown = pd.concat([trials.iloc[:1], best]).drop_duplicates("trial")
 papers = ["the paper's choice" if n == 0 else "" for n in shown["trial"]]
 shown.insert(0, "", papers)
 shown = shown.rename(columns=lambda name: name.replace("_", " "))
-text = shown.to_markdown(index=False, floatfmt=".2g")
+form = ["", "", ".2f", *(shown.shape[1] - 3) * [".2g"]]
+text = shown.to_markdown(index=False, floatfmt=form)
 text += judgement.beneath(positive, "the validation set")
 Markdown(why_not or f"{whose} validation patients:\n\n{text}")
 
@@ -294,7 +295,8 @@ none = (
     "(`search_backbone_trials` is 0)."
 )
 table = pd.DataFrame(rows).rename(columns=lambda name: name.replace("_", " "))
-text = table.to_markdown(index=False, floatfmt=".2g")
+form = ["", "", "", ".2f", *(table.shape[1] - 4) * [".2g"]]
+text = table.to_markdown(index=False, floatfmt=form)
 found = f"{whose} validation patients:\n\n{text}" if rows else none
 Markdown(why_not or found)
 

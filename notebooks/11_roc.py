@@ -101,8 +101,8 @@ if not why_not:
 # %% tags=["hide-input"]
 Markdown(
     judgement.sentence(why_not)
-    or f"Area under the steps {area:.6f}; share of won pairs {auc:.6f}; "
-    f"difference {abs(area - auc):.1e}."
+    or f"Area under the steps {area:.4f}; share of won pairs {auc:.4f}; "
+    f"difference {abs(area - auc):.4f}."
     + judgement.beneath(lost)
 )
 
