@@ -275,7 +275,7 @@ def of_lead(found: Found) -> str:
         DISAGREES: "a regression on simple features leads the last network",
         OPEN: "neither the last network nor a regression on simple features clearly leads",
     }[gain_verdict(result)[0]]
-    return f"In cohorts drawn anew, judged on new simulated patients, {told} (difference in AUC {result.text})."
+    return f"In cohorts drawn anew, judged on new simulated patients, {told}; the difference in AUC is {result.text}."
 
 
 def of_audit(found: Found) -> str:
