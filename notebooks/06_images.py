@@ -351,7 +351,7 @@ for ax, image in zip(axes, moved[:, one], strict=True):
 # ````{exercise} What the network sees · compute · 5 min
 # :label: ex-images-scaled
 #
-# The training patients' 1st and 99th percentiles of EAC are -10 and 20 dB. What does the network get for a pixel of 5
+# The training patients' 1st and 99th percentiles of EAC are −10 and 20 dB. What does the network get for a pixel of 5
 # dB, for one of 30 dB, and outside?
 #
 # Check: `check("ex-images-scaled", ...)` (0 to 1, of 5 dB).
