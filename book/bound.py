@@ -110,16 +110,28 @@ def document(folder: Path, bound: list[Leaf]) -> str:
     told = citation.cited()
     front = BeautifulSoup((folder / "index.html").read_text(encoding="utf-8"), "html.parser")
     styles = [str(one) for one in front.select("link[rel=stylesheet]") if any(s in str(one["href"]) for s in STYLES)]
-    mathjax = [str(one) for one in front.select("script") if "MathJax" in one.text or "mathjax" in str(one.get("src"))]
     return DOCUMENT.format(
         title=escape(told["title"]),
         edition=f"Edition {told['version']}, {told['date-released']}",
         styles="".join(styles),
         style=stylesheet(),
-        mathjax="".join(mathjax),
+        mathjax=formulas(folder, bound),
         listed="".join(f'<li><a href="#{one.key}">{escape(one.title)}</a></li>' for one in bound),
         leaves="".join(f'<section class="leaf" id="{one.key}">{one.article}</section>' for one in bound),
     )
+
+
+def formulas(folder: Path, bound: list[Leaf]) -> str:
+    """Return the scripts that set formulas, as the first page loads them that has one; none where there is none."""
+    for one in bound:
+        page = BeautifulSoup((folder / f"{one.name}.html").read_text(encoding="utf-8"), "html.parser")
+        scripts = [tag for tag in page.select("script") if "mathjax" in f"{tag.get('src')} {tag.text}".lower()]
+        for tag in scripts:
+            if tag.get("src"):
+                tag["src"] = normpath(join(dirname(one.name), str(tag["src"])))
+        if scripts:
+            return "".join(map(str, scripts))
+    return ""
 
 
 def stylesheet() -> str:

@@ -16,13 +16,14 @@ from bs4 import BeautifulSoup
 from ground.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-FRONT = """<html><head><link rel="stylesheet" href="_static/pygments.css"><script>window.MathJax = {}</script></head>
+FRONT = """<html><head><link rel="stylesheet" href="_static/pygments.css"></head>
 <body><article class="bd-article"><section id="echo"><h1>Echo<a class="headerlink" href="#echo">#</a></h1>
 <a href="n/maps.html#part">maps</a> <a href="genindex.html">index</a> <a href="https://a.example/">a</a>
 <div class="cell"><details class="hide above-input"><summary>Show</summary>folded</details>
 <div class="output"><p id="slider">moves</p><script>slide("slider")</script></div></div>
 <script>thebe()</script></section></article></body></html>"""
-MAPS = """<html><body><article class="bd-article"><section id="part"><h1>Maps</h1><img src="../_images/p.png" alt="p">
+MAPS = """<html><head><script>window.MathJax = {}</script><script src="../_static/m/mathjax.js"></script></head>
+<body><article class="bd-article"><section id="part"><h1>Maps</h1><img src="../_images/p.png" alt="p">
 <a href="#part">here</a>
 <a href="../index.html">front</a><details><summary>s</summary>solution</details></section></article>
 </body></html>"""
@@ -66,6 +67,14 @@ def test_folded_code_stays_out_solutions_stand_open_and_what_moves_keeps_its_ids
     assert page.select_one("main details")["open"] == ""
     assert [script.text for script in page.select("main script")] == ['slide("slider")']
     assert page.find(id="slider")
+
+
+def test_formulas_are_set_though_the_first_page_has_none(html, page):
+    assert [script.get("src") or script.text for script in page.select("head script")] == [
+        "window.MathJax = {}",
+        "_static/m/mathjax.js",
+    ]
+    assert "MathJax" not in bound.document(html, bound.leaves(html, ["index"]))
 
 
 def test_what_was_not_rendered_is_named(html):
