@@ -93,25 +93,31 @@ def patch_differences(
         raise ValueError(f"batch_size of {batch_size} images: expected 1 or more")
     work, tops, lefts = patches_that_matter(image, patch, stride)
     found = np.zeros((len(image), len(tops), len(lefts)), np.float32)
+    parts = np.array_split(work, max(-(-len(work) // batch_size), 1))  # equal batches, none of them tiny
+    batch = image.repeat(len(parts[0]), 1, 1, 1).contiguous(memory_format=torch.channels_last)
     with full_precision():
         whole = one_each(predict(image[None]), 1)
-        for part in np.array_split(work, max(-(-len(work) // batch_size), 1)):  # equal batches, none of them tiny
-            if len(part):
-                channel, row, column = part.T
-                places = np.column_stack([channel, tops[row], lefts[column]])
-                found[channel, row, column] = whole - one_each(predict(without(image, places, patch, fill)), len(part))
+        for part in parts if len(work) else []:
+            places = np.column_stack([part[:, 0], tops[part[:, 1]], lefts[part[:, 2]]])
+            with blanked(batch[: len(part)], places, patch, fill) as without:
+                found[*part.T] = whole - one_each(predict(without), len(part))
     return found
 
 
-def without(
-    image: Float[torch.Tensor, "C H W"], places: Int[np.ndarray, "B 3"], patch: int, fill: Fill | None = None
-) -> Float[torch.Tensor, "B C H W"]:
-    """Return the image (C, H, W) once for each place (channel, top, left), the patch there filled: (B, C, H, W)."""
-    batch = image.repeat(len(places), 1, 1, 1)
-    for one, (channel, top, left) in zip(batch, places.tolist(), strict=True):
-        filling = 0 if fill is None else torch.as_tensor(fill(channel, top, left))
-        one[channel, top : top + patch, left : left + patch] = filling
-    return batch
+@contextmanager
+def blanked(
+    batch: Float[torch.Tensor, "B C H W"], places: Int[np.ndarray, "B 3"], patch: int, fill: Fill | None = None
+) -> Iterator[torch.Tensor]:
+    """Fill the patch at one place (channel, top, left) of each image (B, C, H, W), and put it back afterwards."""
+    channel, top, left = torch.as_tensor(places, device=batch.device).T[:, :, None, None]
+    edge = torch.arange(patch, device=batch.device)
+    at = torch.arange(len(batch), device=batch.device)[:, None, None], channel, top + edge[:, None], left + edge
+    before = batch[at]
+    batch[at] = (
+        0 if fill is None else torch.stack([torch.as_tensor(fill(*place)) for place in places.tolist()]).to(batch)
+    )
+    yield batch
+    batch[at] = before
 
 
 def one_each(answer: torch.Tensor | np.ndarray, n_images: int) -> Float32[np.ndarray, " n_images"]:
