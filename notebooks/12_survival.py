@@ -100,7 +100,7 @@ by_hand = (1 - table.events / table.at_risk).cumprod()
 # %% tags=["hide-input"]
 Markdown(
     f"Product by hand and `kaplan_meier` differ by at most "
-    f"{abs(by_hand - table.survival).max():.1e}. Of {len(lost)} "
+    f"{abs(by_hand - table.survival).max():.6f}. Of {len(lost)} "
     f"non-responders, {lost.recurrence.sum()} have a recurrence on record."
     + judgement.beneath(~patients.responder, "the cohort")
 )

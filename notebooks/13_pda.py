@@ -257,11 +257,11 @@ for name, patient in chosen.items():
         images.fields,
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "{{ Whose }} patient, responder. Top: B-mode of the central plane, whole and closer. Below, on the left the parametric overlays, on the right the prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-responder", "caption": "{{ Whose }} patient, responder. Top: B-mode of the central plane, whole and closer. Below, on the left the parametric overlays, on the right the prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. Windows that do not stand out of the noise are left empty. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
 figure = draw_or_say(drawn, "responder", lost)
 plt.show()
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "{{ Whose }} patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, on the left the parametric overlays, on the right the prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pda-nonresponder", "caption": "{{ Whose }} patient, non-responder. Top: B-mode of the central plane, whole and closer. Below, on the left the parametric overlays, on the right the prediction differences of model 4 in percentage points, one colour scale for all maps. Dashed: core. Windows that do not stand out of the noise are left empty. After Figure 2 of the paper."}, "image": {"alt": "Two grey B-mode images above rows, each with a coloured parametric map over the B-mode beside its map of prediction differences; the core is outlined with a dashed line."}}
 figure = draw_or_say(drawn, "non-responder", lost)
 plt.show()
 
@@ -269,7 +269,7 @@ plt.show()
 # {numref}`fig-overview` is the whole path of this book in one figure, from the echo of the last of these patients to what the calls of model 4 say
 # of everybody's survival ([](12_survival) draws it for all four models, [](11_roc) their {term}`ROC <receiver operating characteristic (ROC)>` curves):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. First, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Then all of them: ROC curve of model 4 with its band, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. First, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Windows that do not stand out of the noise are left empty. Then all of them: ROC curve of model 4 with its band, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
 from reading.overview import overview
 
 follow_up = patients.loc[rows.index, ["duration_years", "recurrence"]]

@@ -228,7 +228,7 @@ Markdown(
     + judgement.lacking_sets(networks)
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "{{ Whose }} cohort, test patients: AUC and interval of the networks, of the regressions, of tumour size, outline, clinic and unphysical fits alone, and, of simulated patients, of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network and regression, for tumour size, outline, clinic and unphysical fits alone, and for the oracle where there is one"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-alone", "caption": "{{ Whose }} cohort, test patients: AUC and interval of the networks, of the statistics networks, of the regressions, of tumour size, outline, clinic and unphysical fits alone, and, of simulated patients, of the oracle. Dotted: chance."}, "image": {"alt": "Horizontal error bars of the area under the curve, one row for each network and regression, for tumour size, outline, clinic and unphysical fits alone, and for the oracle where there is one"}}
 fig, ax = figures.subplots(row_in=4.6)
 place = np.arange(len(both))
 errors = [
@@ -331,7 +331,8 @@ for ax, split in zip(axes, sizes, strict=True):
         ax.plot(aucs, np.full(len(aucs), place), "o", **look)
         ax.plot([aucs.mean()], [place], "k|", ms=18)
     ax.axvline(0.5, **figures.CHANCE)
-    ax.set(title=f"{sizes[split]} {split} patients", xlabel="AUC")
+    ax.set(title=f"{sizes[split]:,} {split} patients", xlabel="AUC")
+    ax.label_outer()
 axes[0].set(
     yticks=range(len(models)),
     yticklabels=[patients.TITLES[model] for model in models],
@@ -344,7 +345,10 @@ nets = repeated[repeated["model"].isin(list(MODELS))]
 first = {}  # the best of the paper's four networks, cohort by cohort
 for split in ("test", "new"):
     best = nets.groupby("cohort")[f"{split}_auc"].idxmax()
-    first[split] = ", ".join(nets.loc[best, "model"].map(patients.TITLES))
+    counts = nets.loc[best, "model"].map(patients.TITLES).value_counts()
+    first[split] = "; ".join(
+        f"{title} ({n} of {len(best)})" for title, n in counts.items()
+    )
 
 # %% tags=["hide-input"]
 own, new = scatter["test_auc"], scatter["new_auc"]
@@ -355,7 +359,7 @@ Markdown(
     f"by {own['oracle_core_margin']:.3f} on the test patients: "
     "that much is the draw of the patients alone.\n\n"
     "The best of the four networks, cohort by cohort, was on the test patients "
-    f"{first['test']}; on the new ones {first['new']}."
+    f"{first['test']}, and on the new ones {first['new']}."
 )
 
 # %% [markdown]
@@ -382,10 +386,10 @@ table = pd.DataFrame({
     "share": shares["share"].map("{:.2f}".format),
     "lead over the regression": patients.with_interval(ahead.loc[shares.index], "lead", "+.3f", " to "),
 }, index=shares.index).rename(index=patients.TITLES)  # fmt: skip
-networks_only = shares.loc[list(MODELS), "new_mean"]
+table = table.replace("+0.000 (+0.000 to +0.000)", "–")  # over itself
 Markdown(
     "Simulated cohorts.\n\n"
-    + table.to_markdown()
+    + table.to_markdown(disable_numparse=True)
     + "\n\nThe oracle reaches "
     + " and ".join(
         f"{shares.loc[shares.index.str.endswith(region), 'new_oracle'].iloc[0]:.3f} ({name})"
@@ -563,6 +567,7 @@ for ax, (signal, of_truth) in zip(axes, truths.items(), strict=True):
     ax.axhline(tops[signal], ls="--", color="0.3", label="oracle")
     ax.axhline(0.5, **figures.CHANCE)
     ax.set(title=signal)
+    ax.label_outer()
 fig.legend(
     *axes[0].get_legend_handles_labels(),
     loc="outside lower center",
