@@ -169,6 +169,9 @@ Markdown(
     + "\n\nThe margin weighs otherwise than in networks of random weights in "
     + (", ".join(beyond) or "no map")
     + "."
+    + f" Of {len(shuffled)} trained on shuffled responses "
+    f"{shuffled.isna().any(axis=1).sum()} say the same of every patient, and "
+    "have no shares." * bool(len(shuffled))
 )
 
 # %% [markdown]

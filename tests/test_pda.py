@@ -598,6 +598,8 @@ def test_one_more_random_network_lies_beyond_the_others_as_often_as_promised():
     table = beyond_random(pd.Series(values[0]), pd.DataFrame(values[1:]), level=0.95)
     assert (table.verdict != "").mean() == pytest.approx(0.05, abs=0.006)
     assert set(table.verdict) == {"", "more", "less"}
+    silent = pd.DataFrame(np.vstack([values[1:, :5], np.full(5, np.nan)]))  # a network that moves nothing
+    pd.testing.assert_frame_equal(beyond_random(pd.Series(values[0, :5]), silent), table.iloc[:5])
     shifted = beyond_random(pd.Series(values[0] + 5), pd.DataFrame(values[1:]))
     assert (shifted.verdict == "more").mean() > 0.99
     assert set(beyond_random(pd.Series([1.0]), pd.DataFrame([[1.0]])).verdict) == {""}  # of one nothing can be said

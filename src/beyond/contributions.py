@@ -170,6 +170,7 @@ def beyond_random(own: pd.Series, random: pd.DataFrame, level: float = 0.95) -> 
     ``high`` are where one more random network would lie with probability ``level`` (Student's prediction interval);
     ``verdict`` is "more" or "less" for a trained network beyond them and empty for one that random weights explain.
     """
+    random = random.dropna()  # what says the same of everybody has no shares
     n = max(len(random), 1)  # of none, and of one, nothing can be said
     step = t.ppf((1 + level) / 2, n - 1) * random.std(ddof=1) * np.sqrt(1 + 1 / n)
     table = pd.DataFrame({"own": own, "random": random.mean(), "low": random.mean() - step}, own.index)

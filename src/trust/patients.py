@@ -55,9 +55,9 @@ def read(path: str | Path) -> Experiment:
 def margins(path: str | Path, model: str) -> pd.DataFrame:
     """Return how much the margin weighs in networks trained on shuffled responses: a row a cohort, a column a map.
 
-    See ``trust.experiment.margin_in``; empty where no such run is told.
+    See ``trust.experiment.margin_in``; NaN of a network that says the same of everybody, empty where no run is told.
     """
-    return pd.DataFrame(list(of(read(path).runs, "no signal", model)["margin"].dropna()))
+    return pd.DataFrame(list(of(read(path).runs, "no signal", model)["margin"].dropna()), dtype=float)
 
 
 def arrays_of(run: Mapping[str, Any]) -> dict[str, np.ndarray]:
