@@ -21,11 +21,6 @@ from ground.errors import InputError
 from helpers.learning.augmentation import augment
 from helpers.settings import Training
 
-# One result on every x86-64 processor: beyond AVX2 each kind adds in an order of its own. Read at torch's first sum.
-ON_EVERY_PROCESSOR = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
-if platform.machine().lower() in ("x86_64", "amd64"):
-    os.environ.update(ON_EVERY_PROCESSOR | os.environ)
-
 STAGES = ("feature", "predictive")
 Row = dict[str, Any]  # of the curves: stage, epoch, training_loss, validation_loss, validation_auc, seconds
 Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
