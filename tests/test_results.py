@@ -137,7 +137,7 @@ def test_the_package_alone_makes_the_results_of_two_seeds(tmp_path):
     """As on a machine with a GPU and without what pages, search and statistics need."""
     settings = load_settings(
         PROFILES / "smoke.yml", n_patients=12, n_test=4, n_validation=4, overlap=0.5, epochs=1, head_epochs=2,
-        processes=1, device="cpu", n_lines=32, n_reference_frames=1, resnet_width=2, ran_width=2,
+        processes=1, device="cpu", n_lines=32, n_reference_frames=1,
     )  # fmt: skip
     (tmp_path / "tiny.yml").write_text(yaml.safe_dump(settings.flat()))
     where = f"--profile {tmp_path}/tiny.yml --artifacts {tmp_path}/artifacts --output {tmp_path}/r.json"
