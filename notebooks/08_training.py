@@ -46,6 +46,8 @@ precision: str = "float32"  # float32 or bf16
 compile_network: bool = False  # by torch.compile; pays on a GPU
 
 # %% tags=["hide-input"]
+import json
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -159,6 +161,40 @@ Markdown(table.rename_axis("model").to_markdown())
 # `device` and `precision` choose the machine: a GPU holds all planes, and augments them there. On it some sums have no
 # fixed order, so two runs may differ in the last digits.
 #
+# On a CPU, sums depend on their order as well, and each kind of processor adds in an order of its own. **Decision**:
+# `make` keeps NumPy and its BLAS to instructions that every x86-64 processor of the last ten years has, so that echoes,
+# maps and images are the same on all of them; torch uses what the processor offers, and a trained network is one of the
+# many that a cohort may give. Who wants the same network on any processor sets three variables more, and waits longer:
+#
+# ```bash
+# ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41 make book
+# ```
+
+# %% tags=["hide-input"]
+told = []
+for path in sorted(tracked("results/benchmarks").glob("*/processors.json")):
+    record = json.loads(path.read_text())
+    for way, one in record["ways"].items():
+        kinds = {name: of for name, of in one.items() if name != "cost"}
+        images = all(of["images"] for of in kinds.values())
+        moved = max(of["moved"] for of in kinds.values())
+        price = ", ".join(
+            f"{what} {100 * (ratio - 1):+.0f} %"
+            for what, ratio in one["cost"].items()
+        )
+        told.append(
+            f"- {way}: {'the same' if images else 'other'} images; a probability moves by "
+            + (f"up to {moved:.1g}" if moved else "nothing, to the last bit")
+            + f"; time: {price}"
+        )
+    told.insert(
+        0,
+        f"A small study, from echoes to probabilities after a short training, on {record['processor']} and on "
+        f"emulated {' and '.join(kinds)}:\n",
+    )
+Markdown("\n".join(told) or "Not measured.")
+
+# %% [markdown]
 # ## Learning curves
 #
 # In {numref}`fig-training-feature` the dotted line is the validation loss of a model that has learned nothing but the
