@@ -161,10 +161,12 @@ Markdown(table.rename_axis("model").to_markdown())
 # `device` and `precision` choose the machine: a GPU holds all planes, and augments them there. On it some sums have no
 # fixed order, so two runs may differ in the last digits.
 #
-# On a CPU, sums depend on their order as well, and each kind of processor adds in an order of its own. **Decision**:
-# `make` keeps NumPy and its BLAS to instructions that every x86-64 processor of the last ten years has, so that echoes,
-# maps and images are the same on all of them; torch uses what the processor offers, and a trained network is one of the
-# many that a cohort may give. Who wants the same network on any processor sets three variables more, and waits longer:
+# On a CPU, sums depend on their order as well, and each kind of processor adds in an order of its own.
+#
+# **Decision**: `make` keeps NumPy and its BLAS to instructions that every x86-64 processor of the last ten years has, so
+# that echoes, maps and images are the same on all of them; torch uses what the processor offers.
+#
+# Who wants the same network, too, on any processor sets three variables more, and waits longer:
 #
 # ```bash
 # ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41 make book

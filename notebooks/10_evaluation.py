@@ -40,7 +40,7 @@ from IPython.display import Markdown
 from scipy.stats import norm
 
 from beyond import calibration, comparison
-from beyond.means import auc_bootstrap
+from beyond.means import auc_bootstrap, crossed_auc
 from beyond.oracle import oracle_score
 from entry.chapter import tracked
 from helpers import stages
@@ -51,7 +51,7 @@ from helpers.settings import build, load_settings
 from pages import chance, figures, judgement
 from pages.patients import subgroups
 from pages.printed import N_NON_RESPONDERS, printed, printed_table2
-from trust.patients import crossed_auc, differing, over_seeds
+from trust.patients import differing, over_seeds
 from trust.runs import read as read_results
 
 figures.use_book_style()

@@ -307,7 +307,7 @@ excess = {
 # the same is asked of networks with random weights, and only what lies beyond them is said of ours: where one more random
 # network would lie with a probability of {{ level_percent }} %, by the spread of those that were asked. Beside them stand
 # networks that were trained, on shuffled responses: they have learned something, but nothing about response. They are
-# those of [](14_patients), one for each of its simulated cohorts.
+# those of [](14_patients), whatever cohort this page is about.
 
 # %%
 nets = [  # none of these was trained
@@ -350,7 +350,7 @@ shares = survey.groupby("parameter", sort=False)[list(named)].agg(in_words)
 of_margin = in_words(survey.margin_even.groupby("patient").first())
 by_random = {
     "the same, random weights": nulls(null),
-    "the same, shuffled responses, simulated": nulls(of_shuffled),
+    "the same, shuffled responses": nulls(of_shuffled),
 }
 Markdown(
     f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} % "
@@ -473,41 +473,45 @@ Markdown(told)
 #   all parameters and cannot tell them apart.
 
 # %%
-answers, n = [], plane.shape[-1]  # of model 4, then of random weights
+image, n = plane[None].requires_grad_(), plane.shape[-1]
+window = (1, pda_patch_px, pda_patch_px), (1, pda_stride_px, pda_stride_px)
+answers = []  # of model 4, then of random weights
 for net in (model, *nets):
-    predict, plane = central_predictor(net, planes)
-    image = plane[None].requires_grad_()
-    gradients = IntegratedGradients(predict).attribute(
+    predict, _ = central_predictor(net, planes)
+    integrated = IntegratedGradients(predict).attribute(
         image,
         n_steps=100,
         internal_batch_size=16,
         method="riemann_trapezoid",
     )
     occlusion = Occlusion(predict).attribute(
-        image,
-        (1, pda_patch_px, pda_patch_px),
-        (1, pda_stride_px, pda_stride_px),
-        perturbations_per_eval=pda_batch_size,
+        image, *window, perturbations_per_eval=pda_batch_size
     )
+    whole = (predict(image) - predict(0 * image)).item()
+    answers.append((predict, integrated, occlusion, whole))
+
+# %%
+found = []
+for net, (predict, integrated, occlusion, _) in zip(
+    (model, *nets), answers, strict=True
+):
     backbone = net.feature_network.backbone
     late = [backbone.tail, *backbone.attention_modules()][-1]
     cam = LayerGradCam(predict, late).attribute(image)
     cam = LayerAttribution.interpolate(cam, (n, n), "bilinear")
     zeros = pda.patch_differences(predict, plane, *size)
-    whole = (predict(image) - predict(0 * image)).item()
-    maps = attribution.on_one_grid(
-        zeros, *size[:2], occlusion=occlusion, gradients=gradients, cam=cam
+    maps_of = attribution.on_one_grid(
+        zeros, *size[:2], occlusion=occlusion, gradients=integrated, cam=cam
     )
-    answers.append((maps, gradients.sum().item(), whole))
+    found.append(maps_of)
 
 # %% tags=["hide-input"]
-found = [maps for maps, *_ in answers]
 if with_draws:
     at_centres = plane.shape, pda_patch_px, pda_stride_px
     found[0]["draws"] = pda.on_pixels(np.abs(draws), *at_centres)
-methods, summed, whole = found[0], *answers[0][1:]
+methods, (_, integrated, _, whole) = found[0], answers[0]
 Markdown(
-    f"Check: integrated gradients sum to {summed:.4f}, p(x) − p(0) is "
+    f"Check: integrated gradients sum to {integrated.sum().item():.4f}, p(x) − p(0) is "
     f"{whole:.4f}."
 )
 

@@ -161,7 +161,7 @@ table.columns = ["core at the mean / points", "margin at the mean / points"]
 shares = {
     "margin's share less even": excess[0].map("{:+.3f}".format),
     "the same, random weights": pda.nulls(null),
-    "the same, shuffled responses, simulated": pda.nulls(of_shuffled),
+    "the same, shuffled responses": pda.nulls(of_shuffled),
 }
 beyond = null.index[null.verdict != ""]
 Markdown(

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from beyond import calibration, comparison
-from beyond.means import restricted_mean, restricted_mean_difference
+from beyond.means import crossed_auc, restricted_mean, restricted_mean_difference
 from ground.artifacts import project_path
 from helpers import stages
 from helpers.data import study
@@ -26,7 +26,7 @@ from helpers.settings import build
 from pages import chance
 from pages.patients import by_split, subgroups, table1
 from trust import runs
-from trust.patients import crossed_auc, over_seeds
+from trust.patients import over_seeds
 
 BY_R = pd.read_csv(Path(__file__).with_name("figures.csv"), skiprows=1, index_col="name")
 PROPORTIONS = ("accuracy", "specificity", "sensitivity")

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
-from beyond import handmade, oracle
+from beyond import handmade, means, oracle
 from ground import keys
 from ground.artifacts import write_whole
 from helpers import stages
@@ -494,17 +494,17 @@ def test_one_run_has_delongs_interval():
     """DeLong et al. 1988, as ``auc_interval(scale="plain")``."""
     run = pd.DataFrame([random_run("mean", "ran_core", 101)])
     expected = auc_interval(TRUTH, run["new"].iloc[0], scale="plain")
-    assert patients.mean_auc(run) == pytest.approx(expected)
+    assert means.mean_auc(run) == pytest.approx(expected)
 
 
 def test_two_errors_of_several_runs_by_hand():
     """Student's t over runs and DeLong over patients add up in squares (Obuchowski and Rockette 1995)."""
     runs = pd.DataFrame([random_run("mean", "ran_core", cohort) for cohort in range(4)])
     aucs = patients.judged(runs)["new_auc"]
-    mean, low, high = patients.mean_auc(runs)
+    mean, low, high = means.mean_auc(runs)
     assert mean == pytest.approx(aucs.mean())
     of_runs = t.ppf(0.975, 3) * aucs.std() / 2
-    won = np.mean([patients.wins_of(run) for run in runs.itertuples()], axis=0)
+    won = np.mean([means.wins_of(run) for run in runs.itertuples()], axis=0)
     of_patients = norm.ppf(0.975) * np.sqrt(won.mean(1).var(ddof=1) / 15 + won.mean(0).var(ddof=1) / 45)
     assert high - mean == pytest.approx(np.hypot(of_runs, of_patients))
     assert mean - low == pytest.approx(high - mean)
@@ -512,7 +512,7 @@ def test_two_errors_of_several_runs_by_hand():
 
 def test_a_model_is_as_good_as_itself():
     runs = pd.DataFrame([random_run("mean", "ran_core", cohort) for cohort in range(3)])
-    assert patients.mean_auc(runs, runs) == (0, 0, 0)
+    assert means.mean_auc(runs, runs) == (0, 0, 0)
 
 
 def test_share_of_the_oracles_lead_by_hand():
@@ -535,7 +535,7 @@ def test_an_ensemble_averages_the_runs_of_a_group():
     runs = pd.DataFrame(
         [made("seeds", "ran_core", 3, [1, 0, 0, 0, 0, 0]), made("seeds", "ran_core", 3, [0, 1, 0, 0, 0, 0], 2)]
     )
-    together = patients.averaged(runs, "cohort", "ensemble", "ran_core")
+    together = means.averaged(runs, "cohort", "ensemble", "ran_core")
     assert len(together) == 1
     assert together["new"].iloc[0].tolist() == [0.5, 0.5, 0, 0, 0, 0]
 
@@ -547,7 +547,7 @@ def test_curve_pools_the_spread_between_draws():
     found = patients.curve(pd.DataFrame(rows), "size").set_index("size")
     assert found["draws"].to_dict() == {131: 3, 262: 3, 1048: 1}
     runs = pd.DataFrame(rows)
-    alone = patients.mean_auc(runs[runs["size"] == 1048])
+    alone = means.mean_auc(runs[runs["size"] == 1048])
     assert found.loc[1048, "high"] - found.loc[1048, "low"] > alone[2] - alone[1]  # one draw has a spread, too
 
 
@@ -632,12 +632,12 @@ def test_an_auc_over_folds_pairs_patients_of_one_fold_alone():
             "probability": [0.1, 0.2, 0.8, 0.9, 0.6, 0.7, 0.3, 0.4],
         }
     )
-    assert patients.crossed_auc(rows)[0] == pytest.approx(0.5)
+    assert means.crossed_auc(rows)[0] == pytest.approx(0.5)
     one = random_run("mean", "ran_core", 1)
     table = pd.DataFrame({"fold": 1, "responder": ~one["new_non_responder"], "probability": one["new"]})
     expected = auc_interval(one["new_non_responder"], one["new"])
-    assert patients.crossed_auc(table) == pytest.approx(expected)
-    assert np.isnan(patients.crossed_auc(rows.iloc[2:])[0])
+    assert means.crossed_auc(table) == pytest.approx(expected)
+    assert np.isnan(means.crossed_auc(rows.iloc[2:])[0])
 
 
 def test_a_model_keeps_its_colour_whoever_else_is_drawn():

@@ -147,6 +147,17 @@ def survey(
     return maps, table.assign(excess=table["margin"] - table["margin_even"])
 
 
+def asked_of(load: Callable[[], Any], images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
+    """Return what the model that is loaded for it is asked of a patient, see ``asked``."""
+    return asked(load(), images, patient)
+
+
+def mean_excess(ask: Ask, images: ImageSet, patients: Iterable[str], patch: int, batch_size: int) -> pd.Series:
+    """Return by map the mean of the margin's share less the even one, see ``survey``, patches side by side."""
+    excess = survey(ask, images, patients, patch, patch, batch_size)[1]["excess"]
+    return excess.groupby("parameter", sort=False).mean()
+
+
 def pixel_weights(survey: pd.DataFrame) -> pd.DataFrame:
     """Return what a pixel weighs by a ``survey``, 1 where all weigh the same: a row a patient, (region, parameter)."""
     even = {"core": 1 - survey["margin_even"], "margin": survey["margin_even"]}

@@ -1,14 +1,15 @@
-"""Means with intervals: over patients, over a few repetitions, by drawing patients anew, and of years."""
+"""Means with intervals: over patients, repetitions, runs and folds, by drawing patients anew, and of years."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.stats import bootstrap, norm, t
 
-from helpers.judgement.auc import Values, two_classes, wins
+from helpers.judgement.auc import Values, delong, interval_of, two_classes, wins
 from helpers.judgement.survival import UNDEFINED, at_risk, checked
 
 
@@ -105,3 +106,63 @@ def restricted_mean_difference(
     )
     step = norm.ppf((1 + level) / 2) * np.hypot(error, other_error)
     return one - other, max(one - other - step, -horizon_years), min(one - other + step, horizon_years)
+
+
+def mean_auc(
+    runs: pd.DataFrame,
+    against: pd.DataFrame | None = None,
+    level: float = 0.95,
+    spread: tuple[float, int] | None = None,
+) -> tuple[float, float, float]:
+    """Return (mean, low, high) of the runs' AUC on the new patients, or of its difference from other runs.
+
+    Run i of ``against`` belongs to run i of ``runs``. Two errors add up, as in studies of several readers
+    (Obuchowski and Rockette 1995): from the patients a model learned from, by Student's t over runs, and
+    from the new patients, by DeLong's variance of the wins averaged over runs. ``spread`` is the SD between runs
+    and its degrees of freedom where others know it better. One run, or two, have the second error alone.
+    """
+    won = np.stack([wins_of(run) for run in runs.itertuples()])
+    if against is not None:
+        won = won - np.stack([wins_of(run) for run in against.itertuples()])
+    mean, variance = delong(won.mean(0))
+    half = norm.ppf((1 + level) / 2) * np.sqrt(variance)
+    if spread is None and len(won) > 2:
+        spread = won.mean((1, 2)).std(ddof=1), len(won) - 1
+    if spread is not None:
+        half = np.hypot(half, t.ppf((1 + level) / 2, spread[1]) * spread[0] / np.sqrt(len(won)))
+    low, high = (mean - half, mean + half) if against is not None else np.clip([mean - half, mean + half], 0, 1)
+    return float(mean), float(low), float(high)
+
+
+def wins_of(run: Any) -> np.ndarray:
+    """Return the wins of a run's non-responders over its responders among the new patients; a run as a named tuple."""
+    return wins(run.new[run.new_non_responder], run.new[~run.new_non_responder])
+
+
+def crossed_auc(crossed: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
+    """Return (mean, low, high) of one model's AUC over folds, from ``SavedResults.crossed``.
+
+    Patients of different folds are judged by different networks, so that pairs are made within a fold alone; the
+    variances of the folds, which share no patient they judge, add up. NaN where a fold lacks a class.
+    """
+    found = np.full((crossed["fold"].nunique(), 2), np.nan)
+    for place, (_, rows) in enumerate(crossed.groupby("fold")):
+        lost, score = ~rows["responder"].to_numpy(bool), rows["probability"].to_numpy()
+        if 0 < lost.sum() < lost.size:
+            found[place] = delong(wins(score[lost], score[~lost]))
+    auc, variance = found.mean(0) / [1, len(found)]
+    n_pairs = int(min(crossed["responder"].sum(), (~crossed["responder"].astype(bool)).sum()))
+    low, high = interval_of(auc, variance, n_pairs, level)
+    return float(auc), float(low), float(high)
+
+
+def averaged(runs: pd.DataFrame, by: str, part: str, model: str) -> pd.DataFrame:
+    """Return one run per value of ``by``, its scores the mean over the runs of a group: an ensemble.
+
+    Of patients whom all runs of a group are judged on; the validation patients of folds differ.
+    """
+    rows = []
+    for value, group in runs.groupby(by):
+        first = group.iloc[0].to_dict() | {"part": part, "model": model, "seconds": group["seconds"].sum(), by: value}
+        rows.append(first | {split: np.mean(np.stack(list(group[split])), axis=0) for split in ("test", "new")})
+    return pd.DataFrame(rows)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from beyond import contributions, handmade, oracle, statistics
 from ground.artifacts import check_writable, is_sound, keep, project_path
@@ -28,9 +27,7 @@ from ground.parallel import in_processes
 from helpers import stages
 from helpers.data import study
 from helpers.judgement.evaluation import auc_if_known
-from helpers.judgement.pda import Predict
 from helpers.learning.fitting import resolve_device
-from helpers.learning.images import ImageSet
 from helpers.learning.trained import read_table
 from helpers.learning.training import load_model, train_model
 from helpers.settings import Settings, load_settings
@@ -173,23 +170,12 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
         folder = bench.folder / "models" / f"{run.name}-{key_of(run, bench)}"
         train_model(images, patients, run.model, settings, folder)
         said = read_table(folder / run.model / "predictions.csv").set_index("patient")["probability"]
-        ask = partial(asked_of, folder / run.model)
+        ask = partial(contributions.asked_of, partial(load_model, folder / run.model))
     if run.explained:
-        said.attrs["margin"] = margin_in(ask, images, patients, settings)
+        names, judged = patients.index[patients["split"] == "test"], settings.judgement
+        excess = contributions.mean_excess(ask, images, names, judged.pda_patch_px, judged.pda_batch_size)
+        said.attrs["margin"] = excess.round(4).to_dict()
     return said
-
-
-def asked_of(folder: Path, images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
-    """Return what the model in a folder is asked of a patient."""
-    return contributions.asked(load_model(folder), images, patient)
-
-
-def margin_in(ask: contributions.Ask, images: ImageSet, patients: pd.DataFrame, settings: Settings) -> dict[str, float]:
-    """Return by map the margin's share of the prediction differences less the even one, mean over the test patients."""
-    edge = settings.judgement.pda_patch_px
-    names = patients.index[patients["split"] == "test"]
-    excess = contributions.survey(ask, images, names, edge, edge, settings.judgement.pda_batch_size)[1]["excess"]
-    return excess.groupby("parameter", sort=False).mean().round(4).to_dict()
 
 
 def of_features(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:

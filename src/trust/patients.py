@@ -11,25 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import norm, t
 
+from beyond.means import averaged, mean_auc
 from helpers.data.study import MODELS
-from helpers.judgement.auc import auc_interval, delong, interval_of, wins
+from helpers.judgement.auc import auc_interval
 from helpers.judgement.evaluation import auc_if_known, proportions
 from helpers.settings import SECTION_OF, Settings
 from pages.figures import colour_of
 from pages.judgement import counted
-from trust.design import (
-    COMPARED,
-    ORACLES,
-    RECIPE_MODEL,
-    RECIPES,
-    REGRESSIONS,
-    SPLITS,
-    STATISTICS,
-    STATISTICS_RECIPES,
-    TITLES,
-)
+from trust import design
+from trust.design import COMPARED, ORACLES, REGRESSIONS, SPLITS, TITLES
 from trust.runs import read_file
 
 KEYS = ["part", "model", "cohort", "seed", "size", "seconds"]
@@ -55,7 +46,7 @@ def read(path: str | Path) -> Experiment:
 def margins(path: str | Path, model: str) -> pd.DataFrame:
     """Return how much the margin weighs in networks trained on shuffled responses: a row a cohort, a column a map.
 
-    See ``trust.experiment.margin_in``; NaN of a network that says the same of everybody, empty where no run is told.
+    See ``contributions.mean_excess``; NaN of a network that says the same of everybody, empty where no run is told.
     """
     return pd.DataFrame(list(of(read(path).runs, "no signal", model)["margin"].dropna()), dtype=float)
 
@@ -94,37 +85,6 @@ def of(runs: pd.DataFrame, part: str, model: str | None = None, size: int | None
     for name, value in {"model": model, "size": size}.items():
         chosen = chosen if value is None else chosen[chosen[name] == value]
     return chosen.sort_values(["cohort", "seed"], kind="stable")
-
-
-def mean_auc(
-    runs: pd.DataFrame,
-    against: pd.DataFrame | None = None,
-    level: float = 0.95,
-    spread: tuple[float, int] | None = None,
-) -> tuple[float, float, float]:
-    """Return (mean, low, high) of the runs' AUC on the new patients, or of its difference from other runs.
-
-    Run i of ``against`` belongs to run i of ``runs``. Two errors add up, as in studies of several readers
-    (Obuchowski and Rockette 1995): from the patients a model learned from, by Student's t over runs, and
-    from the new patients, by DeLong's variance of the wins averaged over runs. ``spread`` is the SD between runs
-    and its degrees of freedom where others know it better. One run, or two, have the second error alone.
-    """
-    won = np.stack([wins_of(run) for run in runs.itertuples()])
-    if against is not None:
-        won = won - np.stack([wins_of(run) for run in against.itertuples()])
-    mean, variance = delong(won.mean(0))
-    half = norm.ppf((1 + level) / 2) * np.sqrt(variance)
-    if spread is None and len(won) > 2:
-        spread = won.mean((1, 2)).std(ddof=1), len(won) - 1
-    if spread is not None:
-        half = np.hypot(half, t.ppf((1 + level) / 2, spread[1]) * spread[0] / np.sqrt(len(won)))
-    low, high = (mean - half, mean + half) if against is not None else np.clip([mean - half, mean + half], 0, 1)
-    return float(mean), float(low), float(high)
-
-
-def wins_of(run: Any) -> np.ndarray:
-    """Return the wins of a run's non-responders over its responders among the new patients; a run as a named tuple."""
-    return wins(run.new[run.new_non_responder], run.new[~run.new_non_responder])
 
 
 def recovered(runs: pd.DataFrame) -> pd.DataFrame:
@@ -188,25 +148,16 @@ def leads(runs: pd.DataFrame, part: str, first: str, others: Iterable[str], leve
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("size")
 
 
-def averaged(runs: pd.DataFrame, by: str, part: str, model: str) -> pd.DataFrame:
-    """Return one run per value of ``by``, its scores the mean over the runs of a group: an ensemble.
-
-    Of patients whom all runs of a group are judged on; the validation patients of folds differ.
-    """
-    rows = []
-    for value, group in runs.groupby(by):
-        first = group.iloc[0].to_dict() | {"part": part, "model": model, "seconds": group["seconds"].sum(), by: value}
-        rows.append(first | {split: np.mean(np.stack(list(group[split])), axis=0) for split in ("test", "new")})
-    return pd.DataFrame(rows)
-
-
 def recipes(runs: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return what one change of a recipe is worth: AUC on the new patients, lead over the plain network, and cohorts.
 
     A row for each model and recipe; the lead is over the same cohorts' networks.
     """
     rows = {}
-    for model, changed in {RECIPE_MODEL: RECIPES, STATISTICS[1]: STATISTICS_RECIPES}.items():
+    for model, changed in {
+        design.RECIPE_MODEL: design.RECIPES,
+        design.STATISTICS[1]: design.STATISTICS_RECIPES,
+    }.items():
         plain = of(runs, "mean", model)
         tried = {"as it is": plain} | {part: of(runs, part, model) for part in changed} | ensembles(runs, plain, model)
         for name, found in tried.items():
@@ -249,23 +200,6 @@ def over_seeds(predictions: pd.DataFrame, level: float = 0.95, threshold: float 
         row = {name: found[name] for name in ("accuracy", "specificity", "sensitivity")}
         rows[key] = row | {"auc": auc_interval(~group["responder"], group["probability"], level)[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["model", "seed"])
-
-
-def crossed_auc(crossed: pd.DataFrame, level: float = 0.95) -> tuple[float, float, float]:
-    """Return (mean, low, high) of one model's AUC over folds, from ``SavedResults.crossed``.
-
-    Patients of different folds are judged by different networks, so that pairs are made within a fold alone; the
-    variances of the folds, which share no patient they judge, add up. NaN where a fold lacks a class.
-    """
-    found = np.full((crossed["fold"].nunique(), 2), np.nan)
-    for place, (_, rows) in enumerate(crossed.groupby("fold")):
-        lost, score = ~rows["responder"].to_numpy(bool), rows["probability"].to_numpy()
-        if 0 < lost.sum() < lost.size:
-            found[place] = delong(wins(score[lost], score[~lost]))
-    auc, variance = found.mean(0) / [1, len(found)]
-    n_pairs = int(min(crossed["responder"].sum(), (~crossed["responder"].astype(bool)).sum()))
-    low, high = interval_of(auc, variance, n_pairs, level)
-    return float(auc), float(low), float(high)
 
 
 def differing(told: Mapping[str, Any], settings: Settings) -> list[str]:
