@@ -607,7 +607,9 @@ lines = [
         "statistics network": f"{row.auc:.3f}",
         "best hand-made": patients.TITLES[row.best],
         "lead": f"{row.lead:+.3f} ({row.lead_low:+.3f} to {row.lead_high:+.3f})",
-        "clear": "yes" if row.lead_low > 0 else "no",
+        "clear": "ahead" * (row.lead_low > 0)
+        or "behind" * (row.lead_high < 0)
+        or "no",
     }
     for signal, of_truth in leads.items()
     for size, row in of_truth.iterrows()
@@ -639,8 +641,9 @@ for signal, of_truth in leads.items():
 # Neither that networks are needed nor that they are useless. Where response follows means and spreads, hand-made features
 # say as much with fewer patients, and a network that wins there has won a draw of test patients. Where response follows
 # something that nobody made a feature of, the features find little of it with as many patients as were tried here, and a
-# network found far more: one whose pooling fits the question. Which of the two worlds breast tumours
-# live in, 50 test patients cannot tell, and a paper that shows no simple model beside its network leaves it open.
+# network may find more, if its layers and its pooling fit the question: {numref}`tab-winner` says under which truth one
+# did, and under which none of these did. In which of these worlds breast tumours live, 50 test patients cannot tell, and
+# a paper that shows no simple model beside its network leaves it open.
 
 # %% [markdown]
 # ## Exercises
@@ -761,7 +764,8 @@ for signal, of_truth in leads.items():
 #
 # - Beside every network belongs the simplest model that sees the same patients.
 # - One cohort, one split and one seed give one number out of a wide distribution; repeat what can be repeated.
-# - A network earns its place where a truth is tried that hand-made features hardly see; elsewhere it can at best draw level.
+# - A network may earn its place where a truth is tried that hand-made features hardly see; elsewhere it can at best draw
+#   level.
 # - New patients judge better than a second look at the old ones.
 #
 # ## Further reading
