@@ -16,10 +16,6 @@ VENV ?= .venv# an environment of your own (conda: VENV=$CONDA_PREFIX) is used as
 GIVEN := PROFILE DATA SET RUN RUNS BASEURL REPOSITORY CHROMIUM CORES TO ID PATIENTS DEGRADED PYTHON VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
-ifneq ($(filter x86_64 amd64,$(shell uname -m)),)# one result on all of them: beyond AVX2 each kind adds in an order of its own
-export NPY_DISABLE_CPU_FEATURES ?= X86_V4 AVX512_ICL AVX512_SPR
-export OPENBLAS_CORETYPE ?= Haswell
-endif
 unexport PYTHONHOME PYTHONSAFEPATH PYTHONHASHSEED# of a reader's own, before the program can see to it
 PY := $$VENV/bin/python
 ifeq ($(VENV),.venv)

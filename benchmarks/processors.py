@@ -1,7 +1,7 @@
 """Whether one seed gives one result on any x86-64 processor: on this one, and on others that QEMU emulates.
 
 ``python benchmarks/processors.py [--record]`` takes a small study from echoes to probabilities on each kind of
-processor: left to it, as ``make`` has it computed, and with torch kept to the same instructions, too. QEMU's user mode
+processor: left to it, with NumPy kept to instructions that all have, and with torch kept to them, too. QEMU's user mode
 (``qemu-x86_64``) executes every instruction of the other kind, and refuses those that it lacks. What it costs is
 measured here, on the laptop's sizes.
 """
@@ -20,12 +20,12 @@ import common
 from helpers import stages
 from helpers.settings import Settings, load_settings
 
-OF_MAKE = {  # as the Makefile has it: no kind of processor adds in an order of its own
+OF_NUMPY = {  # as chapter 8 tells: no kind of processor adds in an order of its own
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
     "OPENBLAS_CORETYPE": "Haswell",
 }
 OF_TORCH = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-WAYS = {"left to the processor": {}, "make": OF_MAKE, "make and torch": OF_MAKE | OF_TORCH}
+WAYS = {"left to the processor": {}, "NumPy kept": OF_NUMPY, "NumPy and torch kept": OF_NUMPY | OF_TORCH}
 EMULATED = "Haswell", "EPYC-Rome"
 HERE = "here"
 SIZES = {"n_patients": 12, "n_test": 3, "n_validation": 3, "overlap": 0.5, "epochs": 3, "processes": 1}
@@ -59,7 +59,7 @@ def answered(processor: str, way: str, profile: str = PROFILE) -> dict:
 
     The table of patients is drawn here, since QEMU 7.2 gets a sort of NumPy's wrong.
     """
-    chosen = dict.fromkeys(OF_MAKE | OF_TORCH, "") | WAYS[way]
+    chosen = dict.fromkeys(OF_NUMPY | OF_TORCH, "") | WAYS[way]
     emulator = [] if processor == HERE else ["qemu-x86_64", "-cpu", processor]
     paths = os.pathsep.join([path for path in sys.path if path])
     with tempfile.TemporaryDirectory() as folder:

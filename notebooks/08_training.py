@@ -163,13 +163,14 @@ Markdown(table.rename_axis("model").to_markdown())
 #
 # On a CPU, sums depend on their order as well, and each kind of processor adds in an order of its own.
 #
-# **Decision**: `make` keeps NumPy and its BLAS to instructions that every x86-64 processor of the last ten years has, so
-# that echoes, maps and images are the same on all of them; torch uses what the processor offers.
+# **Decision**: NumPy and torch use what the processor offers: a seed gives one result on one kind of processor.
 #
-# Who wants the same network, too, on any processor sets three variables more, and waits longer:
+# Who wants one result on every x86-64 processor of the last ten years sets five variables, and waits longer:
 #
 # ```bash
-# ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41 make book
+# export NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR" OPENBLAS_CORETYPE=Haswell
+# export ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41
+# make book
 # ```
 
 # %% tags=["hide-input"]
