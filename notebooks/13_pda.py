@@ -361,7 +361,7 @@ Markdown(
         f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
         f"more in {said['more']}, less in {said['less']}{left}."
         + f" Networks trained on shuffled responses are passed, too, in {passed}."
-        * len(shuffled)
+        * bool(len(shuffled))
     )
     * bool(known)
     + f" No interval, for want of patients or margins: {', '.join(unknown)}."
