@@ -149,7 +149,7 @@ def is_built(run: Path, state: str, home: Path = BUILD) -> bool:
 def look_old(page: Path) -> None:
     """Have a page rendered anew whatever its clock says: a rendering that failed gives it the time of its failure."""
     if page.exists():
-        os.utime(page, (0, 0))
+        os.utime(page, (1, 1))  # a time of 0 is none to Snakemake
 
 
 def state_of(run: Path) -> str:

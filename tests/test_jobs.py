@@ -176,3 +176,11 @@ def test_the_local_profile_runs_all_of_it(tmp_path):
     assert len(list(run.glob("stages/models/*.json"))) == 5
     assert len(list(run.glob("stages/trials/*.json"))) == 8
     shutil.rmtree(tmp_path)
+
+
+def test_a_page_to_be_rendered_anew_is_old_but_not_timeless(tmp_path):
+    """Snakemake takes a time of 0 for none, and such a page for current."""
+    page = tmp_path / "index.html"
+    page.touch()
+    command.look_old(page)
+    assert 0 < page.stat().st_mtime < 10
