@@ -137,19 +137,17 @@ Markdown(
 
 # %%
 part, rows = pda.explained(networks, "resnet_core_margin")
-edge = settings.judgement.pda_patch_px
-size = edge, edge, settings.judgement.pda_batch_size
+judged_by = settings.judgement
+size = judged_by.pda_patch_px, judged_by.pda_batch_size
 nets = [statistics.untrained(model, seed) for seed in range(101, 106)]
 excess, moved = [], []  # of the trained one, then of random weights
 for net in (model, *nets):
-    asked = contributions.survey(net.central, images, rows.index, *size)[1]
-    excess.append(asked["excess"].groupby("parameter", sort=False).mean())
+    of_net = net.central, images, rows.index
+    excess.append(contributions.mean_excess(*of_net, *size))
     typical = np.zeros(
         (len(images.channels), 2)
     )  # the training patients' mean
-    changes = contributions.region_moves(
-        net.central, images, rows.index, typical
-    )
+    changes = contributions.region_moves(*of_net, typical)
     moved.append(pd.DataFrame(100 * changes.mean(0), excess[0].index))
 null = contributions.beyond_random(excess[0], pd.DataFrame(excess[1:]), level)
 shuffled = patients.margins(tracked(results_file), design.STATISTICS[1])
