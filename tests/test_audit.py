@@ -138,7 +138,7 @@ def test_no_information_by_hand():
 def test_bounds_by_hand():
     """Model 4: 7 of 10 and 37 of 40; 26 of 30 validation patients right."""
     table = audit.bounds().set_index(["place", "figure"]).loc["Table 2, model 4"]
-    assert table.recomputed["test auc"] == "0.65 to 0.98"  # 0.7 * 0.925; 1 - 0.3 * 0.075
+    assert table.recomputed["test AUC"] == "0.65 to 0.98"  # 0.7 * 0.925; 1 - 0.3 * 0.075
     assert table.recomputed["validation loss"] == "at least 0.09"  # 4 ln 2 / 30
     assert (table.verdict == "possible").all()
 

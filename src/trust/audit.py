@@ -254,14 +254,14 @@ def bounds() -> pd.DataFrame:
         wrong = sum(VALIDATION) - sum(confusions(*validation, *VALIDATION, cut=True)[0])
         specificity, sensitivity = (float(rate) / 100 for rate in test[1:])
         ranges = {
-            "test_auc": (sensitivity * specificity, 1 - (1 - sensitivity) * (1 - specificity)),
-            "validation_loss": (wrong * np.log(2) / sum(VALIDATION), np.inf),
+            "test AUC": (sensitivity * specificity, 1 - (1 - sensitivity) * (1 - specificity)),
+            "validation loss": (wrong * np.log(2) / sum(VALIDATION), np.inf),
         }
         for name, (low, high) in ranges.items():
-            text = printed("Table 2", str(model), name)
+            text = printed("Table 2", str(model), name.lower().replace(" ", "_"))
             told = "possible" if low <= float(text) <= high else "impossible"
             span = f"{low:.2f} to {high:.2f}" if np.isfinite(high) else f"at least {low:.2f}"
-            rows.append((f"Table 2, model {model}", name.replace("_", " "), text, span, told))
+            rows.append((f"Table 2, model {model}", name, text, span, told))
     return findings(rows)
 
 
