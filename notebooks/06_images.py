@@ -278,14 +278,20 @@ per_patient = per_patient.drop(columns=constant)
 positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
 level = settings.judgement.level
 rows = {
-    name: (values.mean(), *auc_interval(positive, values, level))
+    name: auc_interval(positive, values, level)
     for name, values in per_patient.items()
 }
-table = pd.DataFrame(rows, index=["mean", "AUC", "low", "high"]).T
+table = pd.DataFrame(rows, index=["AUC", "low", "high"]).T
 table = table.rename_axis("alone")
+digits = {"precision": 3, "fractional": False, "trim": "-"}
+means = [
+    np.format_float_positional(mean, **digits) for mean in per_patient.mean()
+]
+shown = table.map("{:.3f}".format)
+shown.insert(0, "mean", means)
 told = table.index[(table["low"] > 0.5) | (table["high"] < 0.5)]
 Markdown(
-    table.to_markdown(floatfmt=("", ".3g", ".3f", ".3f", ".3f"))
+    shown.to_markdown(disable_numparse=True)
     + f"\n\nIntervals that leave out 0.5: {'; '.join(told) or 'none'}. "
     + f"The same for everybody: {'; '.join(constant) or 'none'}."
 )
