@@ -98,11 +98,13 @@ images = stages.images(settings, artifacts)
 summary = stages.maps(settings, artifacts).summary
 mid_band_mhz = handmade.centre_mhz(settings.maps)
 truth = settings.study.effect, settings.study.signal
-scored = baseline.scores(images, cohort, summary, truth, mid_band_mhz)
+reads = {}
 for region in REGIONS:
     model = statistics.fit(images, cohort, region, settings)
     title = patients.TITLES[f"statistics_{region}"]
-    scored[title] = model.probability(images)
+    reads[title] = model.probability(images)
+rest = baseline.scores(images, cohort, summary, truth, mid_band_mhz)
+scored = pd.DataFrame(reads).rename_axis("patient").join(rest)
 networks = stages.models(settings, artifacts).predictions
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-six", "caption": "{{ Whose }} test patients: the four networks, and below them what reads hand-made features."}}
