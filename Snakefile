@@ -11,7 +11,7 @@ from urllib.parse import unquote
 sys.path[:0] = ["src", "book"]
 
 from addresses import addresses
-from chapters import CHAPTERS, code_digest, recordings_in, used_modules
+from chapters import CHAPTERS, code_digest, recordings_in, stages_read, used_modules
 from runs import BUILD
 
 from helpers import stages
@@ -81,8 +81,7 @@ def pieces(stage):
 
 
 def needed_stages(wildcards):
-    text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
-    return [made(stage) for stage in STAGES if re.search(rf"stages\.{stage}\(", text)]
+    return [made(stage) for stage in stages_read(Path("notebooks") / f"{wildcards.chapter}.py")]
 
 
 def begun_early(wildcards):

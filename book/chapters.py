@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import lru_cache
@@ -118,6 +119,14 @@ def recordings_in(values: Mapping[str, Any]) -> list[str]:
 def used_modules(source: Path) -> list[Path]:
     """Return the modules of the project that a source file imports, directly or through one another."""
     return sorted(source_path(name) for name in closure(*imported_by(source.read_text())))
+
+
+def stages_read(chapter: Path) -> list[str]:
+    """Return which of the results that chapters share this one reads, in the order they are made."""
+    from helpers.stages import DOORS
+
+    text = chapter.read_text()
+    return [stage for stage in DOORS if re.search(rf"stages\.{stage}\(", text)]
 
 
 def code_cells(notebook: Any) -> list[Any]:

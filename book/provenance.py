@@ -9,11 +9,21 @@ from pathlib import Path
 
 import words
 import yaml
+from chapters import stages_read
 
 from ground.artifacts import project_path
+from helpers.stages import DOORS
 
 COLUMNS = ["duration", "commit", "python", "device"]
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "torchvision", "lifelines", "matplotlib"]
+NEEDS = "needs.png"
+GRAPH = f"""```{{figure}} {NEEDS}
+:name: fig-needs
+:alt: Boxes of parameters, maps, images and models, each below the one it is made from; lines to the chapters.
+
+What is made from what. A chapter without a line to maps, images or models computes what it shows from the parameters,
+from a recorded cohort's tables or from files of its own.
+```"""
 TOOLS = ["papermill", "jupytext", "snakemake", "jupyter-book", "sphinx"]
 
 
@@ -33,7 +43,9 @@ def page(run: Path, chapters: list[Path], told: Mapping[str, str]) -> str:
             table(["", ""], summary(run.name.rpartition("-")[0], settings, records)),
             "## Shared results and chapters",
             "Maps, images and models are made once, before the chapters that read them. Each is kept under a "
-            "name that depends on its parameters and code; one that was there already takes no time.",
+            "name that depends on its parameters and code; one that was there already takes no time. Which chapter "
+            "reads which shows {numref}`fig-needs`: a change makes anew what is made from it, and no more.",
+            GRAPH,
             table(["", "started", "duration", "commit", "Python", "device"], [*map(row, records)]),
             "## Results computed beforehand",
             "Runs too long for a build. The chapters that read them compute every figure from their predictions.",
@@ -45,6 +57,21 @@ def page(run: Path, chapters: list[Path], told: Mapping[str, str]) -> str:
             table(["package", "version"], versions),
         ]
     )
+
+
+def draw(target: Path, titles: Mapping[str, str]) -> None:
+    """Draw beside the page which chapter reads which of the shared results."""
+    import matplotlib.pyplot as plt
+
+    from pages.figures import subplots, use_book_style
+    from reading.drawings import draw_needs
+
+    use_book_style()
+    needs = {f"{int(name[:2])} {titles[name]}": stages_read(Path("notebooks") / f"{name}.py") for name in titles}
+    figure, ax = subplots(row_in=5.6)
+    draw_needs(ax, ("parameters", *DOORS), needs)
+    figure.savefig(target / NEEDS)
+    plt.close(figure)
 
 
 def whose(settings: dict, told: Mapping[str, str]) -> str:

@@ -52,6 +52,7 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
         page.write_text(words.page(page.read_text(), told))
     (target / "decisions.md").write_text(decisions.page(decided))
     front.write(target, run, told)
+    provenance.draw(target, front.titles(sorted((target / "notebooks").glob("*.ipynb"))))
     (target / "provenance.md").write_text(provenance.page(run, executed(run), told))
     (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run), told))
 

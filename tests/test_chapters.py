@@ -327,6 +327,12 @@ def test_used_modules_follow_imports_through_one_another(tmp_path):
     assert not names & {"simulation", "parametric", "training"}
 
 
+def test_what_a_chapter_reads_stands_in_its_source(tmp_path):
+    chapter = tmp_path / "chapter.py"
+    chapter.write_text("cohort = stages.cohort(s)\nsaid = stages.models(s, a)\nmaps = stages.maps(s, a)\nstages.images")
+    assert chapters.stages_read(chapter) == ["maps", "models"]
+
+
 # --- a chapter's parameters, by papermill or by a file
 
 

@@ -81,3 +81,11 @@ def test_the_split_has_a_bar_for_every_set_and_a_number_for_every_class_that_is_
     drawings.draw_split(ax, counts)
     assert [bar.get_width() for bar in ax.patches] == [8, 4, 0, 3, 0, 2]
     assert texts(ax) == ["8", "4", "3", "2"]
+
+
+def test_a_chapter_is_joined_to_what_it_reads_and_else_to_the_first_step():
+    _, ax = figures.subplots()
+    drawings.draw_needs(ax, ("parameters", "maps", "images", "models"), {"one": [], "two": ["maps", "models"]})
+    told = {text.get_text(): text.get_position()[1] for text in ax.texts if text.get_text()}
+    joined = {tuple(line.get_ydata()) for line in ax.get_lines()}
+    assert joined == {(told["parameters"], told["one"]), (told["maps"], told["two"]), (told["models"], told["two"])}

@@ -1,9 +1,11 @@
-"""Drawings that teach: the scan and its windows, what attenuation takes, the networks, a patient's way, the split.
+"""Drawings that teach: the scan and its windows, what attenuation takes, the networks, a patient's way, the split,
+and what of a book is made from what.
 
 All are made from what the run was set to; lengths in mm, attenuation in dB/cm/MHz.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from helpers.data.study import PARTS
 from helpers.settings import VECTOR, Maps
 from pages.figures import COLOUR, SMALLEST_PT
 
+LINES = ":", "--", "-.", "-"
 FEW_LINES = 24  # of all, so that they can be told apart
 PALE, TISSUE = "#E8EEF4", {"background": "#F2E8D8", "margin": "#E3C9A8", "core": "#C79A6B"}
 
@@ -179,3 +182,21 @@ def draw_split(ax: Axes, counts: pd.DataFrame) -> None:
     ax.invert_yaxis()
     ax.set(xlabel="patients")
     ax.figure.legend(loc="outside upper center", ncol=2)
+
+
+def draw_needs(ax: Axes, steps: Sequence[str], needs: Mapping[str, Sequence[str]]) -> None:
+    """Draw four steps, each below the one that it is made from, and beside them what is made from which.
+
+    ``needs`` has, for each name, its steps; what needs none is joined to the first one.
+    """
+    sheet(ax)
+    height = dict(zip(steps, np.linspace(0.92, 0.08, len(steps)), strict=True))
+    style = dict(zip(steps, LINES, strict=True))
+    for step, y in height.items():
+        box(ax, (0.14, y), (0.26, 0.1), step)
+    for y, (name, needed) in zip(np.linspace(0.98, 0.02, len(needs)), needs.items(), strict=True):
+        ax.text(0.47, y, name, va="center", size=SMALLEST_PT)
+        for step in needed or steps[:1]:
+            ax.plot([0.27, 0.46], [height[step], y], color="0.3", lw=1.2, ls=style[step])
+    for above, below in pairwise(height.values()):
+        arrow(ax, (0.14, above - 0.05), (0.14, below + 0.05))
