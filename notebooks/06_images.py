@@ -287,11 +287,11 @@ digits = {"precision": 3, "fractional": False, "trim": "-"}
 means = [
     np.format_float_positional(mean, **digits) for mean in per_patient.mean()
 ]
-shown = table.map("{:.3f}".format)
-shown.insert(0, "mean", means)
+readable = table.map("{:.3f}".format)
+readable.insert(0, "mean", means)
 told = table.index[(table["low"] > 0.5) | (table["high"] < 0.5)]
 Markdown(
-    shown.to_markdown(disable_numparse=True)
+    readable.to_markdown(disable_numparse=True)
     + f"\n\nIntervals that leave out 0.5: {'; '.join(told) or 'none'}. "
     + f"The same for everybody: {'; '.join(constant) or 'none'}."
 )
