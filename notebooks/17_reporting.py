@@ -22,7 +22,7 @@
 #
 # - what the two checklists ask, in short words;
 # - where this book answers it, and what it does not answer;
-# - what the printed paper leaves open by the same lists.
+# - how to hold a printed study against the same lists.
 #
 # **You need**: nothing beforehand; the page is meant for looking things up. **Time**: 10 minutes to read, seconds to run
 # once the models are trained.
@@ -47,20 +47,12 @@ patients = stages.cohort(settings, artifacts)
 predictions = stages.models(settings, artifacts).predictions
 
 # %% [markdown]
-# The answers that are numbers come from this run:
+# The answers that are numbers come from this run ({numref}`tab-facts`):
 
 # %%
 known = reporting.facts(patients, predictions, settings)
 
-# %% tags=["hide-input"]
-pages = {
-    path.stem[3:]: f"{path.stem}.ipynb"
-    for path in tracked("notebooks").glob("[0-9][0-9]_*.py")
-}
-pages |= {
-    name: f"../{name}.md"
-    for name in ("index", "data", "glossary", "provenance")
-}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-facts", "caption": "{{ Whose }} cohort: what the answers refer to."}}
 numbers = {
     name: known[name] for name in known if name not in reporting.ANSWERS.index
 }
@@ -92,7 +84,22 @@ Markdown(facts.rename_axis("fact").to_markdown(disable_numparse=True))
 # 27 items, some of them in parts. The wording is ours and shorter than the original, which should be at hand when a real
 # study is reported.
 
-# %% mystnb={"table": {"name": "tab-tripod", "caption": "TRIPOD+AI, item by item, for this book and for the printed paper."}}
+# %% tags=["hide-input"]
+pages = {
+    path.stem[3:]: reporting.link_to(path)
+    for path in sorted(tracked("notebooks").glob("[0-9][0-9]_*.py"))
+}
+pages |= {
+    name: f"[{title}](../{name}.md)"
+    for name, title in {
+        "index": "Front page",
+        "data": "Describing a cohort",
+        "glossary": "Glossary",
+        "provenance": "Provenance",
+    }.items()
+}
+
+# %% mystnb={"table": {"name": "tab-tripod", "caption": "TRIPOD+AI, item by item, as this book answers it."}}
 tripod = reporting.filled("tripod_ai", known, pages)
 Markdown(tripod.to_markdown(index=False, disable_numparse=True))
 
@@ -101,7 +108,7 @@ Markdown(tripod.to_markdown(index=False, disable_numparse=True))
 #
 # 44 items for studies of artificial intelligence in medical imaging.
 
-# %% mystnb={"table": {"name": "tab-claim", "caption": "CLAIM, item by item, for this book and for the printed paper."}}
+# %% mystnb={"table": {"name": "tab-claim", "caption": "CLAIM, item by item, as this book answers it."}}
 claim = reporting.filled("claim", known, pages)
 Markdown(claim.to_markdown(index=False, disable_numparse=True))
 

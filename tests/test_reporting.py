@@ -18,9 +18,9 @@ PARTS = {3: 3, 5: 2, 6: 3, 8: 3, 9: 3, 12: 7, 18: 6, 20: 3, 23: 2, 27: 3}
 
 
 def pages():
-    chapters = {path.stem[3:]: f"{path.stem}.ipynb" for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.py")}
-    prose = {path.stem: f"../{path.name}" for path in (ROOT / "book").glob("*.md")}
-    return chapters | prose | {name: f"../{name}.md" for name in MADE}
+    chapters = {path.stem[3:]: reporting.link_to(path) for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.py")}
+    prose = {path.stem: f"[{path.stem}](../{path.name})" for path in (ROOT / "book").glob("*.md")}
+    return chapters | prose | {name: f"[{name}](../{name}.md)" for name in MADE}
 
 
 def study(n=20):
@@ -46,6 +46,12 @@ def test_every_item_of_tripod_ai_once():
 
 def test_every_item_of_claim_once():
     assert reporting.items("claim").item.tolist() == [str(i) for i in range(1, 45)]
+
+
+def test_a_page_is_linked_by_its_number_and_title(tmp_path):
+    chapter = tmp_path / "03_maps.py"
+    chapter.write_text("# ---\n# %% [markdown]\n# # Parametric maps\n#\n# ## Windows\n")
+    assert reporting.link_to(chapter) == "[3 Parametric maps](03_maps.ipynb)"
 
 
 @pytest.mark.parametrize("checklist", reporting.CHECKLISTS)

@@ -7,6 +7,7 @@ simulated patients and of recorded ones.
 
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -71,18 +72,24 @@ def test_aucs(predictions: pd.DataFrame, level: float) -> str:
     return "; ".join(f"{title} {auc:.2f} ({low:.2f} to {high:.2f})" for title, auc, low, high in intervals)
 
 
+def link_to(chapter: Path) -> str:
+    """Return a link, in markdown, to the page of a chapter's source, named by number and title."""
+    lines = chapter.read_text().splitlines()
+    title = next(line for line in lines if line.startswith("# # ")).removeprefix("# # ")
+    return f"[{int(chapter.stem[:2])} {title}]({chapter.stem}.ipynb)"
+
+
 def filled(checklist: str, known: Mapping[str, Any], pages: Mapping[str, str]) -> pd.DataFrame:
     """Return a checklist ready to be read: item, asks, answer, where.
 
-    ``known`` comes from ``facts``; ``pages`` maps a chapter's word to the address of its page. Raises
+    ``known`` comes from ``facts``; ``pages`` maps a chapter's word to a link to its page. Raises
     ``ValueError`` for an item that points to a page that does not exist, or to a fact that is not known.
     """
     table = items(checklist)
     rows = []
     for row in table.to_dict("records"):
         try:
-            where = f"[{row['chapter']}]({pages[row['chapter']]})"
-            rows.append((row["item"], row["asks"], row["answer"].format(**known), where))
+            rows.append((row["item"], row["asks"], row["answer"].format(**known), pages[row["chapter"]]))
         except KeyError as missing:
             expected = f"a page out of {sorted(pages)} or a fact out of {sorted(known)}"
             raise ValueError(
