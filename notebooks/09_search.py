@@ -97,13 +97,13 @@ why_not = judgement.sentence(judgement.lacking(positive, "the validation set"))
 trials = networks.complete_trials(study)
 best = trials.sort_values("AUC", ascending=False).iloc[:4]
 shown = pd.concat([trials.iloc[:1], best]).drop_duplicates("trial")
-papers = ["the paper's choice" if n == 0 else "" for n in shown["trial"]]
-shown.insert(0, "", papers)
-shown = shown.rename(columns=lambda name: name.replace("_", " "))
-form = ["", "", ".2f", *(shown.shape[1] - 3) * [".2g"]]
-text = shown.to_markdown(index=False, floatfmt=form)
-text += judgement.beneath(positive, "the validation set")
-Markdown(why_not or f"{whose} validation patients:\n\n{text}")
+shown = shown.replace({"trial": {0: "0, the paper's"}})
+form = ["", ".2f", *(shown.shape[1] - 2) * [".2g"]]
+Markdown(
+    why_not
+    or networks.printed(shown, form)
+    + judgement.beneath(positive, "the validation set")
+)
 
 # %%
 probability = networks.kept_probabilities(study)  # (trials, patients)
@@ -115,7 +115,7 @@ fig, ax = figures.subplots()
 if why_not:
     judgement.write_instead(ax, why_not)
 else:
-    interval = f"{level:.0%} interval of the first trial"
+    interval = f"{100 * level:g} % interval of the first trial"
     best_so_far = trials["AUC"].cummax()
     ax.axhspan(low, high, color="0.9", label=interval)
     ax.plot(trials["trial"], trials["AUC"], "o", ms=4, label="one trial")
@@ -207,7 +207,7 @@ if len(trials) > 1:
     spread[title] = np.median(of_differences)
 spread = pd.DataFrame({"standard deviation of the AUC": spread})
 text = spread.rename_axis("cause").to_markdown(floatfmt=".3f")
-Markdown(why_not or f"{whose} validation patients:\n\n{text}")
+Markdown(why_not or text)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-search-spread", "caption": "Validation AUC on the {{ whose }} cohort of one configuration on validation patients drawn anew, of one configuration with other seeds of the head, and of all configurations of the search. Dotted: the first trial."}, "image": {"alt": "Three groups of points of validation AUC: other patients, another seed, another configuration"}}
 fig, ax = figures.subplots(row_in=2.6)
@@ -294,11 +294,9 @@ none = (
     "In this profile no trial of the backbone was asked for "
     "(`search_backbone_trials` is 0)."
 )
-table = pd.DataFrame(rows).rename(columns=lambda name: name.replace("_", " "))
+table = pd.DataFrame(rows)
 form = ["", "", "", ".2f", *(table.shape[1] - 4) * [".2g"]]
-text = table.to_markdown(index=False, floatfmt=form)
-found = f"{whose} validation patients:\n\n{text}" if rows else none
-Markdown(why_not or found)
+Markdown(why_not or (networks.printed(table, form) if rows else none))
 
 # %% [markdown]
 # ## Many workers, one study
@@ -310,7 +308,8 @@ Markdown(why_not or found)
 #
 # ```bash
 # run=$(python book/command.py resolve --profile paper)
-# snakemake search --workflow-profile profiles/slurm --config run="$run" scatter=1 workers=8
+# snakemake search --workflow-profile profiles/slurm \
+#   --config run="$run" scatter=1 workers=8
 # ```
 
 # %% [markdown]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import torch
 from forked import started
@@ -202,3 +203,9 @@ def test_validation_patients_of_one_class_judge_no_trial_and_the_study_stays_emp
         assert found.trials == []
     assert networks.complete_trials(found).empty
     assert networks.importances(found, 1).empty
+
+
+def test_trials_are_printed_in_words_and_digits():
+    trials = pd.DataFrame({"trial": [0], "AUC": [0.5], "learning_rate": [3.71e-5], "optimizer": ["sgd"]})
+    *_, row = networks.printed(trials, ["", ".2f", "", ""]).splitlines()
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["0", "0.50", "0.000037", "SGD"]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import optuna
@@ -114,6 +115,16 @@ def complete_trials(study: optuna.Study) -> pd.DataFrame:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     rows = [{"trial": trial.number, "AUC": trial.value, **trial.params} for trial in complete]
     return pd.DataFrame(rows, columns=None if rows else ["trial", "AUC"])
+
+
+def printed(trials: pd.DataFrame, form: list[str]) -> str:
+    """Return trials as a table in markdown: names in words, floats in these formats, but a learning rate in digits."""
+    digits = partial(np.format_float_positional, precision=2, fractional=False, trim="-")
+    words = {"optimizer": {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}}
+    shown = trials.replace(words).assign(learning_rate=trials["learning_rate"].map(digits))
+    own = [shown.columns.get_loc("learning_rate")]
+    shown = shown.rename(columns=lambda name: name.replace("_", " "))
+    return shown.to_markdown(index=False, floatfmt=form, stralign="right", disable_numparse=own)
 
 
 def kept_probabilities(study: optuna.Study) -> np.ndarray:
