@@ -127,7 +127,7 @@ def log_ranks(found: Found, alpha: float) -> Iterable[Judged]:
         if p is not None and p < alpha:
             turned = ratio is not None and ratio < 1
             verdict = (DISAGREES, "responders recur earlier") if turned else (AGREES, "the groups differ clearly")
-        text, claim = f"p = {printed('Figure 5', row, 'log-rank p')}", f"the {whose} groups differ in survival"
+        text, claim = printed("Figure 5", row, "log-rank p"), f"the {whose} groups differ in survival (log-rank p)"
         yield judge(found, f"log_rank_{row}", claim, text, verdict)
 
 

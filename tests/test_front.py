@@ -171,9 +171,9 @@ def test_without_a_class_or_with_too_few_every_claim_about_classes_is_open():
         ({}, "model 4 is mostly right", OPEN),
         ({"accuracy": (90, 84, 95)}, "model 4 is mostly right", AGREES),
         ({"accuracy": (50, 36, 64)}, "model 4 is mostly right", DISAGREES),
-        ({}, "the true groups differ in survival", AGREES),
-        ({"hazard_truth": (0.4, 0.2, 0.8)}, "the true groups differ in survival", DISAGREES),
-        ({}, "the predicted groups differ in survival", OPEN),
+        ({}, "the true groups differ in survival (log-rank p)", AGREES),
+        ({"hazard_truth": (0.4, 0.2, 0.8)}, "the true groups differ in survival (log-rank p)", DISAGREES),
+        ({}, "the predicted groups differ in survival (log-rank p)", OPEN),
         ({"margin_MBF": (0, -1, 1)}, "the margin carries what the network uses", OPEN),
         ({"margin_MBF": (0, -1, 1), "margin_EAC": (0, -1, 1)}, "the margin carries what the network uses", OPEN),
         (

@@ -11,6 +11,7 @@ from pybtex.database import parse_string
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_ext"))
 import bibliography
+import ranges
 
 ROWS = "| model | AUC |\n| --- | --- |\n| 1 | 0.8 |"
 TOLD = {"table": {"name": "tab-x", "caption": "Areas."}}
@@ -59,3 +60,12 @@ def test_labels_of_the_bibliography_are_those_of_the_citations(authors, label):
     """Against sphinxcontrib-bibtex's author_year."""
     entries = parse_string(f"@misc{{x, author={{{authors}}}, year={{1951}}}}", "bibtex").entries
     assert list(bibliography.AuthorYearLabels().format_labels(list(entries.values()))) == [label]
+
+
+def test_an_interval_in_a_cell_does_not_break_and_one_in_a_sentence_may():
+    cell = '<td class="text-right"><p>0.78 (0.59–0.90)</p></td>'
+    assert ranges.wrapped(cell) == cell.replace("(0.59–0.90)", '<span class="range">(0.59–0.90)</span>')
+    context = {"body": f"<p>0.78 (0.59–0.90), 2.5–6.5 MHz</p><table><tr>{cell}<td>70\xa0% (56–81)</td></tr></table>"}
+    ranges.keep_whole(None, "page", "page.html", context, None)
+    assert context["body"].count("range") == 2
+    assert context["body"].startswith("<p>0.78 (0.59–0.90), 2.5–6.5 MHz</p>")
