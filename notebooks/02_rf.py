@@ -434,7 +434,8 @@ Markdown(
 #
 # ```python
 # f_hz = np.array([5.5e6])
-# 10 * np.log10(bead_backscatter(f_hz, (30, 30)) / bead_backscatter(f_hz, (20, 20)))
+# large, small = (bead_backscatter(f_hz, (um, um)) for um in (30, 20))
+# 10 * np.log10(large / small)
 # ```
 # One small sphere scatters by its volume squared, $d^6$, and the same mass holds $d^{-3}$ of them: $10 \log_{10} 1.5^3
 # = 5.3$ dB. Faran's theory gives less, since 30 µm is no longer very small beside the wavelength.

@@ -338,7 +338,8 @@ print(networks["RAN"].head)
 # %% [markdown]
 # ## What it costs
 #
-# The time of a training step on this machine, forward and backward, in batches of the profile's size.
+# The time of a training step on this machine, forward and backward, in batches of the profile's size:
+# {numref}`tab-step-time`.
 # Small networks are bound by the number of their layers rather than by arithmetic: a RAN of many tiny
 # layers can take longer per MAC than a ResNet of few.
 
@@ -351,7 +352,7 @@ with reproducible(device):  # as in training: one thread on a CPU
         for name, network in networks.items()
     }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-step-time", "caption": "Time of a training step of each network, per plane."}}
 title = f"training, per plane, on {device.type}"
 table = pd.DataFrame(
     {title: {name: f"{ms:.1f} ms" for name, ms in costs.items()}}

@@ -47,6 +47,7 @@ compile_network: bool = False  # by torch.compile; pays on a GPU
 
 # %% tags=["hide-input"]
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -140,11 +141,13 @@ Markdown(
 #
 # **Decision**: where {term}`validation patients <validation set>` are of one class, or none, they do not judge, since
 # calling everybody so would have the lowest loss; then all epochs are run, and the last is kept.
+#
+# {numref}`tab-training-time` tells how long the training took.
 
 # %%
 results = stages.models(settings, artifacts)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-training-time", "caption": "How long each model of the {{ whose }} cohort took to train."}}
 durations = {
     spec.title: f"{results.seconds(slug):.0f} s"
     for slug, spec in MODELS.items()
@@ -168,12 +171,14 @@ Markdown(table.rename_axis("model").to_markdown())
 # Who wants one result on every x86-64 processor of the last ten years sets five variables, and waits longer:
 #
 # ```bash
-# export NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR" OPENBLAS_CORETYPE=Haswell
-# export ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41
+# export NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"
+# export OPENBLAS_CORETYPE=Haswell MKL_CBWR=COMPATIBLE
+# export ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=SSE41
 # make book
 # ```
 
 # %% tags=["hide-input"]
+digits = partial(np.format_float_positional, precision=1, fractional=False)
 told = []
 for path in sorted(tracked("results/benchmarks").glob("*/processors.json")):
     record = json.loads(path.read_text())
@@ -187,7 +192,11 @@ for path in sorted(tracked("results/benchmarks").glob("*/processors.json")):
         )
         told.append(
             f"- {way}: {'the same' if images else 'other'} images; a probability moves by "
-            + (f"up to {moved:.1g}" if moved else "nothing, to the last bit")
+            + (
+                f"up to {digits(moved)}"
+                if moved
+                else "nothing, to the last bit"
+            )
             + f"; time: {price}"
         )
     told.insert(
@@ -390,7 +399,8 @@ Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 #
 # ```bash
 # run=$(python book/command.py resolve --profile paper)
-# snakemake results --workflow-profile profiles/slurm --config run="$run" scatter=1 seeds=5
+# snakemake results --workflow-profile profiles/slurm \
+#   --config run="$run" scatter=1 seeds=5
 # ```
 #
 # One model on several GPUs is another matter. It shares each batch of eight among them, so that batch normalisation
@@ -400,9 +410,11 @@ Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
 # ```python
 # fabric = lightning.Fabric(devices=4, strategy="ddp", precision="bf16-mixed")
 # fabric.launch()
-# network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # statistics of the whole batch
+# # statistics of the whole batch:
+# network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
 # network, optimizer = fabric.setup(network, optimizer)
-# rows = rows[fabric.global_rank :: fabric.world_size]  # in train_epoch: this device's share of the batch
+# # in train_epoch, this device's share of the batch:
+# rows = rows[fabric.global_rank :: fabric.world_size]
 # fabric.backward(loss)  # in place of loss.backward()
 # ```
 #

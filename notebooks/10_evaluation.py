@@ -75,7 +75,10 @@ wide = test.pivot(index="patient", columns="model", values="probability")
 wide = wide.reindex(columns=list(MODELS))
 responder = test.groupby("patient").responder.first()
 
-# %% tags=["hide-input", "if-simulated"]
+# %% [markdown] tags=["if-simulated"]
+# {numref}`tab-said` shows some of them.
+
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-said", "caption": "Some {{ whose }} test patients: what each model says, and how they responded."}}
 called = np.where(responder, "responder", "non-responder")
 some = wide.rename(columns=title).assign(response=called)
 some = some.sample(min(8, len(wide)), random_state=0).sort_index()
@@ -162,7 +165,7 @@ plt.show()
 # of each) that the non-responder *wins*, a tie counting one half. Pairs share patients, so they are not
 # independent. DeLong and colleagues {cite}`delong1988` found the variance in the rows and columns of the
 # table of wins: the average of a row says how one non-responder fares against all responders, the average of
-# a column how one responder fares.
+# a column how one responder fares ({numref}`tab-auc-interval`).
 
 # %%
 slug = "ran_core_margin"
@@ -186,7 +189,7 @@ if not why_not:
         ),
     }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-auc-interval", "caption": "{{ Whose }} test patients: the interval of one AUC, three ways."}}
 lines = [
     f"| {name} | {low:.3f} | {high:.3f} |"
     for name, (low, high) in intervals.items()
@@ -418,14 +421,14 @@ Markdown(
 # unless the patient looks stranger, by her probability, than all but a few of those who really responded so
 # {cite}`vovk2005`. Whatever the model is worth, the set then holds the true response for at least {{ level_percent }} % of
 # either class, nearly so where folds were judged by different models; a poor model pays with sets that name both. To leave
-# a response out takes 19 patients of it at 95 %.
+# a response out takes 19 patients of it at 95 % ({numref}`tab-conformal`).
 
 # %%
 lost_of = ~judged.responder.to_numpy(bool)
 may_be = calibration.conformal_sets(lost_of, judged.probability, level)
 holds = np.where(lost_of, *may_be.T)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-conformal", "caption": "{{ Whose }} patients: how many conformal sets name what, and hold the true response."}}
 named = pd.Series(may_be.sum(axis=1)).map(
     {0: "neither response", 1: "one response", 2: "both responses"}
 )
@@ -763,7 +766,8 @@ for name, (label, other) in gains.items():
 # :class: dropdown
 #
 # ```python
-# rows = predictions[(predictions.model == "ran_core_margin") & (predictions.split == "validation")]
+# rows = predictions[predictions.model == "ran_core_margin"]
+# rows = rows[rows.split == "validation"]
 # scores = np.sort(rows.probability[~rows.responder])
 # threshold = scores[int(np.floor(0.2 * len(scores)))]
 # evaluation.table2(predictions, level, threshold).loc[4]

@@ -74,7 +74,10 @@ passed, lost = walk.responder, ~walk.responder
 walk["sensitivity"] = lost.cumsum() / lost.sum()
 walk["false positive rate"] = passed.cumsum() / passed.sum()
 
-# %% tags=["hide-input", "if-simulated"]
+# %% [markdown] tags=["if-simulated"]
+# {numref}`tab-steps` holds the first steps.
+
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-steps", "caption": "{{ Whose }} test patients: the first steps down the list."}}
 columns = ["patient", "responder", "probability"]
 steps = walk[[*columns, "sensitivity", "false positive rate"]].head(8)
 steps["responder"] = np.where(steps["responder"], "yes", "no")
@@ -441,7 +444,11 @@ Markdown(
 #
 # wide = test.pivot(index="patient", columns="model", values="probability")
 # positive = ~test.groupby("patient").responder.first().loc[wide.index]
-# {slug: auc_difference(positive, wide.mean(axis=1), wide[slug], level) for slug in wide}
+# mean = wide.mean(axis=1)
+# {
+#     slug: auc_difference(positive, mean, wide[slug], level)
+#     for slug in wide
+# }
 # ```
 #
 # Averaging removes part of the chance in training, not the chance in the choice of test patients. Picking the best of

@@ -105,7 +105,10 @@ Markdown(
     + judgement.beneath(~patients.responder, "the cohort")
 )
 
-# %% tags=["hide-input", "if-simulated"]
+# %% [markdown] tags=["if-simulated"]
+# The first steps of the non-responders' curve are those of {numref}`tab-first`.
+
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-first", "caption": "{{ Whose }} non-responders: the first recurrences, and the curve after each."}}
 first = table[table.events > 0].head(5)
 form = (".2f", ".0f", ".0f", ".3f", ".3f", ".3f")
 first = first.rename(columns={"at_risk": "at risk"}).astype(object)
@@ -442,7 +445,8 @@ plt.show()
 # for slug, rows in predictions.groupby("model"):
 #     rows = rows.set_index("patient")
 #     follow_up = patients.loc[rows.index]
-#     print(slug, survival.compare(follow_up.duration_years, follow_up.recurrence, rows.probability >= 0.5))
+#     times = follow_up.duration_years, follow_up.recurrence
+#     print(slug, survival.compare(*times, rows.probability >= 0.5))
 # ```
 #
 # Many of these patients taught the models who responds. On them the prediction partly repeats the truth, and the curves
@@ -462,7 +466,8 @@ plt.show()
 #
 # ```python
 # late = patients[patients.duration_years > 0.5]
-# survival.compare(late.duration_years - 0.5, late.recurrence, ~late.responder, level)
+# since = late.duration_years - 0.5
+# survival.compare(since, late.recurrence, ~late.responder, level)
 # ```
 #
 # A patient has to stay free of recurrence long enough to be judged a responder at all: time that no responder could

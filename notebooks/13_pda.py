@@ -307,7 +307,7 @@ excess = {
 # the same is asked of networks with random weights, and only what lies beyond them is said of ours: where one more random
 # network would lie with a probability of {{ level_percent }} %, by the spread of those that were asked. Beside them stand
 # networks that were trained, on shuffled responses: they have learned something, but nothing about response. They are
-# those of [](14_patients), whatever cohort this page is about.
+# those of [](14_patients), whatever cohort this page is about ({numref}`tab-margin-share`).
 
 # %%
 nets = [  # none of these was trained
@@ -325,7 +325,7 @@ null = beyond_random(means_of[0], pd.DataFrame(means_of[1:]), level)
 shuffled = margins(tracked("results/experiment.json"), slug)
 of_shuffled = beyond_random(means_of[0], shuffled, level)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-margin-share", "caption": "{{ Whose }} patients: shares of core and margin in the prediction differences, and of each map, beside random weights and shuffled responses."}}
 in_words = partial(mean_in_words, level=level)
 said = {
     verdict: ", ".join(null.index[null.verdict == verdict]) or "no map"
@@ -356,7 +356,9 @@ Markdown(
     f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} % "
     "intervals, patients drawn anew. The margin's even share: "
     f"{of_margin}.\n\n"
-    + shares.rename(columns=named).assign(**by_random).to_markdown()
+    + shares.rename(columns=named)
+    .assign(**by_random)
+    .T.to_markdown(disable_numparse=True)
     + (
         f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
         f"more in {said['more']}, less in {said['less']}{left}."
@@ -463,7 +465,8 @@ Markdown(told)
 # ## The same question to other methods
 #
 # The library captum {cite:p}`kokhlikyan2020` has the usual attributions ready made; `predict` is all they need.
-# {numref}`fig-attributions` shows them, {numref}`tab-agreement` how far they agree.
+# {numref}`fig-attributions` shows them, {numref}`tab-agreement` how far they agree, {numref}`tab-method-shares` what they
+# make of each map.
 #
 # - **Occlusion** is the same zeros, but keeps the sign and gives a pixel the mean over the patches that cover it,
 #   instead of writing at the centre. It is also what our function is tested against.
@@ -567,9 +570,10 @@ Markdown(
     f"together, {whose.lower()} patient{who}; in brackets the range of "
     f"{pda_random} networks with random weights:\n\n"
     + beside_random(agree[0], agree[1:]).to_markdown(disable_numparse=True)
-    + "\n\nShare of each parameter:\n\n"
-    + beside_random(share[0], share[1:]).to_markdown(disable_numparse=True)
 )
+
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-method-shares", "caption": "{{ Whose }} patient: share of each map by each method; in brackets the range of networks with random weights."}}
+Markdown(beside_random(share[0], share[1:]).to_markdown(disable_numparse=True))
 
 # %% [markdown]
 # Zeros and captum's occlusion are one method drawn in two ways: their correlation is the yardstick for the others.
@@ -851,7 +855,8 @@ Markdown(
 # ```python
 # signed = pda.on_pixels(zeros, plane.shape, pda_patch_px, pda_stride_px)
 # figure, ax = plt.subplots()
-# figures.show_map(ax, 100 * signed[0], images.extent_mm[index], "p - p(without) / points", "RdBu_r", (-1, 1))
+# look = "p - p(without) / points", "RdBu_r", (-1, 1)
+# figures.show_map(ax, 100 * signed[0], images.extent_mm[index], *look)
 # ```
 #
 # Positive values: without the patch non-response is less likely, so the patch speaks for it.
@@ -885,7 +890,10 @@ Markdown(
 # ```python
 # predict, plane = central_predictor(model, central[example])
 # for patch in (4, 8, 16, plane.shape[-1]):
-#     values = pda.patch_differences(predict, plane, patch, max(patch // 2, 1), pda_batch_size)
+#     step = max(patch // 2, 1)
+#     values = pda.patch_differences(
+#         predict, plane, patch, step, pda_batch_size
+#     )
 #     print(patch, np.abs(values).max((1, 2)))
 # ```
 #
@@ -910,8 +918,10 @@ Markdown(
 # def fill(channel, top, left):
 #     tissue = inside[top : top + pda_patch_px, left : left + pda_patch_px]
 #     return torch.from_numpy(tissue) * medians_here[channel]
-# kind = pda.prediction_difference(predict, plane, pda_patch_px, pda_stride_px, pda_batch_size, fill)
-# print([attribution.agreement(kind, methods[name], inside) for name in ("zeros", "draws")])
+# sizes = pda_patch_px, pda_stride_px, pda_batch_size
+# kind = pda.prediction_difference(predict, plane, *sizes, fill)
+# for name in ("zeros", "draws"):
+#     print(attribution.agreement(kind, methods[name], inside))
 # ```
 #
 # As a rule nearer to the draws: both leave no hole. The median still is one value for the whole patch, flat as no

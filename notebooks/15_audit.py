@@ -46,9 +46,9 @@ figures.use_book_style()
 # %% [markdown]
 # What was printed is kept as text, digit by digit, with its place: `src/pages/printed.csv`. A figure is **reproduced**
 # if the computed value rounds to it; a figure that the text gives as "about" so many per cent, if it rounds to the same five
-# per cent. All the rest is computed below.
+# per cent. All the rest is computed below. {numref}`tab-as-printed` shows what the text itself prints.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-as-printed", "caption": "Figures that the paper prints in its text, as they are printed."}}
 Markdown(
     printed.PRINTED[
         printed.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])
@@ -59,17 +59,20 @@ Markdown(
 
 # %% [markdown]
 # ## Who is in the study
+#
+# {numref}`tab-who` adds up the patients.
 
-# %%
+# %% mystnb={"table": {"name": "tab-who", "caption": "The paper's numbers of patients, as printed and recomputed."}}
 checked = {"patients": audit.patients()}
 Markdown(audit.shown(checked["patients"]))
 
 # %% [markdown]
 # ## Table 1: means
 #
-# Mean and standard deviation of all patients follow from those of its two parts.
+# Mean and standard deviation of all patients follow from those of its two parts
+# ({numref}`tab-audit-means`).
 
-# %%
+# %% mystnb={"table": {"name": "tab-audit-means", "caption": "Means and standard deviations of the paper's Table 1, as printed and recomputed."}}
 checked["means"] = audit.pooled_means()
 Markdown(audit.shown(checked["means"]))
 
@@ -78,7 +81,8 @@ Markdown(audit.shown(checked["means"]))
 #
 # A percentage of patients is a whole number of patients over a whole number. Where the printed one cannot be had from all
 # patients of a column, it refers to fewer, because a value is missing for some. Which numbers of patients can give *all*
-# percentages of one variable? Where categories exclude one another, their counts must add up as well.
+# percentages of one variable? Where categories exclude one another, their counts must add up as well
+# ({numref}`tab-of-how-many`).
 
 # %%
 strict = audit.table1_denominators()
@@ -88,7 +92,7 @@ n_training, n_test = (
     for group in ("training", "test")
 )
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-of-how-many", "caption": "Of how many patients the percentages of the paper's Table 1 can be."}}
 positive = printed.printed("Table 1", "Molecular: ER+", "test")
 columns = {
     group: [
@@ -107,9 +111,9 @@ Markdown(
 
 # %% [markdown]
 # Training and test patients are all patients. So there must be a pair of numbers, one for each, whose counts also give the
-# percentages printed for all.
+# percentages printed for all ({numref}`tab-sums`).
 
-# %%
+# %% mystnb={"table": {"name": "tab-sums", "caption": "Counts of training and test patients behind the percentages of the paper's Table 1."}}
 checked["shares"] = audit.sums(strict, lenient)
 Markdown(audit.shown(checked["shares"]))
 
@@ -146,9 +150,9 @@ Markdown(
 # ## Table 2: the test patients
 #
 # Three rates of one model are three fractions with whole numerators. Search all ways to split 50 patients into
-# responders and non-responders, and all numbers of right calls.
+# responders and non-responders, and all numbers of right calls ({numref}`tab-rates-test`).
 
-# %%
+# %% mystnb={"table": {"name": "tab-rates-test", "caption": "Rates of the test patients in the paper's Table 2, as printed and recomputed."}}
 splits = audit.splits_behind("test", n_test)
 checked["test"] = audit.rates_and_widths("test", *splits[0])
 ways = ", ".join("{} and {}".format(*split) for split in splits)
@@ -180,7 +184,8 @@ Markdown(
 # %% [markdown]
 # ## Table 2: 30 or 31 validation patients?
 #
-# The text says 31. The same search over numbers of patients, first strictly, then allowing digits to be cut off:
+# The text says 31. The same search over numbers of patients, first strictly, then allowing digits to be cut off, gives
+# {numref}`tab-how-many-validate`; {numref}`tab-rates-validation` holds the rates of the one that fits.
 
 # %%
 fits = {}
@@ -191,7 +196,7 @@ for n in range(25, 37):
         "half-widths": audit.widths_that_fit("validation", n),
     }
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-how-many-validate", "caption": "Splits of so many validation patients that give the rates of the paper's Table 2."}}
 table = pd.DataFrame.from_dict(fits, orient="index").rename_axis("patients")
 Markdown(
     "Splits (responders, non-responders) that give the rates of all four models, "
@@ -205,7 +210,7 @@ Markdown(
     ).to_markdown()
 )
 
-# %%
+# %% mystnb={"table": {"name": "tab-rates-validation", "caption": "Rates of the validation patients in the paper's Table 2, as printed and recomputed."}}
 size = audit.VALIDATION
 checked["validation"] = audit.rates_and_widths("validation", *size, cut=True)
 said = printed.printed("Methods", "patients", "validation")
@@ -223,9 +228,9 @@ Markdown(audit.shown(checked["validation"], told))
 # ## Table 2: the interval of the AUC
 #
 # The printed half-widths are compared with two formulas: that of a proportion of 50 patients, {eq}`eq-wald`, and that
-# of {cite:t}`hanley1982` for an AUC of 10 against 40.
+# of {cite:t}`hanley1982` for an AUC of 10 against 40 ({numref}`tab-audit-auc`).
 
-# %%
+# %% mystnb={"table": {"name": "tab-audit-auc", "caption": "Half-widths of the AUC in the paper's Table 2, as printed and recomputed."}}
 checked["auc"] = audit.auc_widths()
 Markdown(audit.shown(checked["auc"]))
 
@@ -249,15 +254,18 @@ Markdown(
 # AUC and loss themselves cannot be computed without the patients' probabilities. They can be bounded: the curve passes through
 # the operating point, and a wrong call costs at least $\ln 2$, if the printed loss weighs all patients alike. (The paper does
 # not say so. With non-responders weighted as in training, losses as small as the printed ones would be harder to reach.)
+# {numref}`tab-bounds` holds both bounds.
 
-# %%
+# %% mystnb={"table": {"name": "tab-bounds", "caption": "Bounds of AUC and loss in the paper's Table 2."}}
 checked["bounds"] = audit.bounds()
 Markdown(audit.shown(checked["bounds"]))
 
 # %% [markdown]
 # ## Does the accuracy beat knowing nothing?
+#
+# {numref}`tab-nothing` holds it against calling everybody a responder.
 
-# %%
+# %% mystnb={"table": {"name": "tab-nothing", "caption": "The paper's test accuracies against that of always answering 'responder'."}}
 checked["accuracy"] = audit.accuracies_against_nothing()
 Markdown(audit.shown(checked["accuracy"]))
 
@@ -350,19 +358,19 @@ Markdown(
 #
 # The paper prints five log-rank results and no {term}`hazard ratio`, and does not say which patients its Figure 5
 # shows; we take it for the test patients, the only ones no model had learned from. Five comparisons at once, corrected
-# by Bonferroni {cite:p}`dunn1961`:
+# by Bonferroni {cite:p}`dunn1961`, are those of {numref}`tab-bonferroni`.
 
-# %%
+# %% mystnb={"table": {"name": "tab-bonferroni", "caption": "Log-rank p-values of the paper's Figure 5, as printed and corrected for five comparisons."}}
 p_values = audit.log_rank_p_values()
 checked["survival"] = audit.corrected(p_values)
 Markdown(audit.shown(checked["survival"]))
 
 # %% [markdown]
 # The number of recurrences is not printed either. Turned round, Schoenfeld's formula {eq}`eq-schoenfeld` says which
-# hazard ratio stands behind a p-value, for any number of them, and which {term}`power` the test has. One fifth of the
-# patients are non-responders.
+# hazard ratio stands behind a p-value, for any number of them, and which {term}`power` the test has ({numref}`tab-hazard-behind`).
+# One fifth of the patients are non-responders.
 
-# %%
+# %% mystnb={"table": {"name": "tab-hazard-behind", "caption": "Hazard ratios behind the paper's p-values, and the power of its test, by the number of recurrences."}}
 rows = {}
 for n in (10, 15, 20, 25, 30, 40, 60):
     rows[n] = {

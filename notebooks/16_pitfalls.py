@@ -98,7 +98,8 @@ n_repeats = 0 if why_not else repeats
 #
 # Each tumour has several planes, and they look alike. Split the *planes* at random, and most test planes have sisters
 # in the training set. A nearest-neighbour rule {cite:p}`cover1967` finds them and repeats their label. Nothing about
-# response is learned; the patient is recognised ({numref}`fig-pitfalls-planes`).
+# response is learned; the patient is recognised ({numref}`tab-pitfalls-planes`,
+# {numref}`fig-pitfalls-planes`).
 
 
 # %%
@@ -125,7 +126,7 @@ def split_of_planes(table, patient, rng):
     }
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-planes", "caption": "{{ Whose }} cohort, responses shuffled: planes or patients split."}}
 no_sisters = (
     "" if len(planes) > len(features) else "not computed: one plane a patient"
 )
@@ -154,7 +155,8 @@ else:
 #
 # Scaling uses means and SDs of all patients, the test patients too: a leak in principle. Choosing the ten features that
 # differ most between the classes, on all patients, and then cross-validating the rest: a leak in earnest
-# {cite:p}`ambroise2002`. The more columns, the worse; we add a thousand columns of random numbers.
+# {cite:p}`ambroise2002`. The more columns, the worse; we add a thousand columns of random numbers
+# ({numref}`tab-pitfalls-fitted`).
 
 
 # %%
@@ -183,7 +185,7 @@ def fitted_on_all(table, rng, n_kept=10, n_random=1000):
     }
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-fitted", "caption": "{{ Whose }} cohort, responses shuffled, cross-validated by patient: scaled and chosen on all, or on training patients."}}
 fitted = pitfalls.repeated(lambda rng: fitted_on_all(features, rng), n_repeats)
 Markdown(
     f"{whose} cohort, responses shuffled, cross-validated by patient.\n\n"
@@ -199,7 +201,7 @@ Markdown(
 #
 # A network is trained epoch by epoch. Reporting the epoch with the best *test* AUC picks the luckiest of many looks.
 # The {term}`threshold` is another free choice: the one that suits these test patients best is never the one that would
-# have been fixed beforehand.
+# have been fixed beforehand ({numref}`tab-pitfalls-epoch`, {numref}`tab-pitfalls-threshold`).
 
 
 # %%
@@ -217,7 +219,7 @@ def choice_of_epoch(rng, epochs=30):
 
 epoch = pitfalls.repeated(choice_of_epoch, n_repeats)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-epoch", "caption": "{{ Whose }} test patients, responses shuffled: which epoch is reported."}}
 Markdown(
     f"Test AUC, {whose.lower()} cohort, responses shuffled.\n\n"
     + (why_not or pitfalls.told(epoch, level))
@@ -248,7 +250,7 @@ def choice_of_threshold(rng):
     }
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-threshold", "caption": "Scores without any signal: a threshold fixed beforehand, and one chosen on the test patients."}}
 threshold = pitfalls.repeated(choice_of_threshold, 50 * repeats)
 Markdown(
     f"Scores without any signal, {n_positive} non-responders against {n_negative} responders.\n\n"
@@ -307,9 +309,9 @@ ax.minorticks_off()
 #
 # Two models whose true AUCs are 0.78 and 0.83, on the same patients: which one comes out on top? Their scores are drawn
 # from normal distributions, correlated by 0.6 as those of models that see the same tumours, so the truth is known
-# ({numref}`fig-pitfalls-fifty`).
+# ({numref}`tab-pitfalls-fifty`, {numref}`fig-pitfalls-fifty`).
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-fifty", "caption": "Two models drawn from normal distributions: how far the AUC of the better one strays, and how often the worse one wins."}}
 truth = {"worse": 0.78, "better": 0.83}
 groups = {"50 patients": (10, 40), "300 patients": (71, 229)}
 drawn = {
@@ -350,7 +352,7 @@ _ = axes[0].legend()
 # ## Size that carries the label
 #
 # Now non-responders get **larger tumours**, by half an SD of the logarithm of the area, and nothing else. Tissue knows
-# nothing. What does each way of reading the images find?
+# nothing. What does each way of reading the images find ({numref}`tab-pitfalls-size`)?
 #
 # - the **outline** alone: the honest name of this signal
 # - means and SDs of the **whole picture**, zeros outside included, as a network sees it: looks like tissue
@@ -382,7 +384,7 @@ areas = area["core area"]
 told_apart = 0 < areas.min() < areas.max()
 size = pitfalls.repeated(size_for_tissue, n_repeats if told_apart else 0)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-size", "caption": "{{ Whose }} cohort, response tied to size alone: what each way of reading finds."}}
 same = "" if told_apart else "not computed: cores of one size"
 told = f"{whose} cohort, response tied to size alone.\n\n"
 Markdown(told + (why_not or same or pitfalls.told(size, level)))
@@ -585,7 +587,7 @@ _ = fig.legend(title="attenuation off by", loc="outside lower center", ncol=2)
 
 # %% [markdown]
 # Now let the deeper half of 2,000 patients be "non-responders"; their tissue does not differ. What their maps would show is
-# their true value plus the line's error at their depth.
+# their true value plus the line's error at their depth ({numref}`tab-pitfalls-depth`).
 
 # %%
 many = study.draw_patients(2000, seed + 2, effect="none")
@@ -598,7 +600,7 @@ for (name, error), line in lines.items():
     row = rows.setdefault(f"{error:+.1f}", {})
     row[f"{name[:3].upper()} alone"] = "{:.2f} ({:.2f}–{:.2f})".format(*three)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-depth", "caption": "AUC of the core where response goes with depth, 2,000 simulated patients without any difference in tissue."}}
 Markdown(
     "AUC of the core for depth, 2,000 simulated patients without any difference in tissue:\n\n"
     + pd.DataFrame.from_dict(rows, orient="index")
@@ -656,7 +658,7 @@ Markdown(
 # A scanner makes its delays for 1540 m/s, a speed between those of breast fat and of tumours {cite:p}`li2009`. In the
 # paper's phantom sound travels at 1488 m/s: the transmitted beam comes to its focus deeper, and on receipt the elements
 # do not quite agree. The phantom's {term}`speckle` changes its level with depth and frequency as the tissue's does not,
-# and the division leaves the difference in every map {cite:p}`nam2011`. In {numref}`fig-pitfalls-speed` it is computed
+# and the division leaves the difference in every map {cite:p}`nam2011`. In {numref}`fig-pitfalls-speed` and {numref}`tab-pitfalls-speed` it is computed
 # from the sound field of the aperture. Nobody has published that of the paper's probe; ours is an assumption.
 
 # %%
@@ -697,7 +699,7 @@ for row, label in enumerate(("MBF / dB", "SS / dB/MHz")):
     ax.label_outer()
 _ = fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-speed", "caption": "Errors of simulated maps from 8 to 40 mm of depth by the phantom's speed of sound, not corrected and corrected."}}
 within = (grid.depth_mm >= 8) & (grid.depth_mm <= 40)
 form_factor = five_fits(grid.band_mhz)
 offset = five_offsets(equal, grid.band_mhz)
@@ -930,8 +932,9 @@ ax.invert_yaxis()
 # :class: dropdown
 #
 # ```python
+# own = features.index.to_numpy()
 # alone = pitfalls.repeated(
-#     lambda rng: split_of_planes(features, features.index.to_numpy(), rng), repeats
+#     lambda rng: split_of_planes(features, own, rng), repeats
 # )
 # pitfalls.mean_interval(alone)
 # ```
@@ -950,7 +953,9 @@ ax.invert_yaxis()
 #
 # ```python
 # for n_random in (0, 100, 1000, 10_000):
-#     table = pitfalls.repeated(lambda rng: fitted_on_all(features, rng, n_random=n_random), 5)
+#     table = pitfalls.repeated(
+#         lambda rng: fitted_on_all(features, rng, n_random=n_random), 5
+#     )
 #     print(n_random, table["chosen on all"].mean())
 # ```
 # The best ten of $p$ random columns differ by about $\sqrt{2 \log p}$ standard errors. With the paper's number of

@@ -359,13 +359,13 @@ _ = ax.set(xlabel="frequency / MHz", ylabel=unit)
 # %% [markdown]
 # The errors are taken from the phantom's speckle, which many scatterers in a {term}`resolution cell` make. Few of them,
 # or structure within a window, lower the {term}`Nakagami parameter` of the echoes' intensity below the phantom's, and
-# errors are then larger than the phantom's say.
+# errors are then larger than the phantom's say ({numref}`tab-laboratory`).
 
 # %%
 echo = speckle(sample, reference, grid)
 asked = laboratory.verdicts(sample, phantom_frames, off, usable_mm, echo)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-laboratory", "caption": "What is asked of the two recordings before their maps are believed."}}
 Markdown(asked.to_markdown(index=False))
 
 # %%
