@@ -25,7 +25,8 @@ LIMITS = {"helpers": 3000, "src": 6000, "book": 6400, "part": 1150, "modules": 9
 # the book: 6000 as planned, and 400 for what came after the plan: other truths, a network of their own, and nulls
 OF_LABORATORIES = ("recorded", "physics")  # what recordings bring and need: as large as their habits are many
 OF_READERS = ("reading",)  # what readers move, draw and practise: nothing stands on it
-WIDTH, LENGTH = 79, 25  # of an open code cell
+WIDTH, LENGTH = 79, 25  # of an open code cell; the width of code in the prose, too
+FENCED = re.compile(r"^ *```(?:bash|python)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)  # code in the prose
 CHAPTERS_WITH_TORCH = 7
 
 
@@ -133,8 +134,10 @@ def open_cells(chapter: Path) -> list[str]:
 
 
 def cut_off(chapter: Path) -> list[str]:
-    """Return the lines of open cells that the page would cut off."""
-    return [line for cell in open_cells(chapter) for line in cell.splitlines() if len(line) > WIDTH]
+    """Return the lines of open cells, and of code in the prose, that the page would cut off."""
+    prose = "\n".join(cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown")
+    code = [*open_cells(chapter), *FENCED.findall(prose)]
+    return [line for part in code for line in part.splitlines() if len(line) > WIDTH]
 
 
 def too_long(chapter: Path) -> list[str]:
