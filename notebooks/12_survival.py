@@ -284,7 +284,7 @@ Markdown(
     f"{whose} test patients; R, NR: grouped as responders and non-responders; "
     f"in brackets {level:.0%} intervals; years: free of recurrence, "
     "non-responders less responders; printed: from the paper.\n\n"
-    + summary.to_markdown(disable_numparse=True)
+    + summary.T.to_markdown(disable_numparse=True)
     + "\n\nThe log-rank p, the interval of the hazard ratio (Wald) and that of "
     "the years are three tests: near the level one may speak where another "
     "does not."
