@@ -62,10 +62,13 @@ def test_labels_of_the_bibliography_are_those_of_the_citations(authors, label):
     assert list(bibliography.AuthorYearLabels().format_labels(list(entries.values()))) == [label]
 
 
-def test_an_interval_in_a_cell_does_not_break_and_one_in_a_sentence_may():
-    cell = '<td class="text-right"><p>0.78 (0.59–0.90)</p></td>'
-    assert ranges.wrapped(cell) == cell.replace("(0.59–0.90)", '<span class="range">(0.59–0.90)</span>')
-    context = {"body": f"<p>0.78 (0.59–0.90), 2.5–6.5 MHz</p><table><tr>{cell}<td>70\xa0% (56–81)</td></tr></table>"}
+def test_an_interval_in_a_table_of_few_columns_does_not_break():
+    cell = '<td class="text-right"><p>70\xa0% (56–81), 0.78 (0.59–0.90)</p></td>'
+    few, many = (f"<table><tbody><tr>{n * cell}</tr></tbody></table>" for n in (ranges.FEW, ranges.FEW + 1))
+    sentence = "<p>0.78 (0.59–0.90), 2.5–6.5 MHz</p>"
+    context = {"body": sentence + few + many}
     ranges.keep_whole(None, "page", "page.html", context, None)
-    assert context["body"].count("range") == 2
-    assert context["body"].startswith("<p>0.78 (0.59–0.90), 2.5–6.5 MHz</p>")
+    assert context["body"].startswith(sentence)
+    assert context["body"].endswith(many)
+    kept = '(56–81)</span>, 0.78 <span class="range">(0.59–0.90)</span>'
+    assert context["body"].count(kept) == ranges.FEW
