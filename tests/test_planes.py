@@ -10,7 +10,7 @@ from helpers.data.rf import RFPlane
 from helpers.data.tissue import Tissue
 from helpers.maps.grid import Protocol
 from helpers.maps.parametric import FIELDS, ParametricMaps, parametric_maps
-from helpers.maps.planes import map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
+from helpers.maps.planes import MappedPlane, map_plane, protocol_of, read_maps, read_summary, summary_of, write_maps
 from helpers.maps.recovery import summarise, true_maps
 from helpers.settings import load_settings
 from pages.maps import check_plane, not_mapped
@@ -85,6 +85,16 @@ def test_core_and_margin_of_a_stored_plane_lie_where_they_were_drawn(mapped, sto
         np.testing.assert_array_equal(getattr(read.maps, name), getattr(mapped.maps, name).astype(np.float16))
     for name in ("depth_mm", "lateral_mm"):
         np.testing.assert_array_equal(getattr(read.maps, name), getattr(mapped.maps, name))
+
+
+def test_what_lies_outside_the_tumour_takes_no_space(tmp_path):
+    """A sixteenth of the windows is tumour: five maps in half precision and two masks of it, and little more."""
+    values, axis = np.full((200, 200), np.nan, np.float32), np.arange(200.0)
+    values[75:125, 75:125] = np.random.default_rng(0).normal(size=(50, 50))
+    inside, path = np.isfinite(values), tmp_path / "A.h5"
+    made = ParametricMaps(*[values] * len(FIELDS), axis, axis, band_mhz=(3.0, 8.0))
+    write_maps(path, [MappedPlane(made, inside, inside)], pd.DataFrame())
+    assert path.stat().st_size < values.size * (2 * len(FIELDS) + 2) / 6
 
 
 def test_the_b_mode_is_the_brightest_in_the_core(acquired, mapped):
