@@ -254,7 +254,7 @@ table.columns = [
 ]
 table = table.astype(object).where(table.notna(), "–")  # of nobody
 text = table.to_markdown(index=False, floatfmt=".3f")
-Markdown(f"{whose} patients:\n\n{text}")
+Markdown(text)
 
 # %% [markdown]
 # Where validation patients chose the epoch, the figures of {numref}`tab-epochs` are **optimistic**: it is the one where
@@ -345,8 +345,8 @@ if not compared:
     difference, low, high, _ = auc_difference(positive, *scores, level)
     compared = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
 Markdown(
-    f"{whose} patients:\n\n{table.to_markdown(disable_numparse=True)}"
-    f"\n\nDifference of the two AUCs on the same patients: {compared}."
+    table.to_markdown(disable_numparse=True)
+    + f"\n\nDifference of the two AUCs on the same patients: {compared}."
     + judgement.beneath(positive, "the validation set")
 )
 
@@ -379,7 +379,7 @@ for slug, part in judged.groupby("model", sort=False):
         rows[MODELS[slug].title] = auc_interval(*found, level)
 table = pd.DataFrame(rows, index=["AUC, validation patients", "low", "high"]).T
 text = table.rename_axis("model").to_markdown(floatfmt=".2f")
-Markdown(judgement.sentence(why_not) or f"{whose} patients:\n\n{text}")
+Markdown(judgement.sentence(why_not) or text)
 
 # %% [markdown]
 # {numref}`fig-training-validation` shows every validation patient, {numref}`tab-validation` the

@@ -134,10 +134,7 @@ leak = pitfalls.repeated(
     lambda rng: split_of_planes(planes, images.patient, rng),
     0 if no_sisters else n_repeats,
 )
-Markdown(
-    f"{whose} cohort, responses shuffled.\n\n"
-    + (no_sisters or why_not or pitfalls.told(leak, level))
-)
+Markdown(no_sisters or why_not or pitfalls.told(leak, level))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-planes", "caption": "{{ Whose }} cohort, responses shuffled: AUC over planes of a nearest-neighbour rule in each shuffled cohort, planes split at random and patients split. Dotted: chance."}, "image": {"alt": "Two columns of dots joined by lines; with planes split at random the areas under the curve lie far above one half, with patients split around it"}}
 fig, ax = figures.subplots()
@@ -187,10 +184,7 @@ def fitted_on_all(table, rng, n_kept=10, n_random=1000):
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-fitted", "caption": "{{ Whose }} cohort, responses shuffled, cross-validated by patient: scaled and chosen on all, or on training patients."}}
 fitted = pitfalls.repeated(lambda rng: fitted_on_all(features, rng), n_repeats)
-Markdown(
-    f"{whose} cohort, responses shuffled, cross-validated by patient.\n\n"
-    + (why_not or pitfalls.told(fitted, level))
-)
+Markdown(why_not or pitfalls.told(fitted, level))
 
 # %% [markdown]
 # Scaling does next to nothing here, since it never sees a response. It is done inside the training patients all the same: it
@@ -220,10 +214,7 @@ def choice_of_epoch(rng, epochs=30):
 epoch = pitfalls.repeated(choice_of_epoch, n_repeats)
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-epoch", "caption": "{{ Whose }} test patients, responses shuffled: which epoch is reported."}}
-Markdown(
-    f"Test AUC, {whose.lower()} cohort, responses shuffled.\n\n"
-    + (why_not or pitfalls.told(epoch, level))
-)
+Markdown(why_not or pitfalls.told(epoch, level))
 
 # %%
 test = patients["split"] == "test"
@@ -386,8 +377,7 @@ size = pitfalls.repeated(size_for_tissue, n_repeats if told_apart else 0)
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-size", "caption": "{{ Whose }} cohort, response tied to size alone: what each way of reading finds."}}
 same = "" if told_apart else "not computed: cores of one size"
-told = f"{whose} cohort, response tied to size alone.\n\n"
-Markdown(told + (why_not or same or pitfalls.told(size, level)))
+Markdown(why_not or same or pitfalls.told(size, level))
 
 # %% [markdown]
 # Texture need not be free of size either: a small region has few pairs of pixels. So the outline alone belongs beside
@@ -602,8 +592,7 @@ for (name, error), line in lines.items():
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-depth", "caption": "AUC of the core where response goes with depth, 2,000 simulated patients without any difference in tissue."}}
 Markdown(
-    "AUC of the core for depth, 2,000 simulated patients without any difference in tissue:\n\n"
-    + pd.DataFrame.from_dict(rows, orient="index")
+    pd.DataFrame.from_dict(rows, orient="index")
     .rename_axis("error / dB/cm/MHz")
     .to_markdown()
 )
