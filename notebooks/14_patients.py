@@ -107,7 +107,7 @@ rest = baseline.scores(images, cohort, summary, truth, mid_band_mhz)
 scored = pd.DataFrame(reads).rename_axis("patient").join(rest)
 networks = stages.models(settings, artifacts).predictions
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-six", "caption": "{{ Whose }} test patients: the four networks, and below them what reads hand-made features."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-six", "caption": "{{ Whose }} test patients: the four networks as in Table 2, and below them statistics networks and regressions."}}
 more = baseline.predictions(scored, cohort)
 rows = {
     patients.TITLES[model]: evaluation.table2_row(group, level, 0.5)
@@ -122,8 +122,7 @@ readable = {
     if name in table
 }
 Markdown(
-    f"Table 2 of the {whose.lower()} cohort, with four rows more.\n\n"
-    + pd.DataFrame(readable, index=table.index).to_markdown(
+    pd.DataFrame(readable, index=table.index).to_markdown(
         disable_numparse=True
     )
     + judgement.lacking_sets(networks)
@@ -146,9 +145,7 @@ excess, moved = [], []  # of the trained one, then of random weights
 for net in (model, *nets):
     of_net = net.central, images, rows.index
     excess.append(contributions.mean_excess(*of_net, *size))
-    typical = np.zeros(
-        (len(images.channels), 2)
-    )  # the training patients' mean
+    typical = np.zeros((len(images.channels), 2))  # the training mean
     changes = contributions.region_moves(*of_net, typical)
     moved.append(pd.DataFrame(100 * changes.mean(0), excess[0].index))
 null = contributions.beyond_random(excess[0], pd.DataFrame(excess[1:]), level)
@@ -226,8 +223,7 @@ text = {
     for split in ("validation", "test")
 }
 Markdown(
-    f"AUC, {whose.lower()} cohort.\n\n"
-    + pd.DataFrame(text, index=both.index).to_markdown()
+    pd.DataFrame(text, index=both.index).to_markdown()
     + judgement.lacking_sets(networks)
 )
 
@@ -391,8 +387,7 @@ table = pd.DataFrame({
 }, index=shares.index).rename(index=patients.TITLES)  # fmt: skip
 table = table.replace("+0.000 (+0.000 to +0.000)", "–")  # over itself
 Markdown(
-    "Simulated cohorts.\n\n"
-    + table.to_markdown(disable_numparse=True)
+    table.to_markdown(disable_numparse=True)
     + "\n\nThe oracle reaches "
     + " and ".join(
         f"{shares.loc[shares.index.str.endswith(region), 'new_oracle'].iloc[0]:.3f} ({name})"
