@@ -61,7 +61,6 @@ from trust import baseline, design, patients
 figures.use_book_style()
 settings = load_settings(profile, level=level)
 cohort = stages.cohort(settings, artifacts).astype({"responder": bool})
-whose = settings.study.whose
 images = stages.images(settings, artifacts)
 
 # %% [markdown]
