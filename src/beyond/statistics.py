@@ -157,8 +157,8 @@ class StatisticsModel:
 
         def predict(changed: torch.Tensor) -> np.ndarray:
             same = masks[place].expand(len(changed), -1, -1, -1)
-            pairs = zip(networks, others, strict=True)
-            return self.said_of([(rest + planes_by(net, changed, same)) / len(own) for net, rest in pairs])
+            now = {net: planes_by(net, changed, same) for net in set(networks)}  # one may read and call
+            return self.said_of([(rest + now[net]) / len(own) for net, rest in zip(networks, others, strict=True)])
 
         return predict, maps[place], int(own[place])
 
