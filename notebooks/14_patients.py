@@ -30,8 +30,8 @@
 # - how the {term}`AUC <area under the curve (AUC)>` grows with the number of patients learned from
 # - under which truths a network finds what hand-made features cannot, and under which it has nothing to add
 #
-# **You need**: {doc}`08_training`, {doc}`10_evaluation`. **Time**: 25 minutes to read, three minutes to run. The
-# runs of the experiment took about two hours once; the page reads what they predicted.
+# **You need**: {doc}`08_training`, {doc}`10_evaluation`. **Time**: 25 minutes to read, four minutes to run. The
+# runs of the experiment took between two and three hours once; the page reads what they predicted.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
@@ -719,7 +719,7 @@ for signal, of_truth in leads.items():
 #
 # The smoke profile has a handful of training patients, a coarse grid, tiny networks and two epochs: it shows that
 # everything runs. With `profile experiment` the same command repeats the experiment of this page with fewer cohorts;
-# all of it takes about two hours on two processor cores.
+# all of it takes between two and three hours on two processor cores.
 # ````
 #
 # ````{exercise} A feature that finds it · project · 120 min
