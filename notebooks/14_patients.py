@@ -492,7 +492,7 @@ Markdown(
 # lowest to the highest training pixel; planes never shifted; weights that decay {cite:p}`loshchilov2019`; the weights
 # of the last epoch, whoever would have stopped training left out or learned from; five networks averaged, from seeds of
 # their own or each stopped by another fifth of the learning patients. Of the statistics network: means of maps without
-# their SD; the response alone, without hand-made features to read first.
+# their SD; the response alone, without hand-made features to read first; one network instead of three.
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-recipes", "caption": "Simulated patients: other recipes, and what they gain on new patients."}}
 tried = patients.recipes(runs, level)
@@ -505,6 +505,7 @@ table = pd.DataFrame(
         "gain": patients.with_interval(tried, "lead", "+.3f", " to "),
     }
 )
+table = table.replace("+0.000 (+0.000 to +0.000)", "–")  # over itself
 clear = [
     f"{recipe} ({patients.TITLES[model]}, {row.lead:+.3f})"
     for (model, recipe), row in tried.iterrows()
@@ -565,6 +566,10 @@ for ax, (signal, of_truth) in zip(axes, truths.items(), strict=True):
     ax.axhline(0.5, **figures.CHANCE)
     ax.set(title=signal)
     ax.label_outer()
+sizes = sorted(
+    set().union(*(of_truth["size"] for of_truth in truths.values()))
+)
+axes[-1].set(xticks=sizes, xticklabels=sizes)  # of all panels
 fig.legend(
     *axes[0].get_legend_handles_labels(),
     loc="outside lower center",
