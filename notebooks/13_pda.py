@@ -683,7 +683,7 @@ for patient, title in rule.items():
         )
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-moving-explanation", "caption": "{{ Whose }} patients, chosen by rule. B-mode, over it a parametric map, and over that, with an opacity to move, the prediction differences of model 4 or of a network with random weights: each network on a scale of its own, from zero to its largest difference. Core dashed."}, "image": {"alt": "A parametric map over a B-mode image beside the maps of prediction differences of a trained network and of one with random weights"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-moving-explanation", "caption": "{{ Whose }} patients, chosen by rule. B-mode, over it a parametric map, and over that, with an opacity to move, the prediction differences of model 4 or of a network with random weights, both on one scale. Core dashed."}, "image": {"alt": "A parametric map over a B-mode image beside the maps of prediction differences of a trained network and of one with random weights"}}
 moving.explanation(shown, images.fields)
 
 # %% [markdown]

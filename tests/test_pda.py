@@ -644,7 +644,7 @@ def test_figure_shows_each_difference_on_the_plane_it_belongs_to():
         np.testing.assert_allclose(shown[region], row - 1)
         assert np.isnan(shown[~region]).all()
         assert right.get_clim() == (0, 5)  # points, the same for every patient
-        assert f"|Δp|, {name} / %" in [ax.get_xlabel() for ax in figure.axes]
+        assert f"|Δp|, {name} / points" in [ax.get_xlabel() for ax in figure.axes]
     with pytest.raises(ValueError, match="no B-mode"):
         draw_explained(MappedPlane(maps, core, core), difference, region, extent_mm, "")
     plt.close(figure)

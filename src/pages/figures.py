@@ -35,6 +35,7 @@ COLOUR |= {"ran_core": "#E69F00", "ran_core_margin": "#8C4A00"}
 COLOUR |= {"statistics": "#44AA99", "regression": "#AA4499", "forest": "#117733", "oracle": "#000000"}
 COLOUR |= {"truth": "#000000", "estimate": "#332288", "mistake": "#CC3311"}
 DYNAMIC_RANGE_DB = 60.0
+SCALES = 5.0, 10.0, 20.0, 50.0, 100.0  # percentage points at the bright end
 PRINT_PNG = FigureCanvasAgg.print_png  # matplotlib's own
 Extent = tuple[float, float, float, float]  # left, right, bottom, top, mm
 
@@ -106,6 +107,11 @@ def value_range(values: np.ndarray) -> tuple[float, float]:
     """2nd and 98th percentile of the finite values: outliers do not set the colours."""
     finite = values[np.isfinite(values)]
     return tuple(np.percentile(finite, [2, 98])) if finite.size else (0.0, 1.0)
+
+
+def scale_of(points: np.ndarray) -> tuple[float, float]:
+    """0 and the least of ``SCALES`` that holds differences in percentage points: what is small looks small."""
+    return 0.0, next(top for top in SCALES if np.nanmax(points, initial=0.0) <= top)
 
 
 def show_map(

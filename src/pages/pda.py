@@ -14,8 +14,6 @@ from helpers.settings import Settings
 from pages import figures
 from pages.judgement import NOT_COMPUTED, write_instead
 
-SCALES = 5.0, 10.0, 20.0, 50.0, 100.0  # percentage points at the bright end
-
 
 def explained(predictions: pd.DataFrame, slug: str) -> tuple[str, pd.DataFrame]:
     """Return whose predictions by a model are explained, in words, and these, indexed by patient.
@@ -98,13 +96,13 @@ def draw_explained(
     """Draw a plane as in the paper's Figure 2: B-mode, then each parametric overlay beside its prediction differences.
 
     ``mapped`` has its B-mode; ``difference``, of the maps in ``fields``, is shown inside ``region``, in percentage
-    points on one of ``SCALES``, so that what is small looks small.
+    points on one of ``figures.SCALES``, so that what is small looks small.
     Raises ``ValueError`` for a plane without B-mode.
     """
     if mapped.b_mode_db is None or mapped.b_mode_extent_mm is None:
         raise ValueError("mapped has no B-mode: expected map_plane(..., with_b_mode=True)")
     inside = mapped.core | mapped.margin
-    limits = 0.0, next(top for top in SCALES if 100 * difference.max() <= top)
+    limits = figures.scale_of(100 * difference)
     n_rows = 1 + len(fields)
     figure, axes = figures.subplots(n_rows, 2, 2.9)
     for ax in axes[0]:
@@ -112,7 +110,7 @@ def draw_explained(
         figures.show_outline(ax, mapped.core, mapped.maps.extent_mm)
     for (left, right), field, one in zip(axes[1:], fields, difference, strict=True):
         figures.show_overlay(left, mapped, np.where(inside, getattr(mapped.maps, field), np.nan), LABELS[field])
-        points, label = np.where(region, 100 * one, np.nan), f"|Δp|, {NAMES[field]} / %"
+        points, label = np.where(region, 100 * one, np.nan), f"|Δp|, {NAMES[field]} / points"
         figures.show_overlay(right, mapped, points, label, extent_mm, "magma", limits)
     across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
     for ax in axes.flat[1:]:

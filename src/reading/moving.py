@@ -26,6 +26,7 @@ from helpers.maps.parametric import FIELDS, LABELS, NAMES, five_fits, five_offse
 from helpers.maps.planes import MappedPlane, protocol_of
 from helpers.maps.recovery import true_maps
 from helpers.settings import Maps
+from pages.figures import scale_of
 from pages.judgement import lacking, not_compared, p_text, sentence, too_few
 from reading import stills
 from reading.pictures import as_png, coloured, grey, outlines, still_png
@@ -386,8 +387,8 @@ class Explained:
 def explanation(tumours: Sequence[Explained], fields: Sequence[str], name: str = "moving-explanation") -> Moving:
     """Return a tumour's map with prediction differences as a layer over it, whose opacity is moved.
 
-    ``fields`` are the maps, C of them. Differences are shown inside the region, each network's on a scale of its own
-    from zero to its largest. Raises ``ValueError`` for planes without B-mode.
+    ``fields`` are the maps, C of them. Differences are shown inside the region, those of all networks on one of
+    ``figures.SCALES``. Raises ``ValueError`` for planes without B-mode.
     """
     if not tumours:
         return instead(lacking([]))
@@ -404,6 +405,7 @@ def tumour_data(one: Explained) -> dict[str, Any]:
     """Return one tumour's pictures, and the largest differences in percentage points."""
     shown = {name: np.where(one.region, values, np.nan) for name, values in one.differences.items()}
     largest = {name: 100 * np.nanmax(values, axis=(1, 2), initial=0.0) for name, values in shown.items()}
+    scale = scale_of(np.stack(list(largest.values())))
     base, view_mm = stills.closer(one.mapped)
     return {
         "title": one.title,
@@ -413,8 +415,8 @@ def tumour_data(one: Explained) -> dict[str, Any]:
         "core": outlines(one.mapped.core, one.mapped.maps.extent_mm),
         "maps": [as_png(coloured(values, "viridis")) for values in one.maps],
         "over": [
-            [as_png(coloured(values, "magma", (0.0, float(largest[name].max()) / 100))) for values in of_network]
-            for name, of_network in shown.items()
+            [as_png(coloured(100 * values, "magma", scale)) for values in of_network] for of_network in shown.values()
         ],
+        "top": scale[1],
         "largest": [listed(values, 2) for values in largest.values()],
     }

@@ -36,14 +36,14 @@ def draw_patient(axes: Sequence[Axes], mapped: Any, difference: np.ndarray, regi
     """Draw the B-mode, one map over it, and that map's prediction differences in percentage points."""
     extent_mm, _, fields = more
     field = next(name for name in CHOSEN if name in fields)
-    one = 100 * difference[list(fields).index(field)]
+    one, limits = 100 * difference[list(fields).index(field)], figures.scale_of(100 * difference)
     figures.show_b_mode(axes[0], mapped.b_mode_db, mapped.b_mode_extent_mm)
     figures.show_outline(axes[0], mapped.core, mapped.maps.extent_mm)
     inside = mapped.core | mapped.margin
     values = np.where(inside, getattr(mapped.maps, field), np.nan)
     figures.show_overlay(axes[1], mapped, values, LABELS[field])
-    points, limits = np.where(region, one, np.nan), (0.0, float(one.max()) + 1e-9)
-    figures.show_overlay(axes[2], mapped, points, f"|Δp|, {NAMES[field]} / %", extent_mm, "magma", limits)
+    points, label = np.where(region, one, np.nan), f"|Δp|, {NAMES[field]} / points"
+    figures.show_overlay(axes[2], mapped, points, label, extent_mm, "magma", limits)
     across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
     for ax in axes[1:]:
         ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
