@@ -2,15 +2,18 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import decisions
 import nbformat
 import pytest
 import tables
+from docutils import nodes
 from pybtex.database import parse_string
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_ext"))
 import bibliography
+import once
 import ranges
 
 ROWS = "| model | AUC |\n| --- | --- |\n| 1 | 0.8 |"
@@ -72,3 +75,14 @@ def test_an_interval_in_a_table_of_few_columns_does_not_break():
     assert context["body"].endswith(many)
     kept = '(56–81)</span>, 0.78 <span class="range">(0.59–0.90)</span>'
     assert context["body"].count(kept) == ranges.FEW
+
+
+def test_numbers_are_looked_up_on_pages_that_are_read_once():
+    """A page with a table is asked for by two references; every other question goes to Sphinx's own environment."""
+    table, read = nodes.table(ids=["tab-x"]), []
+    page = SimpleNamespace(ids={"tab-x": table})
+    env = SimpleNamespace(get_doctree=lambda name: read.append(name) or page, config=SimpleNamespace(numfig=True))
+    seen = once.Remembering(env)
+    assert seen.get_doctree("one") is seen.get_doctree("one") is page
+    assert read == ["one"]
+    assert seen.config is env.config

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from docutils import nodes
+from pybtex.backends.plaintext import Backend as PlainText
 from pybtex.database import Entry, Person
 from pybtex.plugin import register_plugin
 from pybtex.richtext import Text
@@ -57,5 +58,6 @@ def cited_at(app: Sphinx, key: str) -> dict[str, str]:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     register_plugin("pybtex.style.formatting", "author_year", AuthorYear)
+    register_plugin("pybtex.backends", "plaintext", PlainText, force=True)  # else looked for anew at every citation
     app.connect("doctree-resolved", lead_back)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
