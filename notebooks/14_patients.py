@@ -310,7 +310,8 @@ Markdown(
 
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-runs", "caption": "The repeated study on simulated patients: AUC of every run, on its own test patients and on the new ones."}}
-Markdown(patients.all_runs(judged, "mean").T.to_markdown())
+by_cohort = patients.all_runs(judged, "mean").T.rename_axis("model")
+Markdown(by_cohort.to_markdown())
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, above, and on the same new patients, below. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions, a forest and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
 repeated = patients.of(judged, "mean")
