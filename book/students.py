@@ -25,6 +25,7 @@ from recorded import export
 
 SETS = ("students", "instructors")
 LINK = re.compile(r"\[\]\((?:notebooks/)?((\d\d)_\w+)\)")
+EXERCISES = re.compile(r"^## Exercises$", re.MULTILINE)
 IMPORT = "from reading.teaching import check"
 PLACEHOLDER = "*Your answer to* `{}`:"
 
@@ -58,7 +59,7 @@ def prose(text: str) -> Iterator[Any]:
     """Yield what stands between exercises, if anything does, and after their heading the import that checks need."""
     if text.strip():
         yield markdown(text.strip())
-    if text.strip().startswith("## Exercises"):
+    if EXERCISES.search(text):
         yield nbformat.v4.new_code_cell(IMPORT)
 
 

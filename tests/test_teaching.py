@@ -221,6 +221,12 @@ def test_solutions_put_back_are_all_there_and_every_check_passes(handed):
     assert n_checked == len(ANSWERS)
 
 
+def test_what_checks_an_answer_is_imported_once_before_the_first_of_them(handed):
+    for name, (notebook, _) in handed.items():
+        cells = [cell for cell in notebook.cells if "check" in cell.metadata or cell.source == students.IMPORT]
+        assert [cell.source == students.IMPORT for cell in cells] == [True] + [False] * (len(cells) - 1), name
+
+
 def test_a_notebook_holds_only_values_that_its_chapter_declares_otherwise():
     chapter = next(path for path in CHAPTERS if path.stem == "06_images")
     settings = load_settings("teaching")
