@@ -100,10 +100,10 @@ def explanation(one: "Explained", fields: "Sequence[str]") -> Figure:
     figures.show_overlay(
         axes[0], one.mapped, np.where(one.region, one.maps[0], np.nan), LABELS[fields[0]], one.extent_mm
     )
-    limits = figures.scale_of(100 * np.stack(list(one.differences.values())))
-    for ax, (name, values) in zip(axes[1:], one.differences.items(), strict=True):
-        points = np.where(one.region, 100 * values[0], np.nan)
-        figures.show_overlay(ax, one.mapped, points, "|Δp| / points", one.extent_mm, "magma", limits)
+    shown = {name: np.where(one.region, 100 * values, np.nan) for name, values in one.differences.items()}
+    limits = figures.scale_of(np.stack(list(shown.values())))  # as in the moving figure: of what is inside the region
+    for ax, (name, points) in zip(axes[1:], shown.items(), strict=True):
+        figures.show_overlay(ax, one.mapped, points[0], "|Δp| / points", one.extent_mm, "magma", limits)
         ax.set_title(fill(name, 24))
     _, (left, right, bottom, top) = closer(one.mapped)
     for ax in axes:
