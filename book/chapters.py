@@ -1,6 +1,7 @@
 """One chapter, executed: parameters checked by name, the notebook written whole or not at all."""
 
 import ast
+import base64
 import hashlib
 import json
 import re
@@ -237,6 +238,15 @@ def check_pictures(notebook: Any, chapter: Path) -> None:
         raise RuntimeError(
             f"{chapter}: no picture was drawn for {', '.join(empty)}; expected one from each figure's cell"
         )
+
+
+def picture_in(output: Mapping[str, Any]) -> str | None:
+    """Return the picture of an output as an address that holds it, lines as lines; None where there is none."""
+    data = output.get("data", {})
+    if "image/svg+xml" in data:
+        drawn = base64.b64encode("".join(data["image/svg+xml"]).encode()).decode()
+        return f"data:image/svg+xml;base64,{drawn}"
+    return f"data:image/png;base64,{''.join(''.join(data['image/png']).split())}" if "image/png" in data else None
 
 
 def write_source(chapter: Path, path: Path) -> None:

@@ -4,15 +4,14 @@ What is computed comes from the runs' kept results; nothing is trained. A page t
 pages tell of them, and is looked through in the same way before it is put in place.
 """
 
-import base64
 import html
-import io
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import chapters
 import check_html
 import jobs
 import matplotlib.pyplot as plt
@@ -32,7 +31,7 @@ from helpers.data.study import MODELS
 from helpers.judgement import evaluation
 from helpers.settings import Settings
 from pages import judgement
-from pages.figures import panels, use_book_style
+from pages.figures import FORMATS, panels, use_book_style
 
 TITLES = {slug: spec.title for slug, spec in MODELS.items()}
 NOT_TOLD = {"profile", "artifacts"}  # of every run its own
@@ -152,18 +151,17 @@ def roc_curves(one: Run, other: Run, level: float) -> Figure:
     return figure
 
 
-def picture(png: str, alt: str, caption: str) -> str:
-    """Return a figure of a base64 PNG as HTML."""
-    shown = f'<img src="data:image/png;base64,{png}" alt="{html.escape(alt)}">'
+def picture(address: str, alt: str, caption: str) -> str:
+    """Return a figure as HTML."""
+    shown = f'<img src="{address}" alt="{html.escape(alt)}">'
     return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def drawn(figure: Figure, alt: str, caption: str) -> str:
     """Return a drawing as HTML."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
+    data = {kind: shown for kind, printed in FORMATS.items() if (shown := printed(figure))}
     plt.close(figure)
-    return picture(base64.b64encode(file.getvalue()).decode(), alt, caption)
+    return picture(chapters.picture_in({"data": data}) or "", alt, caption)
 
 
 def paragraph(text: str) -> str:
@@ -189,14 +187,14 @@ def side_by_side(names: Sequence[str], folders: Sequence[Path]) -> Iterator[str]
 
 
 def pictures(folder: Path) -> dict[str, tuple[str, str]]:
-    """Return figure -> (base64 PNG, alternative text) of a run's executed chapters."""
+    """Return figure -> (picture, alternative text) of a run's executed chapters."""
     found = {}
     for path in sorted((folder / "chapters").glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
             for output in cell.outputs if name in FIGURES else ():
-                if png := output.get("data", {}).get("image/png"):
-                    found[name] = (png.replace("\n", ""), cell.metadata["mystnb"]["image"]["alt"])
+                if shown := chapters.picture_in(output):
+                    found[name] = (shown, cell.metadata["mystnb"]["image"]["alt"])
     return found
 
 

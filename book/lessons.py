@@ -68,17 +68,16 @@ def title_of(text: str) -> str:
 
 
 def figures(notebooks: list[Path]) -> Iterator[Mapping[str, str]]:
-    """Yield chapter, caption, alternative text and picture (base64 of a PNG) of the key figures that were drawn."""
+    """Yield chapter, caption, alternative text and picture of the key figures that were drawn."""
     for path in notebooks:
         cells = json.loads(path.read_text())["cells"]
         title = title_of("".join(cells[0]["source"]))
         for cell in cells:
             told = cell["metadata"].get("mystnb", {})
-            shown = [out["data"]["image/png"] for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
+            shown = [picture for out in cell.get("outputs", []) if (picture := chapters.picture_in(out))]
             if told.get("figure", {}).get("name") in KEY_FIGURES and shown:
                 caption, alt = html.unescape(told["figure"]["caption"]), told["image"]["alt"]
-                picture = "".join(shown[0].split())
-                yield {"title": title, "caption": caption, "alt": alt, "picture": picture}
+                yield {"title": title, "caption": caption, "alt": alt, "picture": shown[0]}
 
 
 def slides(notebooks: list[Path], whose: str) -> str:
@@ -96,7 +95,7 @@ def slides(notebooks: list[Path], whose: str) -> str:
 
 def slide(figure: Mapping[str, str]) -> str:
     """Return what one slide shows."""
-    picture = f'<img alt="{html.escape(figure["alt"])}" src="data:image/png;base64,{figure["picture"]}">'
+    picture = f'<img alt="{html.escape(figure["alt"])}" src="{figure["picture"]}">'
     return f"<h2>{html.escape(figure['title'])}</h2>{picture}<p>{html.escape(figure['caption'])}</p>"
 
 

@@ -16,7 +16,7 @@ from helpers.stages import DOORS
 
 COLUMNS = ["duration", "commit", "python", "device"]
 PACKAGES = ["numpy", "scipy", "pandas", "torch", "torchvision", "lifelines", "matplotlib"]
-NEEDS = "needs.png"
+NEEDS = "needs.svg"
 GRAPH = f"""```{{figure}} {NEEDS}
 :name: fig-needs
 :alt: Boxes of parameters, maps, images and models, each below the one it is made from; lines to the chapters.
@@ -63,14 +63,14 @@ def draw(target: Path, titles: Mapping[str, str]) -> None:
     """Draw beside the page which chapter reads which of the shared results."""
     import matplotlib.pyplot as plt
 
-    from pages.figures import subplots, use_book_style
+    from pages.figures import as_svg, subplots, use_book_style
     from reading.drawings import draw_needs
 
     use_book_style()
     needs = {f"{int(name[:2])} {titles[name]}": stages_read(Path("notebooks") / f"{name}.py") for name in titles}
     figure, ax = subplots(row_in=5.6)
     draw_needs(ax, ("parameters", *DOORS), needs)
-    figure.savefig(target / NEEDS)
+    (target / NEEDS).write_text(as_svg(figure) or "", encoding="utf-8")
     plt.close(figure)
 
 

@@ -37,6 +37,7 @@ Table: TypeAlias = tuple[Rows, Rows]  # head and body
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp"}
 EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
 COLOUR = re.compile(r"(?:(?:fill|stroke|color)=[\"']|: ?)#[0-9a-f]{3,8}\b", re.IGNORECASE)
+SHAPES = re.compile(r"""\b(?:d|id)="[^"]*"|\bhref="#[^"]*"|url\(#[^)]*\)""")  # of a drawing, beside its texts
 INLINE = re.compile(r"</?(?:a|b|code|em|i|span|strong|tspan)\b[^>]*>", re.IGNORECASE)
 PATH = re.compile(  # of any machine, whoever's
     r"(?<![\w.:/])/(?:home|Users|root|tmp|private|var|opt|usr|mnt|scratch|srv|work|nix)/[^\s\"'<>)\\]+"
@@ -240,6 +241,7 @@ def texts_of(path: Path) -> Iterator[str]:
         yield from (form for text in strings(json.loads(path.read_text())) for form in forms(text))
     else:
         text = path.read_text(encoding="utf-8", errors="replace")
+        text = SHAPES.sub("", text) if path.suffix == ".svg" else text
         yield from forms(PAGE_NUMBERS.sub("", text) if path.name == "searchindex.js" else text)
 
 

@@ -409,7 +409,7 @@ print(helpers.__file__, 0.5, 'ü', warnings.filters[0][0] != 'error', __debug__,
 
 def pictures(path):
     outputs = [out for cell in nbformat.read(path, as_version=4).cells for out in cell.get("outputs", [])]
-    return [out.data["image/png"] for out in outputs if "image/png" in out.get("data", {})]
+    return [out.data[kind] for out in outputs for kind in out.get("data", {}) if kind.startswith("image/")]
 
 
 @pytest.fixture
@@ -430,7 +430,7 @@ def elsewhere(tmp_path_factory):
 
 
 def test_a_reader_s_own_configuration_changes_nothing(project, elsewhere):
-    """Against the same chapter in bare surroundings: equal to the last pixel."""
+    """Against the same chapter in bare surroundings: equal to the last line."""
     write_chapter(project, TOLD + FIGURE)
     run(project)
     output = project / "out" / "01_tiny.ipynb"

@@ -106,6 +106,41 @@ def test_a_heavy_picture_is_made_lighter_with_its_texts_and_its_colours(mapped):
     assert apart.mean() < (20 if mapped else 1)
 
 
+@pytest.mark.parametrize(
+    ("draw", "kind"),
+    [
+        (lambda ax: ax.plot([0, 1]), "image/svg+xml"),
+        (lambda ax: ax.scatter(*np.eye(2), marker="x"), "image/svg+xml"),
+        (lambda ax: ax.fill_between([0, 1], [0, 1]), "image/svg+xml"),
+        (lambda ax: ax.imshow(MASK), "image/png"),
+        (lambda ax: ax.plot(np.zeros(figures.MANY)), "image/png"),
+        (lambda ax: ax.scatter(*np.zeros((2, figures.MANY))), "image/png"),
+    ],
+)
+def test_a_figure_is_drawn_in_one_format_as_fits_what_it_shows(ax, draw, kind):
+    draw(ax)
+    assert [name for name, printed in figures.FORMATS.items() if printed(ax.figure)] == [kind]
+
+
+def test_lines_stand_where_they_are_to_a_tenth_of_a_point_beside_their_texts():
+    """By the axes' own transform; the same figure is the same file."""
+    figures.use_book_style()
+    values = np.array([[0.0, 0.123456789, 0.3, 1.0], [0.0, 0.987654321, 0.1, 1.0]])
+    fig, ax = figures.subplots(row_in=2.0)
+    ax.plot(*values, gid="curve")
+    ax.set(xlabel="µm -- BR-07")
+    drawn = figures.as_svg(fig)
+    path = re.search(r'<g id="curve">\s*<path d="([^"]*)"', drawn)[1]
+    found = np.array(re.findall(r"-?[\d.]+", path), float).reshape(-1, 2)
+    places = ax.transData.transform(values.T) * 72 / fig.dpi
+    assert set(re.findall(r"\.(\d+)", path)) <= set("0123456789")
+    assert found == pytest.approx(np.column_stack([places[:, 0], 2 * 72 - places[:, 1]]), abs=0.051)
+    assert "BR-07" in drawn
+    assert 'scale(0.015625)' in drawn or "scale(0.1" in drawn
+    assert figures.as_svg(fig) == drawn
+    plt.close(fig)
+
+
 # --- one family of figures: what every chapter and module holds to
 
 ROOT = Path(__file__).parents[1]

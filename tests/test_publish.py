@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -153,6 +154,23 @@ def test_ids_in_the_texts_of_pictures_are_found(tmp_path):
     with Image.open(tmp_path / "map.png") as picture:
         assert "µm → depth" in picture.info["Description"]
     assert [problem.split(":")[0] for problem in publish.problems(tmp_path, NAMED)] == ["drawn.svg", "map.png"]
+
+
+@pytest.mark.parametrize(("text", "n"), [("BR-07", 1), ("patient 101", 1), ("seven patients", 0)])
+def test_a_drawing_is_searched_for_its_texts_and_not_for_its_shapes(tmp_path, text, n):
+    """Ids that are the names of its parts, clips and letters."""
+    figures.use_book_style()
+    figure, ax = plt.subplots(figsize=(1, 1))
+    ax.plot([0, 1], "o")
+    ax.set(title=text, xlabel="µ dB")
+    drawn = figures.as_svg(figure)
+    plt.close("all")
+    plt.rcdefaults()
+    names = re.findall(r'id="([\w-]+)"', drawn)
+    assert len(names) > 20
+    (tmp_path / "drawn.svg").write_text(drawn)
+    private = publish.Private(ids=frozenset({"BR-07", "101", *names}), known=BOOK)
+    assert len(publish.problems(tmp_path, private)) == n
 
 
 def test_names_indices_and_packed_inventories_are_looked_at(tmp_path):
