@@ -53,8 +53,7 @@ def use_book_style() -> None:
     """
     shell = chapter.begin()
     if shell:
-        if "inline" not in matplotlib.get_backend():  # else MPLBACKEND=Agg leaves it without pictures
-            shell.run_line_magic("matplotlib", "inline")
+        shell.run_line_magic("matplotlib", "inline")  # whatever MPLBACKEND says, and before the formats are chosen
         shell.run_line_magic("config", "InlineBackend.print_figure_kwargs = {'bbox_inches': None}")  # all of one width
         for kind, printed in FORMATS.items():
             shell.display_formatter.formatters[kind].for_type(Figure, printed)
