@@ -191,9 +191,10 @@ def show_overlay(
 
 def of_lines(figure: Figure) -> bool:
     """Tell whether a figure holds no picture, and few enough points to be drawn one by one."""
-    points = sum(len(line.get_xdata()) for line in figure.findobj(Line2D))
-    for marks in figure.findobj(Collection):
-        points += len(marks.get_offsets()) + sum(len(path.vertices) for path in marks.get_paths())
+    lines: list[Any] = figure.findobj(Line2D)
+    marks: list[Any] = figure.findobj(Collection)
+    points = sum(len(line.get_xdata()) for line in lines) + sum(len(one.get_offsets()) for one in marks)
+    points += sum(len(path.vertices) for one in marks for path in one.get_paths())
     return points < MANY and not figure.findobj(AxesImage)
 
 

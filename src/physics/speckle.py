@@ -6,6 +6,7 @@ the phantom's windows at the same depths, which are as small and as little indep
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -36,12 +37,21 @@ class Speckle:
 
 def speckle(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Speckle:
     """Compare the speckle of the grid's region with the phantom's; NaN for fewer than three windows in the region."""
-    moments = window_moments(plane, grid, region_cells(grid))
-    of_phantom = [window_moments(frame, grid, all_rows(frame, grid)) for frame in reference.planes]
+    rows = spaced(grid.depth_mm, grid.window_mm)
+    starts = tuple(grid.starts[row] for row in rows if grid.inside[row].any())
+    moments = window_moments(plane, region_cells(grid), grid.n_window, grid.window_mm)
     ratio, error = mean_ratio(moments)
-    phantom_ratio, _ = mean_ratio(np.concatenate(of_phantom))
-    found, expected = 1 / (ratio - 1), 1 / (phantom_ratio - 1)
+    found, expected = 1 / (ratio - 1), 1 / (phantom_ratio(reference, starts, grid.n_window, grid.window_mm) - 1)
     return Speckle(float(found), float(expected), float(error * found**2), len(moments))
+
+
+@lru_cache(maxsize=32)
+def phantom_ratio(reference: ReferencePhantom, starts: tuple[int, ...], n_window: int, window_mm: float) -> float:
+    """Mean of <I^2> / <I>^2 over windows side by side at these depths, of all frames."""
+    across_mm = window_centres(reference.planes[0].extent_mm[1], window_mm, 0.0) - window_mm / 2
+    cells = [(start, float(left)) for start in starts for left in across_mm]
+    moments = [window_moments(frame, cells, n_window, window_mm) for frame in reference.planes]
+    return mean_ratio(np.concatenate(moments))[0]
 
 
 def mean_ratio(ratios: Float[np.ndarray, " n"]) -> tuple[float, float]:
@@ -60,26 +70,21 @@ def region_cells(grid: Grid) -> list[tuple[int, float]]:
     ]
 
 
-def all_rows(frame: RFPlane, grid: Grid) -> list[tuple[int, float]]:
-    """First sample and left edge in mm of windows side by side over a whole frame, at the region's depths."""
-    across_mm = window_centres(frame.extent_mm[1], grid.window_mm, 0.0) - grid.window_mm / 2
-    rows = [row for row in spaced(grid.depth_mm, grid.window_mm) if grid.inside[row].any()]
-    return [(grid.starts[row], float(left)) for row in rows for left in across_mm]
-
-
 def spaced(axis_mm: Float[np.ndarray, " n"], window_mm: float) -> list[int]:
     """Indices of positions at least a window apart."""
     step = (axis_mm[1] - axis_mm[0]) if len(axis_mm) > 1 else window_mm
     return list(range(0, len(axis_mm), max(round(window_mm / step), 1)))
 
 
-def window_moments(plane: RFPlane, grid: Grid, cells: list[tuple[int, float]]) -> Float[np.ndarray, " n"]:
+def window_moments(
+    plane: RFPlane, cells: list[tuple[int, float]], n_window: int, window_mm: float
+) -> Float[np.ndarray, " n"]:
     """<I^2> / <I>^2 of the echo's intensity in windows (n,): 2 for fully developed speckle, less a window's bias."""
     intensity = np.abs(hilbert(plane.samples.astype(np.float64), axis=0)) ** 2
     ratios = []
     for start, left_mm in cells:
-        first, last = (round(edge / plane.line_pitch_mm) for edge in (left_mm, left_mm + grid.window_mm))
-        window = intensity[start : start + grid.n_window, max(first, 0) : last]
+        first, last = (round(edge / plane.line_pitch_mm) for edge in (left_mm, left_mm + window_mm))
+        window = intensity[start : start + n_window, max(first, 0) : last]
         if window.any():
             ratios.append((window**2).mean() / window.mean() ** 2)
     return np.array(ratios)
