@@ -84,9 +84,8 @@ images = stages.images(settings, artifacts)
 # masks are channels of their own, and only pixels of a region count in its means: the paper's networks see zeros
 # outside, and average them in. It first learns to read the hand-made features off the training planes, which takes no
 # response; a ridge regression on its vectors is one answer. A copy of it then learns the response without a third of
-# the patients; what it says of that third tells how much to trust it beside the first answer. One training may go
-# astray on so few patients: so there are three networks, one a third, from initial weights of their own, and their
-# answers are averaged.
+# the patients; what it says of that third tells how much to trust it beside the first answer. Whether three such networks, a
+# third each, would say more together is asked below ({numref}`tab-recipes`).
 #
 # **Decision**: features come from the images the networks see, not from the maps.
 #
@@ -493,7 +492,7 @@ Markdown(
 # lowest to the highest training pixel; planes never shifted; weights that decay {cite:p}`loshchilov2019`; the weights
 # of the last epoch, whoever would have stopped training left out or learned from; five networks averaged, from seeds of
 # their own or each stopped by another fifth of the learning patients. Of the statistics network: means of maps without
-# their SD; the response alone, without hand-made features to read first; one network instead of three.
+# their SD; the response alone, without hand-made features to read first; three networks averaged instead of one.
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-recipes", "caption": "Simulated patients: other recipes, and what they gain on new patients."}}
 tried = patients.recipes(runs, level)

@@ -136,7 +136,7 @@ def test_lines_stand_where_they_are_to_a_tenth_of_a_point_beside_their_texts():
     assert set(re.findall(r"\.(\d+)", path)) <= set("0123456789")
     assert found == pytest.approx(np.column_stack([places[:, 0], 2 * 72 - places[:, 1]]), abs=0.051)
     assert "BR-07" in drawn
-    assert 'scale(0.015625)' in drawn or "scale(0.1" in drawn
+    assert "scale(0.015625)" in drawn or "scale(0.1" in drawn
     assert figures.as_svg(fig) == drawn
     plt.close(fig)
 
