@@ -19,7 +19,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,7 +33,7 @@ import runs
 
 from ground import errors
 from ground.artifacts import file_digest, is_running, project_path, sweep
-from ground.commands import INSIDE, CommandLine, of_system, run_command
+from ground.commands import INSIDE, CommandLine, count_in_silence, of_system, run_command
 from ground.errors import InputError
 from ground.profiles import read_parameters
 from helpers.settings import SIMULATED, Settings
@@ -254,17 +253,11 @@ def piece(options: argparse.Namespace) -> int:
     """Do one of the jobs, and leave a record of it."""
     import jobs
 
-    count_in_silence()
+    count_in_silence(SIMULATED)  # they saturate and sink into noise by the hundred
     handed = *jobs.read(options.parameters), options.piece, *options.more(options)
     job = getattr(jobs, options.job)
     jobs.record(lambda: job(*handed), f"{options.command} {options.piece}", options.output)
     return 0
-
-
-def count_in_silence() -> None:
-    """Simulated planes saturate and sink into noise by the hundred; the maps count them, nobody is told one by one."""
-    os.environ["PYTHONWARNINGS"] = f"ignore:{SIMULATED}"  # of the processes that are started
-    warnings.filterwarnings("ignore", f"{SIMULATED} ")
 
 
 def rendered(options: argparse.Namespace) -> int:
@@ -336,7 +329,7 @@ def for_class(options: argparse.Namespace) -> int:
     """Write the chapters as notebooks for students and for instructors; with data, what they start from as well."""
     import students  # loads what answers are computed with
 
-    count_in_silence()
+    count_in_silence(SIMULATED)  # they saturate and sink into noise by the hundred
     settings = chapters.settings_of(options.profile, options.set)
     folder = students.hand_out(settings, options.artifacts, options.to, options.with_data)
     print(f"written to {folder}")

@@ -1,6 +1,8 @@
 """The experiment: what its runs may see, that a stopped one goes on, and what is computed from its predictions."""
 
 import json
+import os
+import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -456,7 +458,8 @@ def test_all_that_the_experiment_imports_counts_for_some_run():
 
 def test_the_command_line_makes_a_small_experiment(tmp_path, monkeypatch, capsys):
     """``python -m trust.experiment --profile smoke --cohorts 1 --new 20 --parts mean``, but for its training."""
-    monkeypatch.setattr(experiment, "prepare", lambda *_: None)
+    monkeypatch.setenv("PYTHONWARNINGS", "")
+    monkeypatch.setattr(experiment, "prepare", lambda *_: warnings.warn("simulated P001, plane 0: noise", stacklevel=1))
     monkeypatch.setattr(
         experiment, "predict", lambda run, patients, bench: oracle.oracle_score(patients, oracle.CORE_TRAITS)
     )
@@ -464,7 +467,10 @@ def test_the_command_line_makes_a_small_experiment(tmp_path, monkeypatch, capsys
         experiment, "in_processes", lambda work, items, processes, label: [work(item) for item in items]
     )
     words = "--profile smoke --cohorts 1 --new 20 --parts mean".split()
-    experiment.main([*words, "--artifacts", str(tmp_path), "--output", str(tmp_path / "result.json")])
+    with warnings.catch_warnings(record=True) as told:
+        experiment.main([*words, "--artifacts", str(tmp_path), "--output", str(tmp_path / "result.json")])
+    assert not told  # of simulated planes that sink into noise, a thousand in an experiment
+    assert os.environ["PYTHONWARNINGS"] == "ignore:simulated"  # of the processes that map them
     assert "result.json" in capsys.readouterr().out
     head, runs = patients.read(tmp_path / "result.json")
     assert head["command"] == "python -m trust.experiment --profile smoke --cohorts 1 --new 20"

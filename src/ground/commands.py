@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -51,6 +52,12 @@ def run_command(work: Callable[[], int | None]) -> int:
         if status != 130 or INSIDE not in os.environ:
             print(f"error: {sentence}", file=sys.stderr)
         return status
+
+
+def count_in_silence(whose: str) -> None:
+    """Tell no warning of planes that are ``whose``, here and in further processes: it will do that they are counted."""
+    os.environ["PYTHONWARNINGS"] = f"ignore:{whose}"
+    warnings.filterwarnings("ignore", f"{whose} ")
 
 
 class CommandLine(argparse.ArgumentParser):

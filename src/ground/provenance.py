@@ -14,7 +14,7 @@ from ground.artifacts import project_path
 def circumstances(packages: Iterable[str] = ()) -> dict:
     """Return time, commit, device, processor and Python of this run, and the versions of ``packages``."""
     told = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "time": now(),
         "commit": commit(),
         "device": device(),
         "processor": processor(),
@@ -22,6 +22,11 @@ def circumstances(packages: Iterable[str] = ()) -> dict:
     }
     versions = {name: version(name) for name in packages}
     return told | ({"versions": versions} if versions else {})
+
+
+def now() -> str:
+    """Return the time, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def commit() -> str:

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,17 @@ import pandas as pd
 
 from beyond import contributions, handmade, oracle, statistics
 from ground.artifacts import check_writable, is_sound, keep, project_path
-from ground.commands import CommandLine, run_command
+from ground.commands import CommandLine, count_in_silence, run_command
 from ground.keys import content_key
 from ground.parallel import in_processes
+from ground.provenance import now
 from helpers import stages
 from helpers.data import study
 from helpers.judgement.evaluation import auc_if_known
 from helpers.learning.fitting import resolve_device
 from helpers.learning.trained import read_table
 from helpers.learning.training import load_model, train_model
-from helpers.settings import Settings, load_settings
+from helpers.settings import SIMULATED, Settings, load_settings
 from trust.design import (
     NEW_SEEDS,
     OTHER_NEW_SEED,
@@ -228,11 +228,6 @@ def head(bench: Bench) -> dict[str, Any]:
     }
 
 
-def now() -> str:
-    """Return the time, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Conduct the experiment and write its result; return the exit status."""
     parser = CommandLine(prog="python -m trust.experiment", description=__doc__)
@@ -248,6 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def conduct_all(options: argparse.Namespace) -> None:
     """Do what the command line asks for; what cannot be is refused before anything is made."""
+    count_in_silence(SIMULATED)
     settings = load_settings(options.profile)
     bench = bench_of(settings, options.artifacts, options.cohorts, options.new, options.profile)
     resolve_device(bench.settings.computing.device)

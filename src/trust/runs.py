@@ -11,7 +11,6 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ import pandas as pd
 
 from entry.changes import parse_changes
 from ground.artifacts import check_writable, project_path, write_whole
-from ground.commands import CommandLine, run_command
+from ground.commands import CommandLine, count_in_silence, run_command
 from ground.errors import InputError
-from ground.provenance import circumstances
-from helpers.settings import Settings, read_settings
+from ground.provenance import circumstances, now
+from helpers.settings import SIMULATED, Settings, read_settings
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "torchvision")
 TOLD = ("model", "seed", "key", "commit", "time", "device", "processor", "python", "torch", "seconds")  # of a run
@@ -91,11 +90,7 @@ def crossed(settings: Settings, artifacts: str | Path, n_folds: int) -> pd.DataF
 
 def provenance(settings: Settings) -> dict[str, Any]:
     """Return when, where, with which code and parameters the results were collected."""
-    return {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        **circumstances(PACKAGES),
-        "settings": settings.public(),
-    }
+    return {"finished": now(), **circumstances(PACKAGES), "settings": settings.public()}
 
 
 def write(results: SavedResults, path: str | Path) -> Path:
@@ -202,6 +197,7 @@ def collect_runs(options: argparse.Namespace) -> None:
     from helpers.learning.fitting import resolve_device
 
     settings = read_settings(options.profile, parse_changes(options.set), "SET")
+    count_in_silence(SIMULATED)
     seeds = [settings.replace(seed=seed).training.seed for seed in options.seeds or [settings.training.seed]]
     resolve_device(settings.computing.device)  # before maps are made for a device that is not here
     output = project_path(output_of(options.output, options.profile, settings))
