@@ -3,8 +3,8 @@
 Inputs are standardised inside the mask, masks are channels of their own, and pooling counts the pixels of a region and
 no others. A network first learns, without any response, to read hand-made features off the study's own training
 planes. A copy of it then learns the response on all training patients but a fold; what it says of the fold tells how
-much to trust it beside a ridge regression on the vectors that no response has touched. Several, each of a fold and of
-initial weights of its own, may answer together, averaged.
+much to trust it beside a ridge regression on the vectors that no response has touched. One network a fold, each with
+initial weights of its own, answers for chance in these: the answers of all are averaged.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from helpers.settings import VECTOR, Settings
 WIDTHS = 16, 32, 48  # channels of the layers
 BATCH, RATE, DECAY, DROPOUT = 32, 3e-3, 1e-2, 0.5
 READING, CALLING = 12, 8  # steps of training without and with the response, per epoch of the settings
-FOLDS = 3  # of the training patients, of which one is kept to weigh a network by
+FOLDS = 3  # and networks, one a fold
 FURTHEST = 5.0  # SD; inputs and features beyond count as that
 SHIFT = 8  # largest shift in training, pixels
 RIDGE = 1e-2  # C of the regression on patients' vectors
@@ -44,7 +44,7 @@ class Recipe:
 
     spread: bool = True  # the SD of maps beside their mean, of half as many maps
     reading: bool = True  # of hand-made features, before the response and beside it
-    members: int = 1  # networks that answer, each of a fold of its own
+    members: int = FOLDS  # networks that answer, of as many folds
 
 
 RECIPE = Recipe()

@@ -53,7 +53,7 @@ EXPLAINED = COMPARED[1:3]
 STATISTICS_RECIPES: dict[str, dict[str, Any]] = {  # and of the statistics network's, see ``statistics.Recipe``
     "means without SD": {"spread": False},
     "response alone": {"reading": False},
-    "three networks": {"members": 3},
+    "one network": {"members": 1},
 }
 RECIPE_MODEL = COMPARED[0]
 OTHERS = tuple(signal for signal in SIGNALS if signal != "mean")
