@@ -65,7 +65,7 @@ def test_networks_are_drawn_with_what_they_were_built_of():
     assert {"2 residual units", "(1 + M) T"} <= set(told)
 
 
-@pytest.mark.parametrize(("n_planes", "names"), [(1, ["plane 1"]), (3, ["plane 1", "plane 3"]), (7, ["…", "plane 7"])])
+@pytest.mark.parametrize(("n_planes", "names"), [(1, ["plane 0"]), (3, ["plane 0", "plane 2"]), (7, ["…", "plane 6"])])
 def test_a_patients_way_begins_with_all_of_her_planes(n_planes, names):
     _, ax = figures.subplots()
     drawings.draw_patient(ax, n_planes, n_maps=4, image_px=64, hidden=100)

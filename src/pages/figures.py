@@ -85,7 +85,7 @@ def letter(axes: Sequence[Axes]) -> None:
     """Write A, B, ... at the upper left of panels, in their order."""
     told: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right", "weight": "bold"}
     for ax, name in zip(axes, ascii_uppercase, strict=False):
-        ax.annotate(name, (0, 1), (-4, 5), **told)
+        ax.annotate(name, (0, 1), (-4, 9), **told)
 
 
 def panels(n: int, columns: int, row_in: float, shared: bool = False) -> tuple[Figure, list[Axes]]:
@@ -147,7 +147,7 @@ def add_bar(ax: Axes, image: AxesImage, label: str) -> None:
     """Add a colour bar beside a panel, or below it where panels stand side by side."""
     place = ax.get_subplotspec()
     beside = place is None or place.get_gridspec().ncols == 1
-    look: Any = {"shrink": 0.8} if beside else {"location": "bottom", "aspect": 12}
+    look: Any = {"shrink": 0.8} if beside else {"location": "bottom", "aspect": 10, "shrink": 0.8}
     ax.figure.colorbar(image, ax=ax, label=label, **look).locator = MaxNLocator(4 if beside else 3)
 
 
@@ -215,6 +215,16 @@ def as_png(figure: Figure) -> str | None:
 
 
 FORMATS = {"image/svg+xml": as_svg, "image/png": as_png}  # each figure in one of them
+
+
+def look_closer(axes: Sequence[Axes], plane: Any, rim_mm: float = 3.0) -> None:
+    """Show of a mapped plane's B-mode the region and what is next to it, as far as there is an image."""
+    inside = plane.core | plane.margin
+    across, down = plane.maps.lateral_mm[inside.any(0)], plane.maps.depth_mm[inside.any(1)]
+    left, right, bottom, top = plane.b_mode_extent_mm
+    for ax in axes:
+        ax.set(xlim=(max(across[0] - rim_mm, left), min(across[-1] + rim_mm, right)))
+        ax.set(ylim=(min(down[-1] + rim_mm, bottom), max(down[0] - rim_mm, top)))
 
 
 def print_with_texts(canvas: FigureCanvasAgg, file: Any, *, metadata: dict | None = None, **others: Any) -> None:

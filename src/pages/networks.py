@@ -47,17 +47,17 @@ def show_curves(curves: pd.DataFrame, stage: str, ignorant: float) -> None:
 
     That loss, ``ignorant``, is not drawn where it is 0 or NaN, of validation patients of one class or none.
     """
-    _, axes = subplots(2, 2, 2.6, sharex=True, sharey=True)
+    figure, axes = subplots(2, 2, 2.6, sharex=True, sharey=True)
     for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
         rows = curves[(curves["model"] == slug) & (curves["stage"] == stage)].set_index("epoch")
         place = kept(rows.to_dict("records"))
         show_losses(ax, rows["training_loss"], rows["validation_loss"], place)
         if ignorant > 0:
             ax.axhline(ignorant, **CHANCE)
-            ax.set(ylim=(0, 2.5 * ignorant))
+            ax.set(ylim=(0, 1.6 * ignorant))
         ax.set(title=spec.title, xlabel="epoch", ylabel="loss")
         ax.label_outer()
-    axes[0, 0].legend()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=2)
 
 
 def show_losses(ax: Axes, training: pd.Series, validation: pd.Series, place: int) -> None:

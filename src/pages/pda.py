@@ -71,7 +71,8 @@ def beside_random(own: pd.DataFrame, random: Sequence[pd.DataFrame], form: str =
     """Return a table as text, each value with its range in networks of random weights, if it has one."""
     every = np.stack([one.reindex_like(own) for one in random]) if len(random) else np.full((1, *own.shape), np.nan)
     ends = zip(own.to_numpy().ravel(), every.min(0).ravel(), every.max(0).ravel(), strict=True)
-    cells = [f"{one:{form}} ({low:{form}} to {high:{form}})".replace(" (nan to nan)", "") for one, low, high in ends]
+    texts = [tuple(f"{value:{form}}" for value in three) for three in ends]
+    cells = [one if low == high in (one, "nan") else f"{one} ({low} to {high})" for one, low, high in texts]
     cells = [cell.replace("nan", "–") for cell in cells]
     return pd.DataFrame(np.reshape(cells, own.shape), own.index, own.columns)
 
@@ -112,8 +113,6 @@ def draw_explained(
         figures.show_overlay(left, mapped, np.where(inside, getattr(mapped.maps, field), np.nan), LABELS[field])
         points, label = np.where(region, 100 * one, np.nan), f"|Δp|, {NAMES[field]} / points"
         figures.show_overlay(right, mapped, points, label, extent_mm, "magma", limits)
-    across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
-    for ax in axes.flat[1:]:
-        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
+    figures.look_closer(axes.flat[1:], mapped)
     figure.suptitle(title)
     return figure

@@ -150,9 +150,9 @@ def draw_patient(ax: Axes, n_planes: int, n_maps: int, image_px: int, hidden: in
     sheet(ax)
     shown = min(n_planes, 3)
     columns = np.linspace(0.5, 0.5, 1) if shown == 1 else np.linspace(0.17, 0.83, shown)
-    names = [f"plane {number + 1}" for number in range(shown)]
+    names = [f"plane {number}" for number in range(shown)]
     if n_planes > shown:
-        names[1:] = ["…", f"plane {n_planes}"]
+        names[1:] = ["…", f"plane {n_planes - 1}"]
     for x, name in zip(columns, names, strict=True):
         box(ax, (x, 0.91), (0.3, 0.14), f"{name}\n{n_maps} × {image_px} × {image_px}" if name != "…" else name)
         arrow(ax, (x, 0.84), (x, 0.66))

@@ -27,7 +27,7 @@ def overview(explained: tuple[Any, ...], calls: pd.DataFrame, part: str, level: 
     judgement.draw_roc(roc, ~calls.responder, calls.probability, figures.COLOUR["test"], part, level, with_band=True)
     roc.plot([0, 1], [0, 1], **figures.CHANCE)
     roc.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
-    roc.set_title(str(roc.get_lines()[0].get_label()).replace(": ", "\n"), loc="left")
+    roc.set_title(f"{part} patients\n" + str(roc.get_lines()[0].get_label()).removeprefix(f"{part}: "))
     draw_survival(curves, calls, level)
     return figure
 
@@ -44,9 +44,7 @@ def draw_patient(axes: Sequence[Axes], mapped: Any, difference: np.ndarray, regi
     figures.show_overlay(axes[1], mapped, values, LABELS[field])
     points, label = np.where(region, one, np.nan), f"|Δp|, {NAMES[field]} / points"
     figures.show_overlay(axes[2], mapped, points, label, extent_mm, "magma", limits)
-    across, down = mapped.maps.lateral_mm[inside.any(0)], mapped.maps.depth_mm[inside.any(1)]
-    for ax in axes[1:]:
-        ax.set(xlim=(across[0] - 3, across[-1] + 3), ylim=(down[-1] + 3, down[0] - 3))
+    figures.look_closer(axes[1:], mapped)
     for ax, title in zip(axes, ("echo", "map", "difference"), strict=True):
         ax.set_title(title)
 
