@@ -244,8 +244,8 @@ def choice_of_threshold(rng):
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-threshold", "caption": "Scores without any signal: a threshold fixed beforehand, and one chosen on the test patients."}}
 threshold = pitfalls.repeated(choice_of_threshold, 50 * repeats)
 Markdown(
-    f"Scores without any signal, {n_positive} non-responders against {n_negative} responders.\n\n"
-    + pitfalls.told(threshold, level, "mean")
+    f"Scores without any signal, {n_positive} non-responders against "
+    f"{n_negative} responders.\n\n" + pitfalls.told(threshold, level, "mean")
 )
 
 # %% [markdown]
@@ -317,7 +317,7 @@ rows = {
         "95 of 100 AUCs of the better": "{:.2f}–{:.2f}".format(
             *np.percentile(aucs[:, 1], [2.5, 97.5])
         ),
-        "the worse one wins or ties": f"{np.mean(aucs[:, 0] >= aucs[:, 1]):.0%}",
+        "the worse wins or ties": f"{np.mean(aucs[:, 0] >= aucs[:, 1]):.0%}",
     }
     for name, aucs in drawn.items()
 }
@@ -392,7 +392,7 @@ Markdown(why_not or same or pitfalls.told(size, level))
 # Where the spectrum rises too steeply for any diameter, the fit gives nothing, and the map has a hole. Holes depend on
 # the truth: small scatterers make more of them. We scan simulated patients with scatterers from 55 to 110 µm in the
 # core, the smaller half "non-responders" (on a coarser grid and with fewer lines, to save time), and look at **nothing
-# but the share of holes** ({numref}`fig-pitfalls-holes`).
+# but the share of holes** among the windows that stand out of the noise ({numref}`fig-pitfalls-holes`).
 
 # %%
 coarse = settings.replace(
@@ -401,18 +401,19 @@ coarse = settings.replace(
     n_reference_frames=2,
     minimum_snr_db=-100.0,  # keep what sinks into noise
 )
+heard = coarse.replace(minimum_snr_db=settings.maps.minimum_snr_db)
 seed = settings.study.cohort_seed
 further = study.draw_patients(max(n_scans, 8), seed + 1, effect="none")
 small = pitfalls.small_scatterers(further, 55.0, 110.0)
 holes = {}
 for name, patient in small.iterrows():
     acquired = pitfalls.central_scan(patient, coarse)
-    holes[name] = pitfalls.core_medians(acquired, coarse.maps)
+    holes[name] = pitfalls.core_medians(acquired, heard.maps)
 holes = pd.DataFrame(holes).T
 # mistaken, if it goes by the name of tissue: nothing but holes is read
 alone = auc.auc_interval(~small["responder"], holes["unphysical"], level)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter; the share falls from above ten per cent to near zero as diameter grows"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-holes", "caption": "Simulated patients with small scatterers: share of the core's windows without a physical fit, of those that stand out of the noise, against the true diameter. The smaller half is labelled non-responders."}, "image": {"alt": "Scatter plot of the share of holes against true scatterer diameter, with the smaller half of the patients in one colour and the larger half in another"}}
 fig, ax = figures.subplots()
 for responder, name in ((False, "non-responder"), (True, "responder")):
     of_class = small["responder"] == responder
@@ -430,12 +431,16 @@ _ = ax.legend()
 usual = stages.maps(settings, artifacts).summary
 usual = 100 * baseline.unphysical_share(usual).mean()
 Markdown(
-    f"Among these patients the share of holes alone has an AUC of {alone[0]:.2f} "
-    f"({alone[1]:.2f}–{alone[2]:.2f}). A network that sees holes as zeros can learn them "
-    "instead of the tissue, and on a scanner with other noise they are elsewhere. "
+    "Among these patients the share of holes alone has an AUC of "
+    f"{alone[0]:.2f} "
+    f"({alone[1]:.2f}–{alone[2]:.2f}). A network that sees holes as zeros can "
+    "learn them "
+    "instead of the tissue, and on a scanner with other noise they are "
+    "elsewhere. "
     "The book fills them with the region's median. "
     + (
-        f"In its own cohort, {whose.lower()}, {usual:.4f} % of the windows are holes."
+        f"In its own cohort, {whose.lower()}, {usual:.4f} % of the windows "
+        "are holes."
         if np.isfinite(usual)
         else "Its own cohort has no map of diameters."
     )
@@ -472,14 +477,11 @@ def held(true_auc, n_positive=10, n_negative=40, n_studies=4000):
     }
 
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-interval", "caption": "Share of simulated studies whose interval holds the true AUC."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-interval", "caption": "Share of simulated studies, 10 patients against 40, whose interval holds the true AUC."}}
 coverage = pd.DataFrame(
     {true: held(true) for true in (0.7, 0.8, 0.86, 0.9)}
 ).T.rename_axis("true AUC")
-Markdown(
-    "Share of simulated studies (10 against 40) whose interval holds the true AUC:\n\n"
-    + coverage.to_markdown(floatfmt=".3f")
-)
+Markdown(coverage.to_markdown(floatfmt=".3f"))
 
 # %% [markdown]
 # ## Accuracy where most patients respond
@@ -505,7 +507,9 @@ calls = pd.DataFrame(
 fig, ax = figures.subplots()
 calls.plot(ax=ax)
 _ = ax.set(
-    xlabel="patients called non-responders", ylabel="expected", ylim=(0, 1)
+    xlabel="patients called non-responders",
+    ylabel="expected accuracy",
+    ylim=(0, 1),
 )
 
 # %% [markdown]
@@ -594,7 +598,7 @@ for (name, error), line in lines.items():
 Markdown(
     pd.DataFrame.from_dict(rows, orient="index")
     .rename_axis("error / dB/cm/MHz")
-    .to_markdown()
+    .to_markdown(disable_numparse=True)
 )
 
 # %% [markdown]
@@ -615,13 +619,12 @@ phantoms = {
         true.planes, attenuation, lambda hz: true.backscatter(hz) / 2
     ),
 }
-assumed = pitfalls.assume(coarse.maps, 0.0)
+assumed = pitfalls.assume(heard.maps, 0.0)
 wrong = {
     name: pitfalls.core_medians(replace(acquired, reference=phantom), assumed)
     for name, phantom in phantoms.items()
 }
-heard = {"minimum_snr_db": settings.maps.minimum_snr_db}
-estimate = coarse.replace(attenuation="estimate", **heard).maps
+estimate = heard.replace(attenuation="estimate").maps
 for name, phantom in list(phantoms.items())[:2]:
     scanned = replace(acquired, reference=phantom)
     found = pitfalls.core_medians(scanned, estimate)
@@ -630,10 +633,7 @@ for name, phantom in list(phantoms.items())[:2]:
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-pitfalls-phantom", "caption": "Core medians of one simulated plane when something wrong is believed of the phantom."}}
 wrong = pd.DataFrame.from_dict(wrong, orient="index")
 columns = {**pitfalls.MAPS, "unphysical": "holes"}
-Markdown(
-    "Core medians of one simulated plane.\n\n"
-    + wrong.rename(columns=columns).to_markdown(floatfmt=".2f")
-)
+Markdown(wrong.rename(columns=columns).to_markdown(floatfmt=".2f"))
 
 # %% [markdown]
 # An attenuation of the phantom that is believed wrong is wrong in every map, unless the tissue's is estimated with the
@@ -706,12 +706,15 @@ for name, error in left.items():
         "EAC / dB": f"{np.sqrt(np.nanmean((eac_db - true_db) ** 2)):.1f}",
     }
 right, other = (
-    f"f/{a.transmit_f_number:g} on transmission and f/{a.receive_f_number:g} on receipt"
+    f"f/{a.transmit_f_number:g} on transmission and f/{a.receive_f_number:g} "
+    "on receipt"
     for a in known.values()
 )
 Markdown(
-    "Errors from 8 to 40 mm of depth, simulated: lowest to highest of MBF and SS, "
-    f"root mean square of ESD and EAC. The aperture has {right}; the wrong one {other}.\n\n"
+    "Errors from 8 to 40 mm of depth, simulated: lowest to highest of MBF and "
+    "SS, "
+    f"root mean square of ESD and EAC. The aperture has {right}; the wrong "
+    f"one {other}.\n\n"
     + pd.DataFrame.from_dict(rows, orient="index").to_markdown(
         disable_numparse=True
     )
@@ -810,10 +813,13 @@ _ = ax.set(
 
 # %% tags=["hide-input"]
 together = pd.DataFrame([
-    ("planes of one patient on both sides", leak, "planes split", "patients split"),
-    ("features chosen on all patients", fitted, "chosen on all", "chosen on training"),
+    ("planes of one patient on both sides", leak,
+     "planes split", "patients split"),
+    ("features chosen on all patients", fitted,
+     "chosen on all", "chosen on training"),
     ("scaled on all patients", fitted, "scaled on all", "scaled on training"),
-    ("epoch chosen on the test set", epoch, "best on test", "best on validation"),
+    ("epoch chosen on the test set", epoch,
+     "best on test", "best on validation"),
     ("threshold chosen on the test set (balanced accuracy)", threshold,
      "balanced, chosen on test", "balanced, fixed"),
     ("size, called tissue", size, "whole picture", "inside, means and SDs"),
@@ -836,17 +842,18 @@ for number, row in enumerate(together.itertuples()):
     told = {"form": "+.2f", "at": "fig-pitfalls-all"}
     keep(f"pitfall_{number}", f"{row.mistake}: adds", three, **told)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "{{ Whose }} cohort, responses tied to no tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; red dots lie above one half to very different degrees, blue dots at one half"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-pitfalls-all", "caption": "{{ Whose }} cohort, responses tied to no tissue: what each mistake reports (red) and what the honest way reports (blue), mean over shuffled cohorts and interval. Dotted: chance."}, "image": {"alt": "One row per mistake with a red and a blue dot; blue dots lie at one half, red dots beside them or far above"}}
 fig, ax = figures.subplots(row_in=4.0)
 wrong, right = figures.COLOUR["mistake"], figures.COLOUR["estimate"]
 for place, row in enumerate(together.itertuples()):
-    for column, colour in ((row.inflated, wrong), (row.honest, right)):
+    both = (row.inflated, wrong, -0.12), (row.honest, right, 0.12)
+    for column, colour, aside in both:
         mean, low, high = pitfalls.mean_interval(
             row.table[[column]], level
         ).iloc[0]
         ax.errorbar(
             mean,
-            place,
+            place + aside,
             xerr=[[mean - low], [high - mean]],
             fmt="o",
             capsize=3,

@@ -169,7 +169,7 @@ def test_calls_at_random_by_hand(cells):
 def test_half_the_beads_are_three_decibels_of_concentration_and_no_size(settings, patient, acquired, cells):
     [cell] = [cell for cell in cells if "beads believed" in ast.unparse(cell)]
     setup = [node for one in cells for node in one.body if is_import(node)]
-    known = {"scans": {"P": acquired}, "coarse": settings, "settings": settings}
+    known = {"scans": {"P": acquired}, "coarse": settings, "heard": settings}
     exec(compile(ast.Module(setup + cell.body, []), CHAPTER, "exec"), known)
     found = pd.DataFrame.from_dict(known["wrong"], orient="index")
     shift = found.loc["beads believed half as many"] - found.loc["as it is"]

@@ -203,14 +203,15 @@ def central_scan(
 
 
 def core_medians(acquired: Acquisition, choices: Maps) -> dict[str, float]:
-    """Medians of MBF, ESD and EAC in the core, and the share of its windows without a physical fit."""
+    """Medians of MBF, ESD and EAC in the core, and the share of its windows with a value that no diameter fits."""
     return medians_of(map_plane(acquired, choices))
 
 
 def medians_of(mapped: MappedPlane) -> dict[str, float]:
     """As ``core_medians``, of a plane that is mapped; a median is over what could be estimated."""
     found = {name: float(np.nanmedian(getattr(mapped.maps, name)[mapped.core])) for name in MAPS}
-    return found | {"unphysical": float(np.isnan(mapped.maps.esd_um[mapped.core]).mean())}
+    fitted = mapped.core & np.isfinite(mapped.maps.mbf)
+    return found | {"unphysical": float(np.isnan(mapped.maps.esd_um[fitted]).mean()) if fitted.any() else np.nan}
 
 
 def assume(choices: Maps, error_db_cm_mhz: float) -> Maps:
