@@ -4,6 +4,7 @@ from collections import UserDict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from pages.judgement import listing
 from pages.printed import N_NON_RESPONDERS, N_RESPONDERS, printed
 from reading.results import Result
 
@@ -71,7 +72,7 @@ def aucs(found: Found) -> Iterable[Judged]:
     """Yield the AUC of each model: does the interval hold the printed one?"""
     for model in MODELS:
         value, width = (printed("Table 2", model, "test_auc", what) for what in ("value", "plus_minus"))
-        name, claim = f"auc_{model}", f"model {model} orders patients by response"
+        name, claim = f"auc_{model}", f"model {model} reaches the printed AUC"
         yield judge(found, name, claim, f"AUC {value} ± {width}", auc_verdict(found[name], float(value)))
 
 
@@ -148,9 +149,9 @@ def margin_verdict(both: list[Result]) -> tuple[str, str]:
         return OPEN, "not computed of both"
     n_more, n_less = (sum(flags) for flags in zip(*((low > 0, high < 0) for low, high in ends), strict=True))
     if n_more == 2:
-        return AGREES, "both weigh more than with random weights"
+        return AGREES, "the margins of both weigh more than with random weights"
     if n_less == 2:
-        return DISAGREES, "both weigh less than with random weights"
+        return DISAGREES, "the margins of both weigh less than with random weights"
     return OPEN, f"random weights show as much, or more, in {'one of the two' if n_more else 'both'}"
 
 
@@ -195,11 +196,6 @@ def kept_unseen(n_test: str) -> str:
     return {"0": "none was", "1": "one was"}.get(n_test, f"{n_test} were")
 
 
-def listing(names: list[str]) -> str:
-    """Return names as words: MBF; MBF and EAC; MBF, SI and EAC."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
 def abstract(found: Found, words: Mapping[str, str]) -> str:
     """Return question, methods, results and conclusion in four paragraphs, as the run has them."""
     parts = {
@@ -235,7 +231,7 @@ def of_aucs(found: Found) -> str:
         return f"{told}, which says little ({four[-1].few})."
     n_clear = sum(result.low is not None and result.low > 0.5 for result in four)
     return (
-        f"{told}; {counted(n_clear, 'interval').lower()} of four lie{'s' * (n_clear < 2)} above 0.5, which is guessing."
+        f"{told}; {counted(n_clear, 'interval').lower()} of four leave{'s' * (n_clear < 2)} out 0.5, which is guessing."
     )
 
 
@@ -275,14 +271,16 @@ def of_lead(found: Found) -> str:
         DISAGREES: "a regression on simple features leads the last network",
         OPEN: "neither the last network nor a regression on simple features clearly leads",
     }[gain_verdict(result)[0]]
-    return f"In cohorts drawn anew, judged on new simulated patients, {told}; the difference in AUC is {result.text}."
+    return (
+        f"In cohorts drawn anew, judged on new simulated patients, {told}; the network's lead in AUC is {result.text}."
+    )
 
 
 def of_audit(found: Found) -> str:
     """Return how the paper's figures agree with one another."""
     return (
         f"Of {found['audited'].text} figures of the paper that can be computed anew, {found['reproduced'].text} are "
-        f"reproduced; an AUC's interval that holds what it promises is {found['width'].text} times as wide."
+        f"reproduced; an AUC's interval that holds what it promises is {found['width'].text} times as wide as printed."
     )
 
 

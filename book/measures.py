@@ -25,7 +25,7 @@ LIMITS = {"helpers": 3000, "src": 6000, "book": 6400, "part": 1150, "modules": 9
 # the book: 6000 as planned, and 400 for what came after the plan: other truths, a network of their own, and nulls
 OF_LABORATORIES = ("recorded", "physics")  # what recordings bring and need: as large as their habits are many
 OF_READERS = ("reading",)  # what readers move, draw and practise: nothing stands on it
-WIDTH, LENGTH = 79, 25  # of an open code cell; the width of code in the prose, too
+WIDTH, LENGTH = 79, 25  # of code on a page; of an open cell
 FENCED = re.compile(r"^ *```(?:bash|python)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)  # code in the prose
 CHAPTERS_WITH_TORCH = 7
 
@@ -134,9 +134,12 @@ def open_cells(chapter: Path) -> list[str]:
 
 
 def cut_off(chapter: Path) -> list[str]:
-    """Return the lines of open cells, and of code in the prose, that the page would cut off."""
-    prose = "\n".join(cell.source for cell in jupytext.read(chapter).cells if cell.cell_type == "markdown")
-    code = [*open_cells(chapter), *FENCED.findall(prose)]
+    """Return the lines of code, open, folded or in the prose, that the page would cut off."""
+    cells = jupytext.read(chapter).cells
+    shown = [cell for cell in cells if not {"remove-input", "remove-cell"} & set(cell.metadata.get("tags", []))]
+    code = [
+        part for cell in shown for part in ([cell.source] if cell.cell_type == "code" else FENCED.findall(cell.source))
+    ]
     return [line for part in code for line in part.splitlines() if len(line) > WIDTH]
 
 
@@ -201,7 +204,7 @@ def main() -> None:
     print(f"modules that load torch: {json.dumps(modules_with_torch())}")
     print(f"chapters that load torch (at most {CHAPTERS_WITH_TORCH}): {json.dumps(chapters_with_torch())}")
     wide, long = (sum(len(find(path)) for path in chapters()) for find in (cut_off, too_long))
-    print(f"lines of open cells over {WIDTH}: {wide}; open cells over {LENGTH} lines: {long}")
+    print(f"lines of code over {WIDTH}: {wide}; open cells over {LENGTH} lines: {long}")
     print(f"open cells that belong folded: {sum(len(plumbing(path)) for path in chapters())}")
     print(f"statements laid by hand (fmt: skip): {laid_by_hand()}")
 

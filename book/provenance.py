@@ -43,8 +43,9 @@ def page(run: Path, chapters: list[Path], told: Mapping[str, str]) -> str:
             table(["", ""], summary(run.name.rpartition("-")[0], settings, records)),
             "## Shared results and chapters",
             "Maps, images and models are made once, before the chapters that read them. Each is kept under a "
-            "name that depends on its parameters and code; one that was there already takes no time. Which chapter "
-            "reads which shows {numref}`fig-needs`: a change makes anew what is made from it, and no more.",
+            "name that depends on its parameters and code; one that was there already takes no time. "
+            "{numref}`fig-needs` shows which chapter reads which: a change makes anew what is made from it, and no "
+            "more.",
             GRAPH,
             table(["", "started", "duration", "commit", "Python", "device"], [*map(row, records)]),
             "## Results computed beforehand",
@@ -119,7 +120,7 @@ def told(path: Path, values: dict) -> dict:
 
 def row(record: dict) -> list[str]:
     """Return one row of the table of chapters."""
-    start, duration = f"{record['start']:%Y-%m-%d %H:%M:%S} UTC", f"{record['duration']:.1f} s"
+    start, duration = f"{record['start']:%Y-%m-%d %H:%M} UTC", f"{record['duration']:.1f} s"
     return [
         record["name"],
         start,
@@ -131,7 +132,8 @@ def row(record: dict) -> list[str]:
 
 def beforehand(folder: Path) -> list[list[str]]:
     """Return one row per committed file of results: name, when it was finished, commits and devices of its runs."""
-    return [row_of_results(path.name, json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    found = {path.relative_to(folder).as_posix(): json.loads(path.read_text()) for path in folder.rglob("*.json")}
+    return [row_of_results(name, told) for name, told in sorted(found.items()) if "provenance" in told]
 
 
 def row_of_results(name: str, found: dict) -> list[str]:
@@ -141,7 +143,8 @@ def row_of_results(name: str, found: dict) -> list[str]:
         sorted({run[what] for run in runs if what in run} or {head.get(what, "unknown")})
         for what in ("commit", "device")
     )
-    return [code(name), head["finished"], ", ".join(map(code, commits)), "; ".join(map(words.literal, devices))]
+    finished = f"{datetime.fromisoformat(head['finished']):%Y-%m-%d %H:%M} UTC"
+    return [code(name), finished, ", ".join(map(code, commits)), "; ".join(map(words.literal, devices))]
 
 
 def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:

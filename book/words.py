@@ -19,7 +19,7 @@ PLACE = re.compile(r"\{\{ *(\w+) *\}\}")
 MARKUP = re.compile(r"[^\w ,.;:/()%+–-]|_")  # what could be more than its letters
 PRINTED = re.compile(  # code, formulas and addresses, which stay; and what is printed otherwise than it is typed
     r"(?P<fence>`{3,}|~{3,}).*?(?P=fence)|`[^`\n]*`|\$[^$]*\$|<[a-zA-Z/!][^>]*>|\]\([^)]*\)"
-    r"|(?P<nought>(?<![\w.)–-])-(?=0(?:\.0+)?(?!\.?\d|\w)))"
+    r"|(?P<nought>(?<![\w.)–-])[+-](?=0(?:\.0+)?(?!\.?\d|\w)))"
     r"|(?P<minus>(?<![\w.)–-])-(?=\.?\d))|(?P<percent>(?<=\d) ?%)",
     re.DOTALL,
 )

@@ -90,7 +90,7 @@ whose, simulated = settings.study.whose, settings.study.simulated
 # Throughout the book the *positive* class is the non-responder: finding her early is what would change her treatment.
 # {numref}`fig-mr` counts both.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "{{ Whose }} cohort: patients by modified response score, or, where not all scores are on record, by response. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of {{ whose }} patients with each modified response score from 1 to 5, or with and without response"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mr", "caption": "{{ Whose }} cohort: patients by response, and by modified response score if all scores are on record. Scores 1 and 2 are non-responders."}, "image": {"alt": "Bar chart of the number of {{ whose }} patients with each modified response score from 1 to 5, or with and without response"}}
 fig, ax = figures.subplots(row_in=2.8)
 response = np.where(patients["responder"], "responder", "non-responder")
 order = ["responder", "non-responder"]
@@ -104,7 +104,8 @@ _ = ax.set(xlabel=label, ylabel="patients")
 n_non_responders = int((~patients["responder"]).sum())
 share = 100 * n_non_responders / len(patients)
 Markdown(
-    f"{len(patients)} {whose.lower()} patients: {len(patients) - n_non_responders} responders "
+    f"{len(patients)} {whose.lower()} patients: "
+    f"{len(patients) - n_non_responders} responders "
     f"and {n_non_responders} non-responders ({share:.1f} %)."
 )
 
@@ -155,7 +156,7 @@ drawings.draw_split(ax, by_split(patients))
 # Only what the cohort's own table has on record is shown. Where some patients lack a value, a figure is of those who
 # have one, and says of how many.
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-patients", "caption": "Characteristics of the {{ whose }} patients, beside those printed in Table 1 of the paper."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-patients", "caption": "Characteristics of the {{ whose }} patients, beside those printed in Table 1 of the paper. Training includes validation; ± is the standard deviation."}}
 paper = printed.printed_table1()
 paper.loc["Patients"] = [
     printed.printed("Methods", "patients", group) for group in paper
@@ -205,7 +206,7 @@ Markdown(
     .to_markdown()
 )
 
-# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, by response. The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"figure": {"name": "fig-traits", "caption": "Simulated cohort: the five tissue traits that carry information on response, in responders (R) and non-responders (NR). The groups overlap in each."}, "image": {"alt": "Five strip plots, one for each tissue trait, comparing simulated responders with non-responders; the groups overlap widely"}}
 fig, axes = figures.panels(len(study.TRAITS), 2, 2.6)
 group = np.where(drawn["responder"], "R", "NR")
 for ax, name in zip(axes, study.TRAITS, strict=True):
@@ -305,7 +306,7 @@ _ = ax.set(
 # patients differ. Published spreads are a third to a half of the mean: 0.73 ± 0.23 dB/cm/MHz in breast fat
 # {cite:p}`nasief2015`, 0.98 ± 0.49 in the breast, from tomograms {cite:p}`duric2005,tadayyon2014`. **Decision**: the
 # attenuation of simulated patients is spread by `attenuation_spread` of its mean, cut off at both ends, with one factor
-# for all tissue of a patient. The value was chosen by these sources, towards their lower end, before any training:
+# for all tissue of a patient. The value was chosen towards the lower end of what is published, before any training:
 # attenuation as good as known would flatter every map.
 #
 # What it costs, and what a smaller spread would have shown, is told by {numref}`tab-attenuation`.
@@ -314,7 +315,8 @@ _ = ax.set(
 low, middle, high = drawn["attenuation_factor"].quantile([0.05, 0.5, 0.95])
 Markdown(
     "Attenuation of the simulated patients re the population's mean: "
-    f"{low:.2f} at the 5th percentile, {middle:.2f} in the middle, {high:.2f} at the 95th."
+    f"{low:.2f} at the 5th percentile, {middle:.2f} in the middle, {high:.2f} "
+    "at the 95th."
 )
 
 # %% [markdown] tags=["if-simulated"]

@@ -95,7 +95,8 @@ axes[1].plot(rf.depth_mm[part], line[part], color=colour)
 _ = [ax.set(xlabel="depth / mm", ylabel="RF / counts") for ax in axes]
 # %% tags=["hide-input"]
 Markdown(
-    f"This plane: {rf.samples.shape[0]:,} samples × {rf.samples.shape[1]} lines "
+    f"This plane: {rf.samples.shape[0]:,} samples × {rf.samples.shape[1]} "
+    "lines "
     f"of {rf.samples.dtype}, {rf.sample_spacing_mm * 1e3:.2f} µm a sample, "
     f"{rf.line_pitch_mm:.3f} mm a line, "
     f"{rf.sampling_rate_hz / 1e6:.0f} MHz."
@@ -167,7 +168,7 @@ Markdown(f"Farthest from the medians of all: {', '.join(told)}.")
 # the pulse (6 dB down at 3 and 8 MHz) and by the attenuation along the path, amplified with depth, and rounded to 16
 # bit.
 
-# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of a plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour core standing out"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-tissue", "caption": "Simulated tissue of a plane: the truth that the maps of the next chapter have to recover."}, "image": {"alt": "Three maps of simulated tissue: scatterer diameter, scatterer concentration and attenuation, with the tumour standing out"}}
 known = echoes.with_tissue(acquired, settings, artifacts)
 truth = known.tissue
 extent = (
@@ -217,7 +218,7 @@ beam_db = 10 * np.log10(beam / beam.max(axis=1, keepdims=True))
 off_focus = (deep_mm - system.focus_mm) / system.focal_zone_mm
 width_mm = system.beam_mm * np.sqrt(1 + off_focus**2)  # FWHM, amplitude
 
-# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-beam", "caption": "Simulated sound field of an assumed aperture at the middle of the band: intensity there and back over depth, re its maximum at each depth, with its -6 dB contour (white), and the width of the Gaussian beam that the simulated echoes have (red)."}, "image": {"alt": "Image of intensity over lateral position and depth: a beam that is narrowest at the focus, with side lobes, and two lines of the Gaussian width that follow it"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-beam", "caption": "Simulated sound field of an assumed aperture at the middle of the band: intensity there and back over depth, re its maximum at each depth, with its −6 dB contour (dashed, white), and the width of the Gaussian beam that the simulated echoes have (red), which is narrowest at the focus."}, "image": {"alt": "Image of intensity over lateral position and depth: a beam with side lobes, its contour, and two lines of a Gaussian width that is narrowest at the focus and wider away from it"}}
 fig, ax = figures.subplots()
 across_mm = np.concatenate([-focusing.ACROSS_MM[:0:-1], focusing.ACROSS_MM])
 both_db = np.concatenate([beam_db[:, :0:-1], beam_db], axis=1)
@@ -226,7 +227,7 @@ shown = ax.pcolormesh(
 )
 ax.contour(deep_mm, across_mm, both_db.T, [-6], colors="w", linewidths=1)
 for side in (-0.5, 0.5):
-    ax.plot(deep_mm, side * width_mm, color=figures.COLOUR["mistake"], lw=1)
+    ax.plot(deep_mm, side * width_mm, color=figures.COLOUR["mistake"], lw=2)
 fig.colorbar(shown, ax=ax, label="intensity / dB")
 _ = ax.set(xlabel="depth / mm", ylabel="lateral / mm", ylim=(-3, 3))
 
@@ -287,7 +288,8 @@ Markdown(
     )
     + f", {np.sqrt(np.pi / (4 - np.pi)):.2f} (Rayleigh). "
     f"A resolution cell at the focus measures {system.cell_mm2:.2f} mm². "
-    "Everything that follows uses fully developed speckle."
+    "The scatterers of all that follows are as many as make speckle fully "
+    "developed."
 )
 
 # %% [markdown] tags=["about-simulation"]
@@ -332,7 +334,7 @@ _ = axes[1].set(xlabel="frequency / MHz", ylabel="tissue to phantom / dB")
 # **Decision**: the beads' concentration, which has not been published, is taken as 4 g/L, spread evenly by mass over
 # the diameters.
 #
-# A phantom that really holds twice as many echoes 3 dB more, so that {term}`MBF <mid-band fit (MBF)>` and
+# A phantom that really holds twice as many beads echoes 3 dB more, so that {term}`MBF <mid-band fit (MBF)>` and
 # {term}`SI <spectral intercept (SI)>`, which are relative to it, are 3 dB lower. If it is only believed to, EAC is 3 dB
 # too high. {term}`SS <spectral slope (SS)>` and ESD do not notice either.
 
@@ -360,12 +362,14 @@ at_middle = np.ravel(bsc(np.array([5.5e6])))[0] if bsc else 0.0
 size, power = f"{at_middle:.2e}".split("e")
 Markdown(
     (
-        f"The {settings.study.whose.lower()} phantom's backscatter coefficient at 5.5 MHz is "
+        f"The {settings.study.whose.lower()} phantom's backscatter "
+        "coefficient at 5.5 MHz is "
         f"${size} \\cdot 10^{{{int(power)}}}$ 1/(cm sr). "
         if bsc
         else f"{not_mapped(('mbf', 'ss', 'si'))} "
     )
-    + f"{len(reference.planes)} frames of {reference.planes[0].samples.shape[1]} lines "
+    + f"{len(reference.planes)} frames of "
+    f"{reference.planes[0].samples.shape[1]} lines "
     "are averaged to know its spectrum."
 )
 

@@ -255,7 +255,7 @@ truth = true_maps(
     tissue, estimate.depth_mm, estimate.lateral_mm, estimate.band_mhz
 )
 
-# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
+# %% tags=["about-simulation", "hide-input"] mystnb={"figure": {"name": "fig-truth", "caption": "Simulated plane: truth, estimate and error (left to right) of the five maps, with the core dashed. Errors are speckle-sized inside the regions; those of MBF and EAC are largest where a window straddles a border. Windows that do not stand out of the noise are left grey."}, "image": {"alt": "Grid of maps with a row each for MBF, SS, SI, ESD and EAC and columns for truth, estimate and error"}}
 mask = parametric.centre_mask(core, rf, estimate)
 fig, axes = figures.subplots(5, 3, 2.3, sharex=True, sharey=True)
 for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
@@ -264,13 +264,13 @@ for three, (name, label) in zip(axes, parametric.LABELS.items(), strict=True):
     spread = (limits[1] - limits[0]) / 2
     figures.show_map(three[0], true, estimate.extent_mm, label, limits=limits)
     figures.show_map(three[1], found, estimate.extent_mm, label, limits=limits)
-    error = f"error, {label}", "RdBu_r", (-spread, spread)
+    error = f"error\n{label}", "RdBu_r", (-spread, spread)
     figures.show_map(three[2], found - true, estimate.extent_mm, *error)
     [
         figures.show_outline(ax, mask, estimate.extent_mm, colour="k")
         for ax in three
     ]
-    [ax.label_outer() for ax in three]
+    [(ax.label_outer(), ax.set_facecolor("0.85")) for ax in three]
 for ax, title in zip(axes[0], ("truth", "estimate", "error"), strict=True):
     ax.set_title(title)
 
@@ -350,7 +350,8 @@ Markdown(
     "the planar reflector's formula gives a diameter "
     f"{100 * too_large:.1f} % too large."
     + (
-        " Where ESD is nan no real diameter fits any more, which is at least honest."
+        " Where ESD is nan no real diameter fits any more, which is at least "
+        "honest."
         if wrong.isna().any(axis=None)
         else ""
     )
@@ -409,8 +410,10 @@ known = (checked["attenuation"] == "known") & checked["region"].isin(
 worst = errors[known].abs().max()
 worst_esd = (errors["esd_um"] / checked["true_esd_um"])[known].abs().max()
 Markdown(
-    f"With the attenuation known, over {len(people)} simulated planes the worst error "
-    f"of a region's median (background or core) is {worst['mbf']:.2f} dB in MBF, "
+    f"With the attenuation known, over {len(people)} simulated planes the "
+    "worst error "
+    f"of a region's median (background or core) is {worst['mbf']:.2f} dB in "
+    "MBF, "
     f"{100 * worst_esd:.1f} % in ESD and {worst['eac_db']:.2f} dB in EAC."
 )
 
@@ -421,8 +424,8 @@ of_core = checked["attenuation"] == settings.maps.attenuation
 of_core &= checked["region"] == "core"
 rms = np.sqrt((errors[of_core] ** 2).mean())
 for name, unit in (("mbf", "dB"), ("esd_um", "µm"), ("eac_db", "dB")):
-    told = f"rms error of {parametric.NAMES[name]} over the core, simulated planes"
-    told = told, rms[name]
+    told = f"rms error of {parametric.NAMES[name]} over the core, "
+    told = told + f"{len(people)} simulated planes", rms[name]
     keep(
         f"rms_{name}", *told, unit=unit, form=".1f", at="accuracy-over-regions"
     )
@@ -442,9 +445,10 @@ n_unphysical = (fitted["unphysical"] * fitted["windows"]).sum()
 unphysical = 100 * n_unphysical / max(fitted["windows"].sum(), 1)
 empty = 100 * summary["empty"].mean()
 Markdown(
-    f"{summary['windows'].sum():,} windows on {len(summary) // 2} planes of "
+    f"{summary['windows'].sum():,} windows on {len(summary) // 2:,} planes of "
     f"{summary['patient'].nunique()} {settings.study.whose.lower()} patients. "
-    f"Left empty, for want of an echo or for noise: {empty:.1f} % of a region's windows on average. "
+    f"Left empty, for want of an echo or for noise: {empty:.1f} % of a "
+    "region's windows on average. "
     + f"Fits without a real diameter: {unphysical:.3f} % of windows. "
     * bool(len(fitted))
     + not_mapped(present)
@@ -465,7 +469,8 @@ for column, (where, kind) in places.items():
         off = used[column] - ATTENUATION_DB_CM_MHZ[kind] * factor[used.index]
         told[-1] += f", wrong by {np.sqrt((off**2).mean()):.2f} (rms)"
 Markdown(
-    "Attenuation that the maps were corrected for, median (5th to 95th percentile) of the "
+    "Attenuation that the maps were corrected for, median (5th to 95th "
+    "percentile) of the "
     f"planes, dB/cm/MHz: {'; '.join(told)}."
 )
 

@@ -79,7 +79,7 @@ attenuation = on_pixels(core | margin, used)
 # {eq}`eq-form-factor`, and follow to first order:
 #
 # $$ \mathrm{d\,ESD} = \frac{\mathrm{ESD}}{2M}\, \mathrm{d}M , \qquad
-#    \mathrm{d\,EAC} = \mathrm{d}I - \frac{30}{\ln 10\, M}\, \mathrm{d}M . $$ (eq-propagation)
+#    \mathrm{d\,EAC} = \mathrm{d}I - \frac{30}{M \ln 10}\, \mathrm{d}M . $$ (eq-propagation)
 #
 # The **{term}`misfit`** is the rms distance of the normalised spectrum from its line: where it is large, the line is a
 # poor summary. {numref}`fig-uncertainty-window` shows both.
@@ -89,7 +89,7 @@ grid = window_grid(rf, reference, core | margin, protocol_of(settings.maps))
 maps = map_windows(rf, reference, grid, attenuation)
 errors = uncertainty.uncertainty(maps, rf, reference, grid)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "{{ Whose }} plane: maps with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Maps over core and margin of a {{ whose }} tumour, each with its standard error beside it, and the misfit of the line fit"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-window", "caption": "{{ Whose }} plane: maps with the standard error of every window beside them, the core dashed, and the misfit of the line. Small scatterers bend the spectrum little, so their diameter is the least certain. Windows that do not stand out of the noise are left grey."}, "image": {"alt": "Maps over core and margin of a {{ whose }} tumour, each with its standard error beside it, and the misfit of the line fit"}}
 shown = {}
 for name in ("mbf", "esd_um"):
     if name in maps.present:
@@ -103,6 +103,7 @@ for ax, (label, values) in zip(axes, shown.items(), strict=True):
     figures.show_outline(
         ax, centre_mask(core, rf, maps), maps.extent_mm, colour="k"
     )
+    ax.set_facecolor("0.85")
 figures.label_outer(axes, 2)
 
 # %% tags=["hide-input"]
@@ -132,7 +133,7 @@ flat_maps = map_windows(flat, phantoms[0], flat_grid, 0.9)
 flat_errors = uncertainty.uncertainty(flat_maps, flat, phantoms[0], flat_grid)
 flat_truth = true_maps(even, flat_maps.depth_mm, flat_maps.lateral_mm)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-check", "caption": "Simulated uniform tissue: errors of each map in all windows of a plane, divided by their standard errors, against the standard normal density."}, "image": {"alt": "Five histograms of standardised errors, one per map, each lying on a bell curve of unit width"}}
 fig, axes = figures.panels(5, 2, 2.2)
 x = np.linspace(-4, 4, 100)
 standardised = {}
@@ -153,7 +154,8 @@ Markdown(
         f"{parametric.NAMES[name]} {np.nanstd(z):.2f}"
         for name, z in standardised.items()
     )
-    + f". Windows without a real diameter: {100 * flat_maps.unphysical.mean():.2f} %."
+    + ". Windows without a real diameter: "
+    f"{100 * flat_maps.unphysical.mean():.2f} %."
 )
 
 # %% [markdown]
@@ -198,8 +200,9 @@ _ = axes[0].legend()
 #
 # The phantom tells the error of fully developed speckle. With few scatterers in a {term}`resolution cell` echoes are
 # more uneven than its own, and every standard error is too small. Their unevenness shows: the
-# {term}`Nakagami parameter` $m$ of the envelope {cite:p}`shankar2000`, 1 for many scatterers, falls below the
-# phantom's. A region where it does so by more than chance, one time in a hundred, is flagged ({numref}`tab-nakagami`).
+# {term}`Nakagami parameter` $m$ of the envelope {cite:p}`shankar2000`, 1 for many scatterers and a little
+# more in windows as small as ours, falls below the phantom's. So it does where tissue is uneven. A region where it does
+# so by more than chance, one time in a hundred, is flagged ({numref}`tab-nakagami`).
 
 # %%
 numbers = {"fully developed": None, "3 in a cell": 3.0, "1 in a cell": 1.0}
@@ -216,16 +219,18 @@ for name, per_cell in numbers.items():
         found = map_windows(echo, phantom, one_grid, 0.9)
         claimed = uncertainty.uncertainty(found, echo, phantom, one_grid).mbf
         off = (found.mbf - flat_truth.mbf[0, 0]) / claimed
-        row = {"m": seen.nakagami_m, "flagged": not seen.developed}
-        flags.append({"scatterers": name, "spread": np.nanstd(off)} | row)
+        row = {"scatterers": name, "spread": np.nanstd(off)}
+        row |= {"m": seen.nakagami_m, "phantom": seen.phantom_m}
+        flags.append(row | {"flagged": not seen.developed})
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-nakagami", "caption": "Simulated uniform tissue: speckle of many and of few scatterers, and the errors over those claimed."}}
 by_number = pd.DataFrame(flags).groupby("scatterers", sort=False)
 Markdown(
-    f"Simulated uniform tissue, {n_seeds} planes of each kind:\n\n"
-    + pd.DataFrame(
+    pd.DataFrame(
         {
+            "planes": by_number.size(),
             "Nakagami m": by_number["m"].mean().round(2),
+            "the phantoms' m": by_number["phantom"].mean().round(2),
             "flagged": by_number["flagged"].mean().map("{:.0%}".format),
             "errors of MBF over those claimed": by_number["spread"]
             .mean()
@@ -270,7 +275,8 @@ for low, high, alpha in ((5, 95, 0.15), (25, 75, 0.3)):
 look = look | {"lw": 1.5, "label": "mean of the windows"}
 ax.plot(f, spectra_db.mean(axis=0), "o-", **look)
 ax.plot(f, true_db.mean(axis=0), "k--", label="truth")
-ax.legend()
+ax.legend(loc="upper left")
+ax.margins(y=0.2)
 _ = ax.set(xlabel="frequency / MHz", ylabel="BSC / dB re 1/(cm sr)")
 
 # %%
@@ -283,12 +289,17 @@ holds = means["truth"].between(means["low"], means["high"])
 means["holds the truth"] = np.where(holds, "yes", "no")
 named = {"standard_error": "standard error"}
 seen = speckle.speckle(rf, reference, box)
-flag = "developed" if seen.developed else "**not fully developed**"
+flag = "developed" if seen.developed else "**more uneven than the phantom's**"
+flag += (
+    ". Scatterers are many in this simulation: what is uneven is the tissue"
+    * (not seen.developed)
+)
 Markdown(
     means.rename(index=parametric.LABELS, columns=named).to_markdown(
         floatfmt=".2f"
     )
-    + f"\n\nSpeckle in this core: Nakagami m {seen.nakagami_m:.2f}, the phantom's {seen.phantom_m:.2f}: {flag}."
+    + f"\n\nSpeckle in this core: Nakagami m {seen.nakagami_m:.2f}, "
+    f"the phantom's {seen.phantom_m:.2f}: {flag}."
 )
 
 # %% [markdown]
@@ -306,8 +317,10 @@ of_box = uncertainty.uncertainty(of_box, rf, reference, box)
 single = np.nanmean(of_box.mbf[inside])
 as_many = (single / means.loc["mbf", "standard_error"]) ** 2
 Markdown(
-    f"In this core {inside.sum():,} windows, {step_mm(box.depth_mm):g} mm apart, bring the standard error "
-    f"of MBF from {single:.2f} to {means.loc['mbf', 'standard_error']:.2f} dB: "
+    f"In this core {inside.sum():,} windows, {step_mm(box.depth_mm):g} mm "
+    "apart, bring the standard error "
+    f"of MBF from {single:.2f} to {means.loc['mbf', 'standard_error']:.2f} "
+    "dB: "
     f"they are worth {as_many:.0f} independent ones."
 )
 
@@ -349,7 +362,7 @@ seeds = pd.DataFrame(rows)
 seeds["error"] = seeds["value"] - seeds["truth"]
 seeds["covered"] = seeds["truth"].between(seeds["low"], seeds["high"])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue, new speckle in every row: estimates of a region's mean with their intervals, and the truth. {{ level_percent }} % of the intervals should hold it; those that miss it are red."}, "image": {"alt": "Four panels of horizontal intervals, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-uncertainty-seeds", "caption": "Simulated uniform tissue of middling scatterers, new speckle in every row: estimates of a region's mean with their intervals, and the truth. {{ level_percent }} % of the intervals should hold it; those that miss it are red."}, "image": {"alt": "Four panels of horizontal intervals, for MBF, ESD, EAC and attenuation, scattered around a vertical line at the truth"}}
 labels = {
     name: parametric.LABELS[name] for name in ("mbf", "esd_um", "eac_db")
 } | {"attenuation": "attenuation / dB/cm/MHz"}
@@ -375,11 +388,13 @@ columns = {
 }
 summary = pd.DataFrame(columns).reset_index()
 summary["name"] = summary["name"].replace(parametric.LABELS | labels)
+summary = summary.rename(columns={"name": "map", "kind": "tissue"})
 Markdown(summary.to_markdown(index=False, floatfmt=".3f"))
 
 # %% tags=["hide-input"]
 Markdown(
-    f"Of all {len(seeds)} intervals {100 * seeds['covered'].mean():.1f} % cover the truth; "
+    f"Of all {len(seeds)} intervals {100 * seeds['covered'].mean():.1f} % "
+    "cover the truth; "
     f"{100 * level:.0f} % were promised."
 )
 
@@ -500,10 +515,14 @@ off = np.sqrt((wrong_by**2).mean())
 better = "estimate" if off["value"] < off["assumed"] else "assumption"
 Markdown(
     f"Rms error of the estimate from one plane: {off['value']:.2f} dB/cm/MHz; "
-    f"of the assumed value: {off['assumed']:.2f}. Among these simulated patients the {better} "
+    f"of the assumed value: {off['assumed']:.2f}. Among these simulated "
+    f"patients the {better} "
     "is the better guess. "
-    f"{covered} of {len(estimates)} intervals hold the truth: they know speckle, "
-    "not a size of scatterers that changes with depth."
+    f"{covered} of {len(estimates)} intervals hold the truth"
+    + "; a size of scatterers that changes with depth they would not know."
+    * (covered == len(estimates))
+    + ": they know speckle, not a size of scatterers that changes with depth."
+    * (covered < len(estimates))
 )
 
 # %% [markdown]
@@ -629,8 +648,8 @@ _ = ax.set(xlabel="depth / mm", ylabel="frequency / MHz")
 # ````
 #
 # ````{dropdown} The Nakagami parameter of a core lies clearly below the phantom's. What follows for its maps?
-# Its echoes are more uneven than those of many scatterers. The standard errors, taken from the phantom, are then too
-# small.
+# Its echoes are more uneven than those of many scatterers in even tissue. If scatterers are few, the standard errors,
+# taken from the phantom, are too small; if the tissue varies, they are those of speckle, and the rest is the tissue.
 # ````
 #
 # ## Take-aways

@@ -100,8 +100,10 @@ pixel_mm2 = 5 * rf.sample_spacing_mm * rf.line_pitch_mm
 region = core | margin
 clipped = region[:, [0, -1]].any() or region[[0, -1]].any()
 Markdown(
-    f"Core {core.sum() * pixel_mm2:.0f} mm², margin {margin.sum() * pixel_mm2:.0f} mm². "
-    f"On this plane the margin {'is clipped by' if clipped else 'stays clear of'} "
+    f"Core {core.sum() * pixel_mm2:.0f} mm², margin "
+    f"{margin.sum() * pixel_mm2:.0f} mm². "
+    "On this plane the margin "
+    f"{'is clipped by' if clipped else 'stays clear of'} "
     "the edge of the image."
 )
 
@@ -183,7 +185,8 @@ darker = np.mean(bsc_db["margin"] < bsc_db["core"])
 
 # %% tags=["about-simulation", "hide-input"]
 Markdown(
-    f"Of {len(people)} simulated patients {lower_eac:.0%} have a margin of lower EAC than the core's, "
+    f"Of {len(people)} simulated patients {lower_eac:.0%} have a margin of "
+    "lower EAC than the core's, "
     f"and {darker:.0%} one that scatters less at {middle_mhz:g} MHz."
 )
 
@@ -267,12 +270,12 @@ for region, group in table.groupby("region"):
             found = auc_interval(~known["responder"], known[field], level)
             rows[region, label] = found
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-means", "caption": "{{ Whose }} training patients: AUC of the mean of each map, with its interval."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-means", "caption": "{{ Whose }} training patients: AUC of each map's mean over planes of the median of a region, and of the SD of its MBF, with {{ level_percent }} % intervals."}}
 aucs = pd.DataFrame(rows, index=["AUC", "low", "high"]).T
 n_negative = int((~training["responder"]).sum())
 few = f"Not computed: {n_negative} non-responders in the training set."
 Markdown(
-    aucs.reset_index(names=["region", "mean of"]).to_markdown(
+    aucs.reset_index(names=["region", "map"]).to_markdown(
         index=False, floatfmt=".2f"
     )
     if rows
@@ -304,8 +307,10 @@ turned = [max(auc, 1 - auc) for auc in single]
 # %% tags=["hide-input", "if-simulated"]
 best = (aucs["AUC"] - 0.5).abs().max() + 0.5
 Markdown(
-    f"The best of these {len(aucs)} numbers has an AUC of {best:.2f} (turned round where it is "
-    f"below 0.5) on {len(training)} training patients. Among {len(further):,} further "
+    f"The best of these {len(aucs)} numbers has an AUC of {best:.2f} (turned "
+    "round where it is "
+    f"below 0.5) on {len(training)} training patients. Among {len(further):,} "
+    "further "
     "simulated patients the true traits alone "
     f"have {min(turned):.2f} to {max(turned):.2f}."
 )
@@ -332,7 +337,7 @@ Markdown(
 # ````{exercise} A ring of five millimetres · compute · 5 min
 # :label: ex-regions-ring
 #
-# A core is a circle of 20 mm. How large is its margin of 5 mm, as a multiple of the core's area?
+# A core is a circle 20 mm across. How large is its margin of 5 mm, as a multiple of the core's area?
 #
 # Check: `check("ex-regions-ring", ...)` (ratio).
 # ````

@@ -93,7 +93,7 @@ Markdown(seen + without * (len(channels) == 2))
 # %% [markdown] tags=["if-recorded"]
 # Where a plane is narrower, what lies beyond its edge counts as outside.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour as the networks get it, before scaling: its maps over core and margin; dashed the core. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-four", "caption": "One plane of a {{ whose }} tumour on the grid of the networks, before it is scaled and its holes are filled: its maps over core and margin; dashed the core. Windows that do not stand out of the noise are left white."}, "image": {"alt": "Square parametric images of one {{ whose }} tumour, one for each map, with the core outlined by a dashed line"}}
 fig, axes = figures.panels(len(channels), 2, 3.6)
 for ax, (name, unit), image in zip(
     axes, channels.items(), images.maps[shown], strict=True
@@ -139,9 +139,10 @@ n_core, n_region = images.core.sum((1, 2)), images.region.sum((1, 2))
 rows, columns = images.region[:, [0, -1]], images.region[:, :, [0, -1]]
 at_edge = rows.any((1, 2)) | columns.any((1, 2))
 Markdown(
-    f"{len(images)} images of {patients.shape[0]} patients, "
+    f"{len(images):,} images of {patients.shape[0]} patients, "
     f"{image_px} × {image_px} pixels of "
-    f"{field_of_view_mm / image_px:.2f} mm over {field_of_view_mm:g} mm. The median plane has "
+    f"{field_of_view_mm / image_px:.2f} mm over {field_of_view_mm:g} mm. The "
+    "median plane has "
     f"{np.median(n_core):.0f} pixels of core and "
     f"{np.median(n_region):.0f} of core and margin. "
     f"In {at_edge.sum()} images the region reaches the border."
@@ -165,14 +166,14 @@ for channel, name in enumerate(channels):
     if np.isfinite(values).any():
         percentiles[name] = np.nanpercentile(values, percent)
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-percentiles", "caption": "{{ Whose }} training patients: percentiles of the pixels of each map."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-percentiles", "caption": "{{ Whose }} training patients: percentiles of the pixels of each map, and the share of the range that holds 98 % of them."}}
 rows = []
 for name, (low, p1, median, p99, high) in percentiles.items():
     share = (p99 - p1) / (high - low)
     label = f"{name} / {channels[name]}"
     rows.append((label, low, p1, median, p99, high, share))
 columns = ["map", "minimum", "1 %", "median", "99 %", "maximum"]
-columns += ["share of the range that holds 98 %"]
+columns += ["98 % in"]
 table = pd.DataFrame(rows, columns=columns)
 Markdown(table.to_markdown(index=False, floatfmt=".2f"))
 
@@ -231,7 +232,7 @@ for channel, (ax, name) in enumerate(zip(axes, channels, strict=True)):
 # Models 1 and 3 see the core, models 2 and 4 core and margin. For the core models everything else is outside
 # ({numref}`fig-images-inputs`).
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-inputs", "caption": "The two inputs made of one {{ whose }} plane, its last map: the core alone, and core with margin, holes filled. White is outside."}, "image": {"alt": "Two scaled images of one {{ whose }} plane side by side: the core only, and core with its margin"}}
 fig, axes = figures.subplots(1, 2, 3.9)
 titles = {"core": "core", "core_margin": "core + margin"}
 style = {"cmap": "magma", "limits": (0.0, 1.0)}
@@ -272,7 +273,7 @@ if "ESD" in channels:
 learning = patients.loc[per_patient.index, "split"] == "train"
 per_patient = per_patient[learning]
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-alone", "caption": "{{ Whose }} training patients: AUC of what is no map value, alone, with its interval."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-alone", "caption": "{{ Whose }} training patients: what is no map value, its mean, and its AUC alone, with the {{ level_percent }} % interval."}}
 constant = [name for name in per_patient if per_patient[name].nunique() == 1]
 per_patient = per_patient.drop(columns=constant)
 positive = ~patients.loc[per_patient.index, "responder"].to_numpy(bool)
@@ -282,7 +283,7 @@ rows = {
     for name, values in per_patient.items()
 }
 table = pd.DataFrame(rows, index=["AUC", "low", "high"]).T
-table = table.rename_axis("alone")
+table = table.rename_axis("of a patient")
 digits = {"precision": 3, "fractional": False, "trim": "-"}
 means = [
     np.format_float_positional(mean, **digits) for mean in per_patient.mean()
@@ -294,12 +295,14 @@ Markdown(
     readable.to_markdown(disable_numparse=True)
     + f"\n\nIntervals that leave out 0.5: {'; '.join(told) or 'none'}. "
     + f"The same for everybody: {'; '.join(constant) or 'none'}."
+    + " **A leak is possible: the networks may see what these tell.**"
+    * any("hole" in name or "empty" in name for name in told)
 )
 
 # %% [markdown]
 # An {term}`AUC <area under the curve (AUC)>` whose interval holds 0.5 is no evidence of a leak; an AUC below 0.5 is a
 # sign turned round. Failed windows that tell the classes apart do no harm where averaging leaves no hole: the networks
-# do not see them. Holes they would see. Run this check before training on any cohort, simulated or recorded.
+# do not see them. Holes they see, as flat patches in the median's colour. Run this check before training on any cohort, simulated or recorded.
 #
 # ## Augmentation
 #
@@ -312,7 +315,7 @@ batch = torch.from_numpy(scaled["core_margin"][[shown] * 8])  # (8, C, n, n)
 generator = torch.Generator().manual_seed(settings.training.seed)
 moved = augment(batch, generator, settings.training.max_shift)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-augmented", "caption": "One {{ whose }} plane as the network meets it in eight epochs: one map, flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same {{ whose }} tumour, each flipped or moved to another place in the square"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images-augmented", "caption": "One {{ whose }} plane as the network meets it in eight epochs: one map (ESD, where there is one), flipped and shifted. White is outside."}, "image": {"alt": "Eight small images of the same {{ whose }} tumour, each flipped or moved to another place in the square"}}
 fig, axes = figures.panels(len(moved), 4, 1.6)
 for ax, image in zip(axes, moved[:, one], strict=True):
     tissue = np.where(image > 0, image, np.nan)
@@ -388,7 +391,7 @@ for ax, image in zip(axes, moved[:, one], strict=True):
 # ````{exercise} Holes filled with zeros · vary · 30 min
 # :label: ex-images-holes
 #
-# In a cohort with holes (smaller scatterers make them, see [](16_pitfalls)), fill them with zeros after scaling and
+# Where a cohort has holes ({numref}`tab-alone`; noise makes them, and scatterers too small, see [](16_pitfalls)), fill them with zeros after scaling and
 # train the four models of [](08_training) again. Which number of the table above predicts whether the networks can gain
 # from it?
 # ````
@@ -429,7 +432,7 @@ for ax, image in zip(axes, moved[:, one], strict=True):
 # ````
 #
 # ````{dropdown} What does a hole take for a value, and why that?
-# The median of its own plane's region. Then its place carries no information on which windows failed.
+# The median of its own plane's region. Its value then says nothing that the plane does not; its flatness still can.
 # ````
 #
 # ## Take-aways

@@ -96,7 +96,7 @@ n_channels = len(images.fields)
 #
 # $$ y = x + F(x), $$ (eq-residual)
 #
-# so that a deep stack can start as almost nothing and learn corrections. Each convolution is followed by
+# so that a deep stack can start as almost the identity and learn corrections. Each convolution is followed by
 # {term}`batch normalisation` {cite:p}`ioffe2015`. An architecture of units {eq}`eq-residual` is four numbers of them, a
 # width and a kind. The paper's *modified ResNet-101* takes four channels instead of three; what else was modified it
 # does not say.
@@ -353,7 +353,7 @@ with reproducible(device):  # as in training: one thread on a CPU
     }
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-step-time", "caption": "Time of a training step of each network, per plane."}}
-title = f"training, per plane, on {device.type}"
+title = f"training, per plane, on the {device.type.upper()}"
 table = pd.DataFrame(
     {title: {name: f"{ms:.1f} ms" for name, ms in costs.items()}}
 )

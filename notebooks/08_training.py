@@ -96,11 +96,11 @@ level = settings.judgement.level
 # right three times out of four, and useless. The loss therefore counts a non-responder $C$ times:
 #
 # $$
-# L = - \frac{\sum_i w_i \log p_i}{\sum_i w_i}, \qquad
-# w_i = \begin{cases} C & \text{non-responder} \\ 1 & \text{responder} \end{cases}
+# L = - \frac{\sum_i w_i \log p_i}{\sum_i w_i}
 # $$ (eq-loss)
 #
-# with $p_i$ the probability given to the class that sample $i$ really has. The paper's search chose $C = 5$. It
+# with weights $w_i = C$ of a non-responder and 1 of a responder, and $p_i$ the probability given to the class that
+# sample $i$ really has. The paper's search chose $C = 5$. It
 # over-compensates: with one in four, 3 would balance the classes. {numref}`tab-classes` counts those of this run.
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-classes", "caption": "{{ Whose }} patients and planes to learn from, by class."}}
@@ -129,7 +129,7 @@ Markdown(
 #    averaged, and a fresh head learns on these means: one sample per patient.
 #
 # Both minimise {eq}`eq-loss` with Adam {cite:p}`kingma2015`. Both stop when the validation loss has not improved for
-# `patience` {term}`epochs <epoch>`, and keep the weights of the best epoch: early stopping {cite:p}`prechelt1998`. How
+# `patience` {term}`epochs <epoch>` (the second stage: `head_patience`), and keep the weights of the best epoch: early stopping {cite:p}`prechelt1998`. How
 # many epochs, and how much patience, the paper does not say.
 #
 # **Decision**: epochs and patience are parameters, fixed for all four models.
@@ -191,7 +191,8 @@ for path in sorted(tracked("results/benchmarks").glob("*/processors.json")):
             for what, ratio in one["cost"].items()
         )
         told.append(
-            f"- {way}: {'the same' if images else 'other'} images; a probability moves by "
+            f"- {way}: {'the same' if images else 'other'} images; a "
+            "probability moves by "
             + (
                 f"up to {digits(moved)}"
                 if moved
@@ -201,7 +202,8 @@ for path in sorted(tracked("results/benchmarks").glob("*/processors.json")):
         )
     told.insert(
         0,
-        f"A small study, from echoes to probabilities after a short training, on {record['processor']} and on "
+        "A small study, from echoes to probabilities after a short training, "
+        f"on {record['processor']} and on "
         f"emulated {' and '.join(kinds)}:\n",
     )
 Markdown("\n".join(told) or "Not measured.")
@@ -237,7 +239,7 @@ show_curves(curves, "feature", nothing["feature"])
 # afterwards, without either. One may therefore lie above the other in both directions. The validation
 # curve jumps: few patients, and batch normalisation that was estimated on small batches.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-predictive", "caption": "Stage 2 of the four models on the {{ whose }} cohort: loss of training and validation patients by epoch of the predictive network."}, "image": {"alt": "Four panels of learning curves of the predictive networks, training and validation loss against epoch, with the best epoch marked"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-training-predictive", "caption": "Stage 2 of the four models on the {{ whose }} cohort: loss of training and validation patients by epoch of the predictive network. Dot: the epoch that was kept. Dotted: the loss of knowing nothing."}, "image": {"alt": "Four panels of learning curves of the predictive networks, training and validation loss against epoch, with the best epoch marked"}}
 show_curves(curves, "predictive", nothing["predictive"])
 
 # %% [markdown]
@@ -295,8 +297,10 @@ told = (
 )
 kept_back = (
     f"One {whose.lower()} patient, planes: {len(vectors)}. The mean vector "
-    f"gives what was saved during training, to {abs(probability - saved):.0e}; "
-    f"single planes alone would give probabilities that span {np.ptp(alone):.2f}."
+    "gives what was saved during training, to "
+    f"{abs(probability - saved):.0e}; "
+    "single planes alone would give probabilities that span "
+    f"{np.ptp(alone):.2f}."
 )
 Markdown(told if settings.study.simulated else kept_back)
 
@@ -308,7 +312,7 @@ colours = {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
 image = ax.imshow(rows, aspect="auto", interpolation="nearest", **colours)
 ax.set(xlabel="entry of the vector", ylabel="plane")
 ax.set(yticks=range(len(rows)), yticklabels=[*tumour.plane, "mean"])
-_ = fig.colorbar(image)
+_ = fig.colorbar(image, label="value")
 
 # %% [markdown]
 # ## The other reading of 256
@@ -324,7 +328,7 @@ run = {folder: settings.replace(vector=other)}
 train_runs(images, patients, run, [slug])
 folders = {default: results.folder / slug, other: folder / slug}
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pooled", "caption": "Model 2 with either reading of the 256 numbers, {{ whose }} patients."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-pooled", "caption": "Model 2 with either reading of the 256 numbers, {{ whose }} patients, with {{ level_percent }} % intervals."}}
 rows, scores = {}, []
 for reading, model_folder in folders.items():
     told = read_table(model_folder / "predictions.csv")
@@ -334,7 +338,7 @@ for reading, model_folder in folders.items():
     positive, score = ~told["responder"].to_numpy(bool), told["probability"]
     scores.append(score)
     auc, low, high = auc_if_known(positive, score, level)
-    interval = why_not or f"{auc:.2f} ({low:.2f} to {high:.2f})"
+    interval = why_not or f"{auc:.3f} ({low:.3f} to {high:.3f})"
     losses = losses.round(3).astype(object).where(losses.notna(), "–")
     rows[reading] = [*losses, interval]
 names = ["validation loss, stage 1", "validation loss, stage 2"]
@@ -343,7 +347,7 @@ table = pd.DataFrame(rows, index=names).T.rename_axis("vector")
 compared = judgement.lacking(positive, "the validation set", least=2)
 if not compared:
     difference, low, high, _ = auc_difference(positive, *scores, level)
-    compared = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+    compared = f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
 Markdown(
     table.to_markdown(disable_numparse=True)
     + f"\n\nDifference of the two AUCs on the same patients: {compared}."
@@ -371,7 +375,7 @@ for ax, (slug, spec) in zip(axes.flat, MODELS.items(), strict=True):
     ax.set(ylabel="p of a non-responder")
     ax.label_outer()
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-validation", "caption": "{{ Whose }} validation patients: AUC of the four models with its interval."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-validation", "caption": "{{ Whose }} validation patients: AUC of the four models with its {{ level_percent }} % interval."}}
 rows = {}
 for slug, part in judged.groupby("model", sort=False):
     found = ~part["responder"].to_numpy(bool), part["probability"]

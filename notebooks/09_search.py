@@ -78,7 +78,7 @@ level = settings.judgement.level
 # up a trial that falls below the median of the earlier ones.
 #
 # **Decision**: a trial is judged by the AUC of the validation patients, not by their loss: the loss contains $C$, and
-# would call the smallest $C$ the best.
+# would call one far from balance the best.
 #
 # The first trial is the paper's own choice ({numref}`fig-search-history`, {numref}`tab-trials`). Validation patients of
 # one class have no AUC: then nothing is searched, and this page says so.
@@ -134,7 +134,8 @@ else:
     inside = trials["AUC"].between(low, high).mean()
     noun = "a non-responder" if n_positive == 1 else "non-responders"
     told = (
-        f"{len(positive)} {whose.lower()} validation patients, {n_positive} of "
+        f"{len(positive)} {whose.lower()} validation patients, {n_positive} "
+        "of "
         f"them {noun}: one pair of patients is "
         f"{1 / (n_positive * n_negative):.3f} of AUC, "
         f"one non-responder {1 / n_positive:.2f} of sensitivity. "
@@ -327,8 +328,8 @@ Markdown(why_not or (networks.printed(table, form) if rows else none))
 # ````{solution} ex-search-loss
 # :class: dropdown
 #
-# The loss contains $C$, one of the parameters searched: the smallest $C$ gives the smallest loss, whatever the model is
-# worth.
+# The loss contains $C$, one of the parameters searched: whoever knows nothing has the largest loss where $C$ balances
+# the classes, so that a $C$ far from there gives a small one, whatever the model is worth.
 # ````
 #
 # ````{exercise} The best of thirty equals · compute · 15 min

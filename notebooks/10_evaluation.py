@@ -104,8 +104,7 @@ readable = {
     name: name.replace("_", " ").replace("non ", "non-") for name in counts
 }
 Markdown(
-    f"{whose} test patients.\n\n"
-    + counts.rename(index=title, columns=readable).to_markdown()
+    counts.rename(index=title, columns=readable).to_markdown()
     + judgement.beneath(lost)
 )
 
@@ -231,10 +230,10 @@ Markdown(
 # %%
 table = evaluation.table2(predictions, level)
 
-# %% tags=["table", "hide-input"] mystnb={"table": {"name": "tab-table2", "caption": "Table 2 of the paper, computed for the {{ whose }} patients, with intervals."}}
+# %% tags=["table", "hide-input"] mystnb={"table": {"name": "tab-table2", "caption": "Table 2 of the paper, computed for the {{ whose }} patients, with {{ level_percent }} % intervals."}}
 shown = judgement.readable(table).to_markdown(disable_numparse=True)
 note = judgement.lacking_sets(predictions)
-Markdown(f"{whose} patients.\n\n{shown}{note}")
+Markdown(shown + note)
 
 # %% tags=["remove-cell"]
 from reading.results import keep
@@ -258,8 +257,10 @@ keep("no_information", "accuracy of naming the larger class", rate, **told)
 # The loss counts a non-responder `class_weight` times, $C$, so what these models give is not a probability: trained to
 # perfection they say $q$ of {eq}`eq-weighted` where $p$ is true. Called at $q \ge 0.5$, they call far more patients
 # than there are non-responders, and the unweighted loss punishes it. Both look like failure and are the price of the
-# weight. Undone, $q = 0.5$ becomes $p = 0.5$; the order of the patients, and the AUC, stay ({numref}`tab-undone`). The
-# last row knows nothing: it gives every patient the share of non-responders in training.
+# weight. Undone, patients are called at $p \ge 0.5$, which is $q \ge C / (1 + C)$; their order, and the AUC, stay
+# ({numref}`tab-undone`). The price is then paid elsewhere: where the classes lie close together hardly anybody is called,
+# accuracy rises to that of naming the larger class, and balanced accuracy, the mean of sensitivity and specificity,
+# falls to one half. The last row knows nothing: it gives every patient the share of non-responders in training.
 
 # %%
 weight = settings.training.class_weight
@@ -297,7 +298,8 @@ both.loc["knowing nothing"] = [
 ]
 shown = both.replace("nan%", "–").replace("nan", "–")
 Markdown(
-    f"{whose} patients, accuracies of the test and loss of the validation patients, weight "
+    f"{whose} patients, accuracies of the test and loss of the validation "
+    "patients, weight "
     f"$C$ = {weight:g}.\n\n" + shown.to_markdown(disable_numparse=True) + note
 )
 
@@ -336,13 +338,14 @@ if shown_here:
     moved = test.probability.agg(np.ptp).groupby("model").median()
     crossed = dict(list(folds.groupby("model", sort=False)))
 
-# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-seeds", "caption": "Simulated patients: Table 2 over seeds, and cross-validated over all patients."}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-seeds", "caption": "Simulated patients: Table 2 over seeds, and cross-validated over all patients with {{ level_percent }} % intervals."}}
 told = f"Not shown here: `{seeds_file}` is of a study with other "
 told += (
     f"{', '.join(f'`{name}`' for name in other)}." if other else "parameters."
 )
 if shown_here:
-    rows = {}
+    rows, as_auc = {}, "{:.2f} ({:.2f}–{:.2f})"
+    as_rate = "{:.0%} ({:.0%}–{:.0%})"
     for slug, of_model in crossed.items():
         seeds = by_seed.loc[slug]
         one = together.loc[slug]
@@ -350,28 +353,32 @@ if shown_here:
         ensemble = auc_interval(lost_one, one.probability, level)
         right = (of_model.probability < 0.5) == of_model.responder
         accuracy = proportion_interval(int(right.sum()), len(right), level)
+        spread = seeds[["auc", "accuracy"]].agg(["mean", "min", "max"])
         rows[title[slug]] = {
-            "AUC, seeds: mean (range)": f"{seeds.auc.mean():.2f} ({seeds.auc.min():.2f}–{seeds.auc.max():.2f})",
-            "accuracy, seeds: mean (range)": f"{seeds.accuracy.mean():.0%} ({seeds.accuracy.min():.0%}–{seeds.accuracy.max():.0%})",
-            "AUC, seeds averaged": "{:.2f} ({:.2f}–{:.2f})".format(*ensemble),
-            "AUC, all patients": "{:.2f} ({:.2f}–{:.2f})".format(
-                *crossed_auc(of_model, level)
-            ),
-            "accuracy, all patients": "{:.0%} ({:.0%}–{:.0%})".format(
-                *accuracy
-            ),
+            "AUC, seeds: mean (range)": as_auc.format(*spread.auc),
+            "accuracy, seeds: mean (range)": as_rate.format(*spread.accuracy),
+            "AUC, seeds averaged": as_auc.format(*ensemble),
+            "AUC, all patients": as_auc.format(*crossed_auc(of_model, level)),
+            "accuracy, all patients": as_rate.format(*accuracy),
         }
     all_lost = ~of_model.responder.astype(bool)
     told = (
-        "Simulated patients, weight undone. Seeds: the test patients, five trainings; seeds averaged: their mean "
-        f"probability; all patients: cross-validated, {all_lost.sum()} non-responders of {len(all_lost)}, where always "
-        f"naming the larger class has an accuracy of {comparison.no_information_rate(all_lost):.0%}.\n\n"
+        "Simulated patients, weight undone. Seeds: the test patients, five "
+        "trainings; seeds averaged: their mean "
+        f"probability; all patients: cross-validated, {all_lost.sum()} "
+        f"non-responders of {len(all_lost)}, where always "
+        "naming the larger class has an accuracy of "
+        f"{comparison.no_information_rate(all_lost):.0%}.\n\n"
         + pd.DataFrame(rows).T.to_markdown()
-        + "\n\nOne patient, five seeds: between the lowest and the highest probability that she is given lie, in the median "
-        f"of the test patients, {moved.min():.2f} to {moved.max():.2f}, by model."
-        + f"\n\nRuns kept with the book: {len(saved.runs)} models of seeds and {sum(map(len, crossed.values())) // len(all_lost)} "
+        + "\n\nOne patient, five seeds: the five probabilities of the median "
+        f"test patient span {moved.min():.2f} to {moved.max():.2f}, depending "
+        "on the model."
+        + f"\n\nRuns kept with the book: {len(saved.runs)} models of seeds "
+        "and "
+        f"{sum(map(len, crossed.values())) // len(all_lost)} "
         f"times five folds, {', '.join(saved.runs['device'].unique())}, "
-        f"{', '.join(map(str, saved.runs['processor'].unique()))}, commit {', '.join(saved.runs['commit'].unique())}."
+        f"{', '.join(map(str, saved.runs['processor'].unique()))}, commit "
+        f"{', '.join(saved.runs['commit'].unique())}."
     )
 Markdown(told)
 
@@ -390,7 +397,7 @@ judged = crossed[chosen] if shown_here else judged.assign(probability=said)
 patients = stages.cohort(settings, artifacts)
 groups = subgroups(patients.loc[judged.patient].reset_index(drop=True))
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-groups", "caption": "{{ Whose }} test patients: the models by treatment and by receptors."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-groups", "caption": "{{ Whose }} patients: model 4 by treatment and by receptors."}}
 rows = {}
 for name, of_group in groups.items():
     part = judged[of_group.to_numpy()]
@@ -411,7 +418,8 @@ told = pd.DataFrame(rows).T.to_markdown(disable_numparse=True)
 if not rows:
     told = "The cohort has neither treatment nor receptors on record."
 Markdown(
-    f"{title[chosen]}, {whose.lower()} patients, {whom}, weight undone.\n\n{told}"
+    f"{title[chosen]}, {whose.lower()} patients, {whom}, weight "
+    f"undone.\n\n{told}"
 )
 
 # %% [markdown]
@@ -439,9 +447,10 @@ rows = {
     for group in ("responders", "non-responders")
     if (who == group).any()
 }
-told = pd.DataFrame(rows).T.rename_axis("of the").map("{:.0%}".format)
+told = pd.DataFrame(rows).T.rename_axis("patients").map("{:.0%}".format)
 Markdown(
-    f"Sets of {title[chosen]}, {whose.lower()} patients, {whom}: how many name what, at {level:.0%}.\n\n"
+    f"Sets of {title[chosen]}, {whose.lower()} patients, {whom}: how many "
+    f"name what, at {level:.0%}.\n\n"
     + told.replace("nan%", "0%").to_markdown(disable_numparse=True)
     + judgement.beneath(lost_of, "this set")
 )
@@ -455,7 +464,7 @@ Markdown(
 # {cite:p}`tadayyon2014`; and the same tissue, each plane's attenuation estimated from its own echoes, as in this book.
 # The {term}`oracle` sees the tissue and not the echoes, so it is the same for all.
 
-# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-attenuation", "caption": "Simulated patients: test AUC of the models by what is known of the attenuation."}}
+# %% tags=["hide-input", "if-simulated"] mystnb={"table": {"name": "tab-attenuation", "caption": "Simulated patients: test AUC of the models by what is known of the attenuation, with {{ level_percent }} % intervals."}}
 ways = {
     "as good as known": "known",
     "differs, assumed": "assumed",
@@ -469,13 +478,14 @@ for way, name in ways.items():
     saved = read_results(path)
     told = saved.provenance["settings"]
     made.append(
-        f"{way}: spread {told['attenuation_spread']:.0%}, noise {told['noise_db']:g} dB, "
-        f"{saved.runs['device'][0]}, {saved.provenance['finished'][:10]}"
+        f"{way}: spread {told['attenuation_spread']:.0%}, noise "
+        f"{told['noise_db']:g} dB, "
+        f"{saved.runs['device'][0]}, commit {saved.runs['commit'][0]}"
     )
     judged = saved.predictions.query("split == 'test'")
     scores = {
         title[slug]: (~of_model.responder, of_model.probability)
-        for slug, of_model in judged.groupby("model")
+        for slug, of_model in judged.groupby("model", sort=False)
     }
     told = {"signal": "mean"} | told  # of a time before there was another
     drawn = stages.cohort(build(told), artifacts).query("split == 'test'")
@@ -486,10 +496,7 @@ for way, name in ways.items():
         for model, two in scores.items()
     }
 shown = pd.DataFrame(rows).to_markdown() if rows else "No such run was made."
-Markdown(
-    "AUC of the simulated test patients, by what is known of their attenuation.\n\n"
-    f"{shown}\n\nRuns kept with the book; {'; '.join(made)}."
-)
+Markdown(f"{shown}\n\nRuns kept with the book; {'; '.join(made)}.")
 
 # %% [markdown]
 # ## Table 2, printed
@@ -542,7 +549,8 @@ better, sure = (
 told = judgement.sentence(judgement.lacking(lost)) or (
     f"In this test set ({n_positive} non-responders, {n_negative} responders) "
     f"the no-information rate is **{rate:.1%}**. Models with a higher test "
-    f"accuracy: {'; '.join(better) or 'none'}. Models whose whole interval lies "
+    f"accuracy: {'; '.join(better) or 'none'}. Models whose whole interval "
+    "lies "
     f"above it: {'; '.join(sure) or 'none'}."
 )
 Markdown(
@@ -611,13 +619,9 @@ coverage = {
     for truth in (0.7, 0.8, 0.86, 0.9)
 }
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-promise", "caption": "Share of 4,000 simulated studies whose interval holds the true AUC."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-promise", "caption": "Share of 4,000 simulated studies, 10 against 40 patients, whose {{ level_percent }} % interval holds the true AUC."}}
 coverage = pd.DataFrame(coverage).T.rename_axis("true AUC")
-Markdown(
-    "Share of 4,000 simulated studies, 10 against 40 patients, whose "
-    f"{level:.0%} interval holds the true AUC:\n\n"
-    + coverage.to_markdown(floatfmt=".3f")
-)
+Markdown(coverage.to_markdown(floatfmt=".3f"))
 
 # %% [markdown]
 # The formula for a proportion is too short because it takes 50 patients for 50 independent answers, while the
@@ -646,7 +650,7 @@ pairs = comparison.compare_models(lost, wide, level, called)
 shown = judgement.compared(pairs, title)
 shown = shown.to_markdown(index=False, disable_numparse=True)
 note = f"\n\n{judgement.sentence(why_not)}" + judgement.beneath(lost)
-Markdown(f"{whose} test patients.\n\n{shown}{note}")
+Markdown(shown + note)
 
 # %%
 p_values = pairs[["delong_p", "mcnemar_p"]].fillna(1.0)
@@ -657,9 +661,11 @@ n_kept = (p_values < (1 - level) / len(pairs)).sum()  # Bonferroni
 Markdown(
     judgement.sentence(why_not)
     or f"Of {len(pairs)} pairs of models, DeLong's test tells "
-    f"**{n_clear.delong_p}** apart at the {1 - level:.0%} level and McNemar's "
-    f"**{n_clear.mcnemar_p}**; after dividing the level by the number of "
-    f"comparisons (Bonferroni), {n_kept.delong_p} and {n_kept.mcnemar_p}. The "
+    f"**{n_clear.delong_p or 'none'}** apart at the {1 - level:.0%} level and "
+    f"McNemar's **{n_clear.mcnemar_p or 'none'}**; after dividing the level "
+    "by "
+    f"the number of comparisons (Bonferroni), {n_kept.delong_p or 'none'} and "
+    f"{n_kept.mcnemar_p or 'none'}. The "
     f"widest interval of a difference spans "
     f"{(pairs.high - pairs.low).max():.2f} of AUC."
 )

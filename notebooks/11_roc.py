@@ -122,7 +122,8 @@ told = judgement.sentence(why_not) or (
 Markdown(
     f"{told} In the paper's test set, 10 against "
     f"40, these are {1 / 10:.0%} and {1 / 40:.1%}, and its four AUCs span "
-    f"{np.ptp(printed_table2().test_auc):.2f}: less than one non-responder can "
+    f"{np.ptp(printed_table2().test_auc):.2f}: less than one non-responder "
+    "can "
     f"move."
 )
 
@@ -198,7 +199,9 @@ for name, spec in ({} if why_not else MODELS).items():
     )
     label = f"{spec.title}: {average:.2f}"
     look = {"color": figures.COLOUR[name], "label": label}
-    ax.step(recall, precision, where="post", **look)
+    best = pd.Series(precision, recall).groupby(level=0).max()
+    best = best[best.index > 0]  # at a recall of 0 nobody need be called
+    ax.step(best.index, best, where="pre", **look)
 ax.set(xlabel="recall (non-responders found)", ylabel="precision")
 ax.set(xlim=(0, 1), ylim=(0, 1.03))
 if why_not:
@@ -250,7 +253,8 @@ for ax, (name, spec) in zip(axes.flat, MODELS.items(), strict=True):
         )
         x, colour = groups.predicted, look[0]
         ax.vlines(x, groups.low, groups.high, color=colour, alpha=0.5)
-        ax.plot(x, groups.observed, look[1], color=colour, label=label)
+        told = {"color": colour, "label": label, "clip_on": False}
+        ax.plot(x, groups.observed, look[1], **told)
     ax.plot([0, 1], [0, 1], ":", color="0.6")
 _ = [ax.set_xlabel("predicted") for ax in axes[1]]
 _ = [ax.set_ylabel("share of non-responders") for ax in axes[:, 0]]
@@ -262,7 +266,7 @@ plt.show()
 # %% [markdown]
 # Three numbers sum it up ({numref}`tab-calibration`). The **{term}`Brier score`** {cite:p}`brier1950` is the mean
 # squared error of the probability; a useful model has a lower one than giving everybody the share of non-responders.
-# The **intercept** says by how much the log-odds are too low (+) or too high (-) on the whole. The **slope**
+# The **intercept** says by how much the log-odds are too low (+) or too high (−) on the whole. The **slope**
 # {cite:p}`cox1958` is 1 when the spread of the predictions is right, above 1 when they are too timid, below 1 when they
 # are too extreme, and 0 when they say nothing.
 
@@ -298,15 +302,13 @@ summary = [
     }
     for (name, label), (score, line) in scores.items()
 ]
-share, n_groups = lost.mean(), min(5, max(len(rows), 1))
+share = lost.mean()
 Markdown(
     judgement.sentence(why_not)
     or f"{whose} test patients; C = {weight:g}. Everybody given the share of "
     f"non-responders, {share:.0%}, scores a Brier of "
     f"{share * (1 - share):.2f}.\n\n"
     + pd.DataFrame(summary).to_markdown(index=False)
-    + f"\n\n{n_groups} groups of about {len(rows) / n_groups:.0f} patients are "
-    f"what {len(rows)} allow."
     + judgement.beneath(lost)
 )
 
@@ -375,7 +377,8 @@ span = (
 )
 Markdown(
     judgement.sentence(why_not)
-    or f"{MODELS[slug].title} is worth more than both simple rules {span}; its "
+    or f"{MODELS[slug].title} is worth more than both simple rules {span}; "
+    "its "
     f"whole interval lies above zero at {len(sure)} of {len(thresholds)}."
     + judgement.beneath(lost)
 )

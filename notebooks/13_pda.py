@@ -88,7 +88,7 @@ from helpers.learning.training import untrained_model
 from helpers.maps.planes import map_plane
 from helpers.settings import load_settings
 from pages import figures, judgement
-from pages.judgement import mean_in_words
+from pages.judgement import listing, mean_in_words
 from pages.patients import SOURCES
 from pages.pda import (
     beside_random,
@@ -232,7 +232,8 @@ largest = {
 }
 Markdown(
     "\n".join(
-        f"- {name}: largest difference {value.max():.4f} in {largest[name]}"
+        f"- {name}: largest difference {100 * value.max():.2f} percentage "
+        f"points in {largest[name]}"
         for name, value in differences.items()
     )
 )
@@ -267,9 +268,9 @@ plt.show()
 
 # %% [markdown]
 # {numref}`fig-overview` is the whole path of this book in one figure, from the echo of the last of these patients to what the calls of model 4 say
-# of everybody's survival ([](12_survival) draws it for all four models, [](11_roc) their {term}`ROC <receiver operating characteristic (ROC)>` curves):
+# of the survival of those who are judged ([](12_survival) draws it for all four models, [](11_roc) their {term}`ROC <receiver operating characteristic (ROC)>` curves):
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. First, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Windows that do not stand out of the noise are left empty. Then all of them: ROC curve of model 4 with its band, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-overview", "caption": "{{ Whose }} patients, from echo to outcome. First, one patient: B-mode with the core dashed, a parametric map of core and margin, and by how much the probability of non-response changes where that map is covered. Windows that do not stand out of the noise are left empty. Then those who are judged: ROC curve of model 4 with its band, the dot at a threshold of 0.5, and recurrence-free survival of the groups that it calls."}, "image": {"alt": "Five panels of {{ whose }} patients: a grey ultrasound image, the same with a coloured map of the tumour, the same with a map of prediction differences, a stepped ROC curve with a wide band, and two Kaplan-Meier curves"}}
 from reading.overview import overview
 
 follow_up = patients.loc[rows.index, ["duration_years", "recurrence"]]
@@ -328,7 +329,7 @@ of_shuffled = beyond_random(means_of[0], shuffled, level)
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-margin-share", "caption": "{{ Whose }} patients: shares of core and margin in the prediction differences, and of each map, beside random weights and shuffled responses."}}
 in_words = partial(mean_in_words, level=level)
 said = {
-    verdict: ", ".join(null.index[null.verdict == verdict]) or "no map"
+    verdict: listing(null.index[null.verdict == verdict]) or "no map"
     for verdict in ("more", "less")
 }
 known = [name for name, (_, low, _) in excess.items() if np.isfinite(low)]
@@ -339,34 +340,39 @@ left = "; what the other maps show, random weights show" * any(judged)
 left = "" if all(judged) else left or ": random weights show the same"
 unknown = [name for name in channels if name not in known]
 same_side = judged & (null.verdict == of_shuffled.verdict).reindex(known)
-passed = ", ".join(same_side.index[same_side]) or "no map"
+passed = listing(same_side.index[same_side]) or "no map"
 named = {
+    "of_all": "map's share of all",
     "core": "core's share",
     "margin": "margin's share",
     "excess": "margin's share less the even one",
-    "of_all": "parameter's share of all",
 }
 shares = survey.groupby("parameter", sort=False)[list(named)].agg(in_words)
+shares["excess"] = [
+    judgement.with_interval(excess[name], "+.3f") for name in shares.index
+]
 of_margin = in_words(survey.margin_even.groupby("patient").first())
 by_random = {
-    "the same, random weights": nulls(null),
-    "the same, shuffled responses": nulls(of_shuffled),
+    "– of random weights": nulls(null),
+    "– of shuffled responses": nulls(of_shuffled),
 }
 Markdown(
-    f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} % "
+    f"{whose} {part} patients, all {len(rows)}: means with {100 * level:.0f} "
+    "% "
     "intervals, patients drawn anew. The margin's even share: "
     f"{of_margin}.\n\n"
     + shares.rename(columns=named)
     .assign(**by_random)
     .T.to_markdown(disable_numparse=True)
     + (
-        f"\n\nCompared with {pda_random} networks of random weights a pixel of the margin weighs "
+        f"\n\nCompared with {pda_random} networks of random weights a pixel "
+        "of the margin weighs "
         f"more in {said['more']}, less in {said['less']}{left}."
-        + f" Networks trained on shuffled responses are passed, too, in {passed}."
+        + f" Beyond networks trained on shuffled responses, too: {passed}."
         * bool(len(shuffled))
     )
     * bool(known)
-    + f" No interval, for want of patients or margins: {', '.join(unknown)}."
+    + f" No interval, for want of patients or margins: {listing(unknown)}."
     * bool(unknown)
     + " The paper names MBF and EAC for more."
 )
@@ -379,7 +385,7 @@ for name, row in null.iterrows():
     label = f"weight of the margin of {name}, trained less random weights"
     keep(f"margin_{name}", label, three, form="+.3f", at="fig-margin-share")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core. Grey: where a network with random weights lies with a probability of {{ level_percent }} %."}, "image": {"alt": "Columns of dots, one per parametric map, around or below a horizontal line at zero, each with its mean and a short interval in black."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-margin-share", "caption": "{{ Whose }} patients. The margin's share of the summed prediction differences less the even share, central plane, one dot per patient; black: mean and {{ level_percent }} % interval of the mean. Above zero, a pixel of the margin moves the prediction more than one of the core. Grey: where a network with random weights lies with a probability of {{ level_percent }} %."}, "image": {"alt": "Columns of dots, one per parametric map, around a horizontal line at zero, each with its mean and a short interval in black beside a grey band of random weights."}}
 figure, ax = figures.subplots()
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(rows))
 for column, parameter in enumerate(channels):
@@ -405,9 +411,12 @@ _ = ax.set(ylabel="margin's share less even")
 pixel_mm = settings.images.field_of_view_mm / settings.images.image_px
 paper_mm = 8 * settings.images.field_of_view_mm / 512
 Markdown(
-    f"Here a patch of {pda_patch_px} pixels is {pda_patch_px * pixel_mm:.1f} mm "
-    f"wide, the margin {settings.maps.margin_mm:g} mm and a window of the maps "
-    f"{settings.maps.window_mm:g} mm. With the paper's 512 pixels over the same "
+    f"Here a patch of {pda_patch_px} pixels is {pda_patch_px * pixel_mm:.1f} "
+    "mm "
+    f"wide, the margin {settings.maps.margin_mm:g} mm and a window of the "
+    "maps "
+    f"{settings.maps.window_mm:g} mm. With the paper's 512 pixels over the "
+    "same "
     f"field of view its patch of 8 would be {paper_mm:.2f} mm wide."
 )
 
@@ -447,16 +456,21 @@ if n_squares >= attribution.FEWEST:
 
 # %% tags=["hide-input"]
 with_draws = n_squares >= attribution.FEWEST
-told = f"Draws are not computed: {n_squares} squares of {edge} × {edge} pixels in tissue."
+told = (
+    f"Draws are not computed: {n_squares} squares of {edge} × {edge} pixels "
+)
+told += "in tissue."
 if with_draws:
     largest, mean = (
         [100 * statistic(np.abs(one)) for one in (zeros, draws)]
         for statistic in (np.max, lambda values: values[zeros != 0].mean())
     )
     told = (
-        f"{names[example][0].upper()}{names[example][1:]}: the largest difference is "
+        f"{names[example][0].upper()}{names[example][1:]}: the largest "
+        "difference is "
         f"{largest[0]:.2f} percentage points "
-        f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean over the "
+        f"with zeros and {largest[1]:.2f} with {pda_draws} draws; the mean "
+        "over the "
         f"patches that matter is {mean[0]:.2f} and {mean[1]:.2f}."
     )
 Markdown(told)
@@ -471,7 +485,7 @@ Markdown(told)
 # - **Occlusion** is the same zeros, but keeps the sign and gives a pixel the mean over the patches that cover it,
 #   instead of writing at the centre. It is also what our function is tested against.
 # - **Integrated gradients** {cite:p}`sundararajan2017` adds up the gradient on the way from an empty image to this one.
-#   The pixels' values sum to $p(x) - p(0)$, so nothing is left out. We show the mean over a patch.
+#   The pixels' values sum to $p(x) - p(0)$, so nothing is left out, but for the error of a sum of 100 steps. We show the mean over a patch.
 # - **Grad-CAM** {cite:p}`selvaraju2017` weighs the maps of a late layer by their gradients. It has one coarse map for
 #   all parameters and cannot tell them apart.
 
@@ -514,7 +528,8 @@ if with_draws:
     found[0]["draws"] = pda.on_pixels(np.abs(draws), *at_centres)
 methods, (_, integrated, _, whole) = found[0], answers[0]
 Markdown(
-    f"Check: integrated gradients sum to {integrated.sum().item():.4f}, p(x) − p(0) is "
+    f"Check: integrated gradients sum to {integrated.sum().item():.4f}, p(x) "
+    "− p(0) is "
     f"{whole:.4f}."
 )
 
@@ -563,7 +578,7 @@ share = [
     for maps_of in found
 ]
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-agreement", "caption": "{{ Whose }} patient: rank correlation of the maps of several methods."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-agreement", "caption": "{{ Whose }} patient: rank correlation of the maps of several methods. Draws are not asked of random weights."}}
 who = f" {patient}" if settings.study.simulated else ""
 Markdown(
     "Rank correlation over the pixels of core and margin, all maps "
@@ -572,7 +587,7 @@ Markdown(
     + beside_random(agree[0], agree[1:]).to_markdown(disable_numparse=True)
 )
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-method-shares", "caption": "{{ Whose }} patient: share of each map by each method; in brackets the range of networks with random weights."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-method-shares", "caption": "{{ Whose }} patient: share of each map by each method; in brackets the range of networks with random weights, which draws are not asked of."}}
 Markdown(beside_random(share[0], share[1:]).to_markdown(disable_numparse=True))
 
 # %% [markdown]
@@ -626,7 +641,8 @@ correlations = pd.DataFrame(
 grouped = correlations.groupby(["compared with", "pixels"], sort=False)
 Markdown(
     "Rank correlation of model 4's maps with those of another network, mean "
-    f"over {len(checked)} {whose.lower()} {part} patients ({100 * level:.0f} % "
+    f"over {len(checked)} {whose.lower()} {part} patients ({100 * level:.0f} "
+    "% "
     "interval):\n\n"
     + grouped.correlation.agg(in_words).unstack().to_markdown()
 )
@@ -781,13 +797,15 @@ readable = truth.map("{:.2f}".format).replace("nan", "–")
 readable = readable.join(beside_random(tables[0], tables[1:]))
 readable = readable.rename_axis(["region", "parameter"]).reset_index()
 Markdown(
-    f"{whose} patients: AUC on {len(np.unique(train.patient))} training patients, "
+    f"{whose} patients: AUC on {len(np.unique(train.patient))} training "
+    "patients, "
     f"network on {len(rows)} {part} patients, in brackets the range of "
     f"{pda_random} networks with random weights:\n\n"
     + readable.rename(columns=named).to_markdown(
         index=False, disable_numparse=True
     )
-    + f"\n\nRank correlation of the better AUC over these {len(truth)} rows with "
+    + f"\n\nRank correlation of the better AUC over these {len(truth)} rows "
+    "with "
     + " and with ".join(f"the {what} {found}" for what, found in told.items())
     + "."
 )

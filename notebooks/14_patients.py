@@ -48,6 +48,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from beyond import contributions, handmade, statistics
+from beyond.means import mean_auc
 from entry.chapter import tracked
 from helpers import stages
 from helpers.data.study import MODELS
@@ -64,7 +65,7 @@ cohort = stages.cohort(settings, artifacts).astype({"responder": bool})
 images = stages.images(settings, artifacts)
 
 # %% [markdown]
-# ## The fifth and the sixth row
+# ## The rows below Table 2
 #
 # Before networks, the same group described each map by a few numbers and gave them to a simple classifier: to follow a
 # treatment
@@ -84,8 +85,9 @@ images = stages.images(settings, artifacts)
 # masks are channels of their own, and only pixels of a region count in its means: the paper's networks see zeros
 # outside, and average them in. It first learns to read the hand-made features off the training planes, which takes no
 # response; a ridge regression on its vectors is one answer. A copy of it then learns the response without a third of
-# the patients; what it says of that third tells how much to trust it beside the first answer. Whether three such networks, a
-# third each, would say more together is asked below ({numref}`tab-recipes`).
+# the patients; what it says of that third tells how much to trust it beside the first answer. One training may go
+# astray on so few patients: so there are three networks, one a third, from initial weights of their own, and their
+# answers are averaged.
 #
 # **Decision**: features come from the images the networks see, not from the maps.
 #
@@ -150,7 +152,7 @@ null = contributions.beyond_random(excess[0], pd.DataFrame(excess[1:]), level)
 shuffled = patients.margins(tracked(results_file), design.STATISTICS[1])
 of_shuffled = contributions.beyond_random(excess[0], shuffled, level)
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-statistics-margin", "caption": "{{ Whose }} patients: what moves the statistics network of core and margin. The margin's share of the prediction differences less the even share, and how far the probability moves where a map of core or margin takes the training patients' mean, in percentage points, with the range of random weights."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-statistics-margin", "caption": "{{ Whose }} patients: what moves the statistics network of core and margin. How far the probability moves where a map of core or margin takes the training patients' mean, in percentage points, in brackets the range of random weights; and the margin's share of the prediction differences less the even share, beside the mean of random weights and of shuffled responses, in brackets where another such network lies with a probability of {{ level_percent }} %."}}
 table = pda.beside_random(moved[0], moved[1:])
 table.columns = ["core at the mean / points", "margin at the mean / points"]
 shares = {
@@ -170,7 +172,7 @@ Markdown(
 )
 
 # %% [markdown]
-# Its calls sort the patients like those of any other model ([](12_survival)): {numref}`fig-statistics-survival`.
+# Its calls, too, make two groups of the patients ([](12_survival)): {numref}`fig-statistics-survival`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-statistics-survival", "caption": "{{ Whose }} test patients. Recurrence-free survival of those whom the statistics network of core and margin calls responders and non-responders; log-rank p-value and numbers at risk."}, "image": {"alt": "A solid falling step curve of called responders and a dashed one of called non-responders, with the numbers of patients at risk below the axis"}}
 said = scored[title]
@@ -258,8 +260,10 @@ ahead = [
 ]
 Markdown(
     judgement.sentence(why_not)
-    or f"Fitted to {n_trained} patients, the better of the two regressions reaches "
-    f"a test AUC of {best:.2f}; the networks had {n_stopping} more to tell them when to stop. "
+    or f"Fitted to {n_trained} patients, the better of the two regressions "
+    "reaches "
+    f"a test AUC of {best:.2f}; the networks had {n_stopping} more to tell "
+    "them when to stop. "
     f"Networks above it: {'; '.join(ahead) or 'none'}. "
     f"But these are {n_judged} patients: compare the intervals."
 )
@@ -290,29 +294,31 @@ other = patients.differing(provenance["settings"], settings)
 
 # %% tags=["hide-input"]
 Markdown(
-    f"{len(runs)} runs, made on {provenance['finished'][:10]} by `{provenance['command']}` on "
+    f"{len(runs)} runs, made on {provenance['finished'][:10]} by "
+    f"`{provenance['command']}` on "
     f"{patients.made_with(runs)}. "
     f"Cohort seeds: {', '.join(map(str, provenance['cohort_seeds']))}; "
-    f"image size {provenance['settings']['image_px']} px; two sets of {provenance['n_new']} new patients. "
+    f"image size {provenance['settings']['image_px']} px; two sets of "
+    f"{provenance['n_new']} new patients. "
     "Every AUC below is computed here from the predictions of these runs."
     + (
-        " Their patients were drawn, scanned or mapped otherwise than this book's: "
-        f"other values, or none, had {', '.join(f'`{name}`' for name in other)}."
+        " Not the same in this book: "
+        f"{judgement.listing(f'`{name}`' for name in other)}."
         if other
         else ""
     )
 )
 
 # %% [markdown]
-# {numref}`tab-runs` and {numref}`fig-patients-fifty` hold all runs, none left out: AUC on the test patients, then on
-# the new ones.
+# {numref}`tab-runs` and {numref}`fig-patients-fifty` hold all runs of the repeated study, none left out: AUC on the
+# test patients, then on the new ones.
 
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-runs", "caption": "The repeated study on simulated patients: AUC of every run, on its own test patients and on the new ones."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-runs", "caption": "The repeated study on simulated patients, a column for each cohort by its seed: AUC of every run, on its own test patients / on the new ones."}}
 by_cohort = patients.all_runs(judged, "mean").T.rename_axis("model")
 Markdown(by_cohort.to_markdown())
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, above, and on the same new patients, below. One dot a cohort, the bar their mean."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions, a forest and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-fifty", "caption": "The repeated study on simulated patients: AUC of each model on the test patients of its own cohort, above, and on the same new patients, below. One dot a cohort, the bar their mean. Dotted: chance."}, "image": {"alt": "Two panels of dots: areas under the curve of networks, regressions, a forest and oracles, widely scattered on each cohort's own test patients, closer together on the new patients"}}
 repeated = patients.of(judged, "mean")
 models = [
     title for title in patients.TITLES if title in set(repeated["model"])
@@ -353,10 +359,13 @@ own, new = scatter["test_auc"], scatter["new_auc"]
 Markdown(
     "From cohort to cohort the AUC of one network of the paper scatters by "
     f"{own[list(MODELS)].mean():.3f} (SD) on its own test patients, and by "
-    f"{new[list(MODELS)].mean():.3f} on the new ones. The oracle, which learns nothing, scatters "
-    f"by {own['oracle_core_margin']:.3f} on the test patients: "
-    "that much is the draw of the patients alone.\n\n"
-    "The best of the four networks, cohort by cohort, was on the test patients "
+    f"{new[list(MODELS)].mean():.3f} on the new ones. The oracles, which "
+    "learn nothing, scatter "
+    f"by {own['oracle_core']:.3f} (core) and {own['oracle_core_margin']:.3f} "
+    "(core + margin) on the test patients: that is the draw of the patients "
+    "alone.\n\n"
+    "The best of the four networks, cohort by cohort, was on the test "
+    "patients "
     f"{first['test']}, and on the new ones {first['new']}."
 )
 
@@ -378,23 +387,37 @@ ahead = patients.against(runs, level)
 optimism = patients.optimism(runs)
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-shares", "caption": "The repeated study on simulated patients: share of the signal that each model finds, and its lead."}}
-table = pd.DataFrame({
-    "AUC, test (SD)": [f"{r.test_mean:.3f} ({r.test_std:.3f})" for r in shares.itertuples()],
-    "AUC, new (SD)": [f"{r.new_mean:.3f} ({r.new_std:.3f})" for r in shares.itertuples()],
-    "share": shares["share"].map("{:.2f}".format),
-    "lead over the regression": patients.with_interval(ahead.loc[shares.index], "lead", "+.3f", " to "),
-}, index=shares.index).rename(index=patients.TITLES)  # fmt: skip
+table = pd.DataFrame(
+    {
+        f"AUC, {split} (SD)": [
+            f"{mean:.3f} ({sd:.3f})"
+            for mean, sd in zip(
+                shares[f"{split}_mean"], shares[f"{split}_std"], strict=True
+            )
+        ]
+        for split in ("test", "new")
+    },
+    index=shares.index,
+)
+table["share"] = shares["share"].map("{:.2f}".format)
+table["lead over the regression"] = patients.with_interval(
+    ahead.loc[shares.index], "lead", "+.3f", " to "
+)
+table = table.rename(index=patients.TITLES)
 table = table.replace("+0.000 (+0.000 to +0.000)", "–")  # over itself
 Markdown(
     table.to_markdown(disable_numparse=True)
     + "\n\nThe oracle reaches "
     + " and ".join(
-        f"{shares.loc[shares.index.str.endswith(region), 'new_oracle'].iloc[0]:.3f} ({name})"
-        for region, name in (("_core", "core"), ("margin", "core + margin"))
+        f"{shares.loc[model, 'new_oracle']:.3f} ({name})"
+        for model, name in zip(
+            design.REGRESSIONS, ("core", "core + margin"), strict=True
+        )
     )
-    + ". The validation patients, who say when training stops, flatter the paper's networks: "
+    + ". The validation patients, who say when training stops, flatter the "
+    "paper's networks: "
     + "; ".join(
-        f"{patients.TITLES[model]} {gap:+.3f}"
+        f"{patients.TITLES[model]}: {gap:+.3f}"
         for model, gap in optimism.items()
     )
     + " in AUC above the new patients."
@@ -439,7 +462,8 @@ if settings.study.simulated:  # whose tissue is known
 told = "Not computed: the tissue of a recorded cohort is not known"
 if seen:
     told = (
-        "Correlation with the margin's EAC beyond the core's, cross-validated, "
+        "Correlation with the margin's EAC beyond the core's, "
+        "cross-validated, "
         "simulated cohort: "
         + "; ".join(
             f"{name} {correlation:.2f}" for name, correlation in seen.items()
@@ -459,29 +483,28 @@ Markdown(told + ".")
 
 # %%
 none = judged[judged["part"].isin(design.SHUFFLED)]
-grouped = none.groupby(["part", "model"], sort=False)["new_auc"]
-means, errors, n_runs = grouped.mean(), grouped.sem(), grouped.size()
+grouped = runs.loc[none.index].groupby(["part", "model"], sort=False)
+means = {name: mean_auc(group, None, level) for name, group in grouped}
+silent = (none["new_low"] == none["new_high"]).sum()  # the same of everybody
 clear = (none["new_low"] > 0.5) | (none["new_high"] < 0.5)
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-shuffled", "caption": "Simulated patients with responses shuffled: mean AUC of each model on new patients."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-shuffled", "caption": "Simulated patients whose responses under a truth were shuffled: mean AUC of each model on new patients, with its interval (of the new patients alone where runs are fewer than three)."}}
 shown = pd.DataFrame(
     {
-        "shuffled": [
-            {"no signal": "under mean"}.get(part, "under arrangement")
-            for part, _ in means.index
-        ],
-        "model": [patients.TITLES[model] for _, model in means.index],
-        "runs": n_runs.to_numpy(),
-        "mean AUC, new (standard error)": [
-            f"{mean:.3f} ({error:.3f})".replace(" (nan)", "")
-            for mean, error in zip(means, errors, strict=True)
+        "truth": [design.SHUFFLED[part] for part, _ in means],
+        "model": [patients.TITLES[model] for _, model in means],
+        "runs": grouped.size().to_numpy(),
+        "mean AUC, new": [
+            judgement.with_interval(three, ".3f") for three in means.values()
         ],
     }
 )
 Markdown(
     shown.to_markdown(index=False, disable_numparse=True)
     + "\n\nThe largest distance of a mean from 0.5 is "
-    f"{(means - 0.5).abs().max():.3f}. Of {len(none)} intervals, {clear.sum()} leave out 0.5."
+    f"{max(abs(mean - 0.5) for mean, *_ in means.values()):.3f}. Of the "
+    f"{len(none)} runs' own intervals, {clear.sum()} leave out 0.5. "
+    f"{silent} of the runs say the same of every patient."
 )
 
 # %% [markdown]
@@ -492,7 +515,7 @@ Markdown(
 # lowest to the highest training pixel; planes never shifted; weights that decay {cite:p}`loshchilov2019`; the weights
 # of the last epoch, whoever would have stopped training left out or learned from; five networks averaged, from seeds of
 # their own or each stopped by another fifth of the learning patients. Of the statistics network: means of maps without
-# their SD; the response alone, without hand-made features to read first; three networks averaged instead of one.
+# their SD; the response alone, without hand-made features to read first; one network instead of three.
 
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-recipes", "caption": "Simulated patients: other recipes, and what they gain on new patients."}}
 tried = patients.recipes(runs, level)
@@ -532,11 +555,11 @@ Markdown(
 # any network was trained on them; the parameter `signal` chooses one. They share their tumours, through the same echoes,
 # and differ only in what of them response follows:
 #
+# - **texture**: over what length the core's EAC varies, coarse nests or fine ones, at the same mean and spread.
 # - **arrangement**: whether the core's EAC rises to its rim or to its centre, at the same mean and spread. Growth at
 #   the edge around a dead or fibrous centre, or the reverse, would do that.
 # - **interaction**: whether {term}`ESD <scatterer diameter (ESD)>` and EAC of the core deviate to the same side. Large
 #   scatterers that are dense, or small ones that are sparse, are one thing; the other two combinations another.
-# - **texture**: over what length the core's EAC varies, coarse nests or fine ones, at the same mean and spread.
 #
 # None of them is known of breast tumours; they are questions to the method, not to nature. The models were not told.
 # Each learns from patients drawn from a pool, a quarter of them for validation as before, and is judged on new patients
@@ -558,7 +581,7 @@ tops = {
 }
 hand_made = [*design.REGRESSIONS[1:], *design.FORESTS]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals (of the new patients alone where a truth has fewer than three draws of any number). Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-patients-truths", "caption": "Simulated patients, one panel for each truth: mean AUC on new patients against the number of patients learned from, with intervals (of the new patients alone where a truth has fewer than three draws of any number). The RAN and the fewest patients were tried under the mean alone. Dashed: the oracle, which knows what response follows. Dotted: chance."}, "image": {"alt": "Panels, one for each truth, with curves of the area under the curve of networks of the paper, the statistics network, a regression and a forest against the number of learning patients, below the dashed line of the oracle"}}
 fig, axes = figures.panels(len(truths), 1, 3.0, shared=True)
 for ax, (signal, of_truth) in zip(axes, truths.items(), strict=True):
     patients.draw_curves(ax, of_truth[of_truth["model"] != "oracle_core"])
@@ -577,7 +600,7 @@ fig.legend(
 )
 plt.show()
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-truths", "caption": "AUC on the new simulated patients (interval), number of draws, under each truth by the number of patients learned from; the oracle knows what response follows."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-truths", "caption": "AUC on the new simulated patients (interval), number of draws, under each truth by the number of patients learned from. Draws of all numbers tell together how far draws scatter; the oracle knows what response follows."}}
 tables = {}
 for signal, of_truth in truths.items():
     of_models = of_truth[of_truth["model"] != "oracle_core"]
@@ -599,14 +622,16 @@ leads = {
     if signal != "mean"
 }
 
-# %% tags=["hide-input"] mystnb={"table": {"name": "tab-winner", "caption": "Simulated patients: the statistics network against the best of the others, by truth and number of patients."}}
+# %% tags=["hide-input"] mystnb={"table": {"name": "tab-winner", "caption": "Simulated patients: the statistics network against the better of regression and forest, by truth and number of patients."}}
 lines = [
     {
         "truth": signal,
         "learned from": size,
         "statistics network": f"{row.auc:.3f}",
         "best hand-made": patients.TITLES[row.best],
-        "lead": f"{row.lead:+.3f} ({row.lead_low:+.3f} to {row.lead_high:+.3f})",
+        "lead": judgement.with_interval(
+            (row.lead, row.lead_low, row.lead_high), "+.3f"
+        ),
         "clear": "ahead" * (row.lead_low > 0)
         or "behind" * (row.lead_high < 0)
         or "no",
@@ -615,8 +640,10 @@ lines = [
     for size, row in of_truth.iterrows()
 ]
 Markdown(
-    "The statistics network against the better of regression and forest, chosen on the very patients that judge, "
-    "which favours them. Where draws are fewer than three, the interval is that of the new patients alone.\n\n"
+    "The statistics network against the better of regression and forest, "
+    "chosen on the very patients that judge, "
+    "which favours them. Where draws are fewer than three, the interval is "
+    "that of the new patients alone.\n\n"
     + pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
     + "".join(
         f"\n\nNot run in this experiment: {signal}."

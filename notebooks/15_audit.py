@@ -53,7 +53,7 @@ Markdown(
     printed.PRINTED[
         printed.PRINTED.place.isin(["Methods", "Figure 5", "Discussion"])
     ]
-    .rename(columns={"plus_minus": "±"})
+    .drop(columns="plus_minus")
     .to_markdown(index=False)
 )
 
@@ -102,11 +102,13 @@ columns = {
     for group in ("all", "training", "test")
 }
 Markdown(
-    f"{positive} % of the {n_test} test patients, as printed for ER+, would be "
+    f"{positive} % of the {n_test} test patients, as printed for ER+, would "
+    "be "
     f"{float(positive) * n_test / 100:.1f} patients. "
-    "Numbers of patients that give every rounded percentage of a variable, and after a plus sign "
-    "those that come in when digits may have been cut off instead of rounded.\n\n"
-    + pd.DataFrame(columns, index=strict.index).to_markdown()
+    "Numbers of patients that give every rounded percentage of a variable, "
+    "and after a plus sign "
+    "those that come in when digits may have been cut off instead of "
+    "rounded.\n\n" + pd.DataFrame(columns, index=strict.index).to_markdown()
 )
 
 # %% [markdown]
@@ -133,13 +135,16 @@ said = [
     for row, share in grades.items()
 ]
 Markdown(
-    "For the **grades** no pair exists. The percentage of all patients is a mean of the other "
-    "two, so each row says how many of the graded patients were training patients: "
-    + ", ".join(said)
-    + f". One number was expected, near {100 * n_training / (n_training + n_test):.0f} %.\n\n"
+    "For the **grades** no pair exists. The percentage of all patients is a "
+    "mean of the other "
+    "two, so each row says what share of the graded patients were training "
+    "patients: " + ", ".join(said) + ". One number was expected, near "
+    f"{100 * n_training / (n_training + n_test):.0f} %.\n\n"
     "For the **receptors** the columns point to "
-    f"{audit.listed(molecular['training'])} training and {audit.listed(molecular['test'])} test "
-    f"patients, together {molecular['training'][-1] + molecular['test'][-1]}, and to "
+    f"{audit.listed(molecular['training'])} training and "
+    f"{audit.listed(molecular['test'])} test "
+    f"patients, together {molecular['training'][-1] + molecular['test'][-1]}, "
+    "and to "
     f"{audit.listed(molecular['all'])} in all: one patient more or less."
 )
 
@@ -199,7 +204,8 @@ for n in range(25, 37):
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-how-many-validate", "caption": "Splits of so many validation patients that give the rates of the paper's Table 2."}}
 table = pd.DataFrame.from_dict(fits, orient="index").rename_axis("patients")
 Markdown(
-    "Splits (responders, non-responders) that give the rates of all four models, "
+    "Splits (responders, non-responders) that give the rates of all four "
+    "models, "
     "and how many of the four half-widths fit:\n\n"
     + table.map(
         lambda found: (
@@ -235,18 +241,21 @@ checked["auc"] = audit.auc_widths()
 Markdown(audit.shown(checked["auc"]))
 
 # %%
-aucs = printed.printed_table2().test_auc
+paper = printed.printed_table2()
+aucs, widths = paper.test_auc, paper.test_auc_half_width
 hanley = np.array([audit.hanley_mcneil(auc, 10, 40) for auc in aucs])
-as_proportion = np.array([audit.wald(auc, 50) for auc in aucs])
-ratio = np.mean(norm.ppf(0.975) * hanley / as_proportion)
+ratio = np.mean(norm.ppf(0.975) * hanley / widths)
 covered = [chance.coverage_as_proportion(auc) for auc in aucs]
 logit = [chance.coverage(auc, 10, 40) for auc in aucs]
 
 # %% tags=["hide-input"]
 Markdown(
-    "The printed half-widths are those of a proportion. Hanley and McNeil's are "
-    f"{ratio:.2f} times as wide. In 4,000 simulated studies for each printed AUC, an interval of "
-    f"the printed kind holds the truth in {min(covered):.1%} to {max(covered):.1%}, not in 95 %; "
+    "The printed half-widths are those of a proportion. Hanley and McNeil's "
+    "are "
+    f"{ratio:.2f} times as wide. In 4,000 simulated studies for each printed "
+    "AUC, an interval of "
+    f"the printed kind holds the truth in {min(covered):.1%} to "
+    f"{max(covered):.1%}, not in 95 %; "
     f"DeLong's on the logit scale in {min(logit):.1%} to {max(logit):.1%}."
 )
 
@@ -263,7 +272,7 @@ Markdown(audit.shown(checked["bounds"]))
 # %% [markdown]
 # ## Does the accuracy beat knowing nothing?
 #
-# {numref}`tab-nothing` holds it against calling everybody a responder.
+# {numref}`tab-nothing` holds it against calling everybody a responder, by an exact binomial test of one side.
 
 # %% mystnb={"table": {"name": "tab-nothing", "caption": "The paper's test accuracies against that of always answering 'responder'."}}
 checked["accuracy"] = audit.accuracies_against_nothing()
@@ -347,9 +356,11 @@ plt.show()
 # %% tags=["hide-input"]
 worse, better = found.values()
 Markdown(
-    f"The standard deviation of the AUC over simulated studies is {worse.std():.3f} at the lower "
+    "The standard deviation of the AUC over simulated studies is "
+    f"{worse.std():.3f} at the lower "
     f"and {better.std():.3f} at the higher of the two. "
-    f"In {np.mean(worse >= better):.0%} of pairs of studies, each with its own patients, "
+    f"In {np.mean(worse >= better):.0%} of pairs of studies, each with its "
+    "own patients, "
     "the worse model looks at least as good as the better one."
 )
 
@@ -395,10 +406,13 @@ n_events, by_truth, by_calls = chance.log_rank_studies(kept, right_calls)
 
 # %% tags=["hide-input"]
 Markdown(
-    f"With {n_events.mean():.0f} recurrences on average, the log-rank test finds p < 0.05 between "
-    f"the true groups in **{np.mean(by_truth < 0.05):.0%}** of 4,000 simulated studies and between "
+    f"With {n_events.mean():.0f} recurrences on average, the log-rank test "
+    "finds p < 0.05 between "
+    f"the true groups in **{np.mean(by_truth < 0.05):.0%}** of 4,000 "
+    "simulated studies and between "
     f"the predicted groups in **{np.mean(by_calls < 0.05):.0%}**; both in "
-    f"{np.mean((by_truth < 0.05) & (by_calls < 0.05)):.0%}. The predicted groups have "
+    f"{np.mean((by_truth < 0.05) & (by_calls < 0.05)):.0%}. The predicted "
+    "groups have "
     f"the smaller p-value in {np.mean(by_calls < by_truth):.0%}."
 )
 
@@ -426,7 +440,10 @@ plt.show()
 everything = pd.concat(checked.values(), ignore_index=True)
 kinds = everything.verdict.str.split(":").str[0].value_counts()
 Markdown(
-    "\n".join(f"- **{count}** {kind}" for kind, count in kinds.items())
+    "\n".join(
+        f"- figures whose verdict is *{kind}*: **{count}**"
+        for kind, count in kinds.items()
+    )
     + "\n\nWhat was not simply reproduced:\n\n"
     + everything[
         ~everything.verdict.isin([audit.REPRODUCED, "possible"])
@@ -441,13 +458,13 @@ verdicts = {"at": "all-verdicts", "form": ".0f"}
 keep("audited", "printed figures computed anew", len(everything), **verdicts)
 keep("reproduced", "of them come out as printed", n_right, **verdicts)
 told = "width of an AUC's interval that holds, by the printed one's"
-wider = np.mean(norm.ppf(0.975) * hanley / as_proportion)
-keep("width", told, wider, at="table-2-the-interval-of-the-auc")
+keep("width", told, ratio, at="table-2-the-interval-of-the-auc")
 told = "p of the paper's model 4 against naming the larger class", right.p[4]
 at = "does-the-accuracy-beat-knowing-nothing"
 keep("p_accuracy", *told, form="p", at=at)
 told = (
-    "pairs of simulated studies in which the worse of the paper's models wins"
+    "share of pairs of simulated studies in which the worse of the paper's "
+    "models looks at least as good"
 )
 luck = 100 * np.mean(worse >= better)
 keep("luck", told, luck, unit="%", form=".0f", at="fig-luck")
@@ -585,4 +602,4 @@ keep("luck", told, luck, unit="%", form=".0f", at="fig-luck")
 # - {cite:t}`schoenfeld1981`: why recurrences, not patients, make the power of a survival comparison.
 # - {cite:t}`dicenzo2020`: a study whose printed rates fit to the last patient; the exercise above is about it.
 #
-# Also behind this page: {cite}`taleghamar2022,delong1988,esserman2012`; paired counts after McNemar (1947).
+# Also behind this page: {cite}`taleghamar2022,delong1988,esserman2012`; paired counts after {cite:t}`mcnemar1947`.

@@ -66,7 +66,9 @@ named |= {
     for part in ("train", "test")
 }
 named |= {
-    "n": "patients",
+    "n": "patients in all",
+    "optimizer": "optimiser",
+    "class_weight": "class weight C of a non-responder",
     "events": "recurrences",
     "events_test": "recurrences among the test patients",
     "image_px": "edge of an image, pixels",
@@ -95,6 +97,7 @@ pages |= {
         "index": "Front page",
         "data": "Describing a cohort",
         "glossary": "Glossary",
+        "decisions": "Decisions",
         "provenance": "Provenance",
     }.items()
 }
@@ -125,7 +128,7 @@ opening = both.answer.str.startswith((*no, known["simulated_only"]))
 # %% tags=["hide-input"] mystnb={"table": {"name": "tab-open", "caption": "Items of both lists that are answered by a no, or do not apply."}}
 table = both.loc[opening, ["list", "item", "asks", "answer"]]
 Markdown(
-    f"Of {len(both)} items, {int(opening.sum())} are answered by a no, or do not apply:\n\n"
+    f"{int(opening.sum())} of {len(both)} items:\n\n"
     + table.to_markdown(index=False, disable_numparse=True)
 )
 

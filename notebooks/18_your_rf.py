@@ -110,7 +110,7 @@ rows = {
         "samples": frames[0].samples.shape[0],
         "lines": frames[0].samples.shape[1],
         "sampling / MHz": frames[0].sampling_rate_hz / 1e6,
-        "depth / mm": round(frames[0].extent_mm[2], 1),
+        "depth / mm": f"{frames[0].extent_mm[2]:.1f}",
         "saturated samples": sum(
             n_saturated(plane.samples) for plane in frames
         ),
@@ -133,7 +133,7 @@ if outline_file:
     core = core_of(outline, rows_mm, sample.lateral_mm)
     region = np.repeat(core, 5, axis=0)[: len(sample.samples)]
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample, with the outline of the region where one was given, and of the phantom's first frame."}, "image": {"alt": "Two grey-scale ultrasound images side by side: the sample and the reference phantom"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bmode", "caption": "B-mode of the sample, with the outline of the region where one was given, and of the phantom's first frame."}, "image": {"alt": "Two grey-scale ultrasound images, the sample above and the reference phantom below"}}
 fig, axes = figures.subplots(2, row_in=3.6)
 shown = {f"{whose} sample": sample, f"{whose} phantom": phantom_frames[0]}
 for ax, (title, plane) in zip(axes, shown.items(), strict=True):
@@ -153,7 +153,8 @@ if outline_file:
 #
 # The test finds settings that changed between frames. It need not find a phantom with **targets** (wires, cysts,
 # spheres): frames have them in the same place, and they divide out here but not from the sample. Two halves show one
-# that lies in either. A reference must be uniform: look at its {term}`B-mode` in {numref}`fig-own-bmode`.
+# that lies in either. A reference must be uniform: look at its {term}`B-mode` in {numref}`fig-own-bmode`. (A
+# brightness that only grows or falls with depth is that of the time gain, and divides out.)
 
 # %%
 protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
@@ -172,10 +173,11 @@ off = np.mean(np.abs(median) > 2 * of_row)
 # %% tags=["hide-input"]
 Markdown(
     f"The phantom, {how}: median MBF {np.nanmedian(itself.mbf):+.2f} dB, "
-    f"median SS {np.nanmedian(itself.ss):+.3f} dB/MHz over {itself.mbf.size:,} windows."
+    f"median SS {np.nanmedian(itself.ss):+.3f} dB/MHz over "
+    f"{itself.mbf.size:,} windows."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against itself, one part against another: median MBF by depth with the middle half of the windows. It should stay between the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-self", "caption": "The phantom mapped against itself, one part against another: median MBF by depth with the middle half of the windows. About one depth in twenty may lie beyond the dotted lines, two standard errors from zero."}, "image": {"alt": "Median MBF of the phantom against itself as a function of depth, with a band for the interquartile range, around zero"}}
 fig, ax = figures.subplots(row_in=2.8)
 ax.fill_between(itself.depth_mm, low, high, alpha=0.3)
 ax.plot(itself.depth_mm, median)
@@ -200,7 +202,7 @@ usable_mm = laboratory.usable_depths_mm(
 )
 worth = laboratory.effective_frames(phantom_frames)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-noise", "caption": "The phantom's power by depth and frequency, less that of the noise at that depth. Black: as much above the noise as is asked for; white: 6 dB below the peak at each depth; dashed: the band of the fits."}, "image": {"alt": "Colour map of the phantom's signal over noise against depth and frequency, with two contours and the band of the fits"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-noise", "caption": "The phantom's power by depth and frequency, less that of the noise at that depth. Black: as much above the noise as is asked for; white: 6 dB below the peak at each depth; dashed, black: the band of the fits."}, "image": {"alt": "Colour map of the phantom's signal over noise against depth and frequency, with two contours and the band of the fits"}}
 frequency_mhz = np.linspace(0.5, sample.sampling_rate_hz / 2e6, 80)
 spaced = range(0, own_grid.all_starts[-1], own_grid.n_window // 2)
 level_db = noise.mean_power_db(
@@ -216,7 +218,7 @@ drawn = ax.pcolormesh(*where, above_db, cmap="viridis", rasterized=True)
 fig.colorbar(drawn, label="power / dB re noise")
 below_db = level_db - level_db.max(axis=1, keepdims=True)
 ax.contour(*where, above_db, [minimum_snr_db], colors="k")
-ax.contour(*where, below_db, [-6], colors="w")
+ax.contour(*where, below_db, [-6], colors="w", linestyles="solid")
 for edge in own_grid.band_mhz[[0, -1]]:
     ax.axvline(edge, color="k", linestyle="--", linewidth=0.8)
 ax.invert_yaxis()
@@ -224,6 +226,7 @@ title = f"{whose} phantom"
 _ = ax.set(xlabel="frequency / MHz", ylabel="depth / mm", title=title)
 
 # %% tags=["hide-input"]
+mapped_mm = itself.depth_mm[[0, -1]]
 usable = (
     f"from {usable_mm[0]:.1f} to {usable_mm[1]:.1f} mm"
     if np.isfinite(usable_mm[0])
@@ -234,8 +237,8 @@ Markdown(
     "read: how deep the echoes can be trusted is not known."
     if np.isnan(ratio_db).all()
     else f"The phantom's echoes stand {minimum_snr_db:g} dB or more above the "
-    f"noise over the whole band {usable}, of {itself.depth_mm[0]:.1f} to "
-    f"{itself.depth_mm[-1]:.1f} mm that are mapped. Its {len(phantom_frames)} "
+    f"noise over the whole band {usable}; {mapped_mm[0]:.1f} to "
+    f"{mapped_mm[1]:.1f} mm are mapped. Its {len(phantom_frames)} "
     f"frames are worth {worth:.1f} independent ones."
 )
 
@@ -285,7 +288,8 @@ finite = {
     for name in ("mbf", *[one for one in maps.present if one == "esd_um"])
 }
 Markdown(
-    f"{grid.inside.sum():,} windows on a grid of {step_mm(maps.depth_mm):.2f} mm; with a value: "
+    f"{grid.inside.sum():,} windows on a grid of {step_mm(maps.depth_mm):.2f} "
+    "mm; with a value: "
     + ", ".join(
         f"{parametric.NAMES[name]} {100 * of:.1f} %"
         for name, of in finite.items()
@@ -296,9 +300,10 @@ Markdown(
 # %% [markdown]
 # ## The region as a whole
 #
-# The spectra of all its windows are averaged before the fit ({numref}`fig-own-bsc`, {numref}`tab-own-means`). The
-# intervals know speckle and the phantom's share of it, not an attenuation that is assumed wrongly ([](04_uncertainty));
-# the estimate beside them comes from the echoes.
+# The spectra of all its windows that hold a value are averaged before the fit ({numref}`fig-own-bsc`,
+# {numref}`tab-own-means`). Without an outline the region is the whole plane, whatever lies in it; and windows that sank
+# into noise are those of the weakest echoes. The intervals know neither, nor an attenuation that is assumed wrongly
+# ([](04_uncertainty)): they know speckle, and the phantom's share of it. The estimate beside them comes from the echoes.
 
 # %%
 means = region_means(
@@ -314,7 +319,9 @@ fitted_db = gaussian_bsc_db(
 )
 try:
     found = estimate_attenuation(sample, reference, grid, level)
-    estimate = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+    estimate = (
+        f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f}) dB/cm/MHz"
+    )
 except InputError as error:
     estimate = f"not estimated: {error}".replace(sample.source, "sample")
 
@@ -326,16 +333,19 @@ Markdown(
         floatfmt=".2f"
     )
     + (
-        "\n\nESD and EAC of the region: none. Its mean spectrum rises too steeply for any "
-        "diameter, as it does where more attenuation is put back than there was."
+        "\n\nESD and EAC of the region: none. Its mean spectrum rises too "
+        "steeply for any "
+        "diameter, as it does where more attenuation is put back than there "
+        "was."
     )
     * bool(too_steep)
 )
 
 # %% tags=["hide-input"]
 Markdown(
-    f"Attenuation of the region / dB/cm/MHz: {estimate}; assumed "
-    f"{sample_attenuation_db_cm_mhz:g}. Where scatterers change with depth the estimate takes that for attenuation."
+    f"Attenuation of the region: {estimate}; assumed: "
+    f"{sample_attenuation_db_cm_mhz:g} dB/cm/MHz. Where scatterers change "
+    "with depth the estimate takes that for attenuation."
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-bsc", "caption": "Mean spectrum of the region. Where the phantom's backscatter is known: the backscatter coefficient and the spherical Gaussian fit; else the normalised spectrum, relative to the phantom, with its line."}, "image": {"alt": "Spectrum of the region against frequency as points, with the curve fitted to them"}}
@@ -358,7 +368,8 @@ _ = ax.set(xlabel="frequency / MHz", ylabel=unit)
 
 # %% [markdown]
 # The errors are taken from the phantom's speckle, which many scatterers in a {term}`resolution cell` make. Few of them,
-# or structure within a window, lower the {term}`Nakagami parameter` of the echoes' intensity below the phantom's, and
+# or tissue that varies (a plane that holds a tumour and what is around it), lower the {term}`Nakagami parameter` of the
+# echoes' intensity below the phantom's, and
 # errors are then larger than the phantom's say ({numref}`tab-laboratory`).
 
 # %%

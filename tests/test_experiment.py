@@ -335,7 +335,7 @@ def test_every_run_tells_its_own_commit_and_the_file_claims_none(bench, tmp_path
     head, runs = patients.read(experiment.conduct(now, ["mean"], tmp_path / "result.json"))
     assert not {"commit", "device", "time", "processor"} & set(head)
     assert runs["commit"].tolist() == ["earlier", "now"]
-    assert patients.made_with(runs).endswith("commits earlier, now)")
+    assert patients.made_with(runs).endswith("commits earlier, now")
     written = json.loads(experiment.file_of(ORACLE, bench).read_text())
     assert set(written) >= {"key", "commit", "device", "processor", "time", "python", "versions"}
     assert written["key"] in experiment.file_of(ORACLE, bench).name
@@ -668,7 +668,7 @@ def test_tables_as_text_by_hand():
         [made("mean", "ran_core", 101, [9, 2.5, 1, 2, 3, 4]), made("mean", "oracle_core", 101, [9] * 6)]
     )
     table = patients.all_runs(patients.judged(runs), "mean")
-    assert table.loc[101].to_dict() == {"RAN, core": "0.75 / 0.75", "oracle, core": "0.50 / 0.50"}
+    assert table.loc[101].to_dict() == {"RAN, core": "0.75\xa0/\xa00.75", "oracle, core": "0.50\xa0/\xa00.50"}
     curve = pd.DataFrame([("ran_core", 65, 2, 0.6, 0.5, 0.7)], columns=["model", "size", "draws", "auc", "low", "high"])
     assert patients.by_size(curve).loc[65].to_dict() == {"RAN, core": "0.600 (0.500–0.700), 2"}
     table = pd.DataFrame({"gain": [0.5], "gain_low": [-0.25], "gain_high": [1.0]})

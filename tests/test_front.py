@@ -111,10 +111,10 @@ def test_a_number_as_text(result, text):
     [
         (none(), f"No test AUC can be given ({NONE})."),
         (found(FEW), f"The networks reach a test AUC of 0.80, which says little ({FEW})."),
-        (found(), "four intervals of four lie above 0.5"),
-        (found(auc_4=(0.6, 0.4, 0.8)), "test AUCs of 0.60 to 0.80; three intervals of four lie above 0.5"),
-        (found(**{f"auc_{m}": (0.6, 0.4, 0.8) for m in "234"}), "one interval of four lies above 0.5"),
-        (found(**{f"auc_{m}": (0.6, 0.4, 0.8) for m in "1234"}), "no interval of four lies above 0.5"),
+        (found(), "four intervals of four leave out 0.5"),
+        (found(auc_4=(0.6, 0.4, 0.8)), "test AUCs of 0.60 to 0.80; three intervals of four leave out 0.5"),
+        (found(**{f"auc_{m}": (0.6, 0.4, 0.8) for m in "234"}), "one interval of four leaves out 0.5"),
+        (found(**{f"auc_{m}": (0.6, 0.4, 0.8) for m in "1234"}), "no interval of four leaves out 0.5"),
     ],
 )
 def test_the_abstract_tells_the_aucs_as_they_are(run, sentence):
@@ -161,10 +161,10 @@ def test_without_a_class_or_with_too_few_every_claim_about_classes_is_open():
 @pytest.mark.parametrize(
     ("change", "claim", "kind"),
     [
-        ({}, "model 4 orders patients by response", AGREES),
-        ({"auc_4": (0.7, 0.45, 0.9)}, "model 4 orders patients by response", OPEN),
-        ({"auc_4": (0.6, 0.52, 0.7)}, "model 4 orders patients by response", DISAGREES),
-        ({"auc_4": (0.6,)}, "model 4 orders patients by response", OPEN),
+        ({}, "model 4 reaches the printed AUC", AGREES),
+        ({"auc_4": (0.7, 0.45, 0.9)}, "model 4 reaches the printed AUC", OPEN),
+        ({"auc_4": (0.6, 0.52, 0.7)}, "model 4 reaches the printed AUC", DISAGREES),
+        ({"auc_4": (0.6,)}, "model 4 reaches the printed AUC", OPEN),
         ({}, "the margin adds to the core", OPEN),
         ({}, "attention adds to a plain network", AGREES),
         ({"gain_attention": (-0.1, -0.2, -0.01)}, "attention adds to a plain network", DISAGREES),

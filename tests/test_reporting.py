@@ -12,7 +12,7 @@ from trust import reporting
 
 NUMBERS = {name: max(what.low, 1) for name, what in PLANES.items() if what.kind in ("number", "whole")}
 ROOT = Path(__file__).parents[1]
-MADE = ("data", "provenance")  # pages that are written when the book is rendered
+MADE = ("data", "decisions", "provenance")  # pages that are written when the book is rendered
 # the parts of items 3, 5, ... of TRIPOD+AI (Collins et al. 2024, table 2); items that are not here have one part
 PARTS = {3: 3, 5: 2, 6: 3, 8: 3, 9: 3, 12: 7, 18: 6, 20: 3, 23: 2, 27: 3}
 

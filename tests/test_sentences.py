@@ -61,7 +61,7 @@ def test_the_methods_are_a_sentence_of_one_patient_and_of_many():
 
 @each(([], ""), (["MBF"], "MBF"), (["MBF", "SI"], "MBF and SI"), (["MBF", "SI", "EAC"], "MBF, SI and EAC"))
 def test_names_in_a_row(given, said):
-    assert claims.listing(given) == said
+    assert judgement.listing(given) == said
 
 
 @each(([], "none"), ([7], "7"), ([7, 8], "7, 8"), (range(1, 8), "3, 4, 5, 6, 7 (and smaller)"))
@@ -152,8 +152,8 @@ def test_a_patient_has_an_id_only_if_she_is_simulated(given, said):
 
 
 @each(
-    (["a1"], "one machine (1 processor minute of training; torch 2.0, commit a1)"),
-    (["a1", "b2"], "one machine (2 processor minutes of training; torch 2.0, commits a1, b2)"),
+    (["a1"], "one machine: 1 processor minute of training; torch 2.0, commit a1"),
+    (["a1", "b2"], "one machine: 2 processor minutes of training; torch 2.0, commits a1, b2"),
 )
 def test_what_runs_were_made_with(given, said):
     rows = [{"commit": one, "device": "one machine", "versions": {"torch": "2.0"}, "seconds": 60.0} for one in given]
@@ -183,8 +183,8 @@ def test_the_margin(given, said):
 
 
 @each(
-    ((CLEAR, CLEAR), "both weigh more than with random weights"),
-    ((LESS, LESS), "both weigh less than with random weights"),
+    ((CLEAR, CLEAR), "the margins of both weigh more than with random weights"),
+    ((LESS, LESS), "the margins of both weigh less than with random weights"),
     ((CLEAR, NONE), "random weights show as much, or more, in one of the two"),
     ((NONE, NONE), "random weights show as much, or more, in both"),
     (((None,), CLEAR), "not computed of both"),

@@ -1,6 +1,6 @@
 """Judgement as text and drawings: Table 2, intervals, ROC curves that a reader can move, survival of two groups."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from textwrap import fill
 from typing import Any
 
@@ -38,6 +38,12 @@ FEWEST = 5  # non-responders: of fewer, an AUC, a sensitivity or an interval is 
 def counted(n: int, name: str) -> str:
     """Return a number of patients as text, such as 1 responder, 3 responders."""
     return f"{n} {name}{'s' * (n != 1)}"
+
+
+def listing(names: Iterable[str]) -> str:
+    """Return names as words: MBF; MBF and EAC; MBF, SI and EAC."""
+    names = list(names)
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def lacking(positive: ArrayLike, where: str = "the test set", least: int = 1) -> str:

@@ -69,13 +69,14 @@ def verdicts(
     n_frames, worth = len(phantom), effective_frames(phantom)
     differing = different_fields(sample, phantom[0])
     told = "equal" if sample.header and phantom[0].header else "no header tells"
+    nakagami = f"Nakagami {speckle.nakagami_m:.2f}, the phantom's {speckle.phantom_m:.2f}"
     usable = f"{usable_mm[0]:.1f} to {usable_mm[1]:.1f} mm" if np.isfinite(usable_mm[0]) else "no depth"
     rows = [
         ("scanned with equal settings", ", ".join(differing) or told, not differing),
         ("phantom uniform in depth", f"{100 * off:.0f} % of depths beyond two standard errors", off <= UNEVEN),
         ("frames independent", f"{n_frames} frames worth {worth:.1f}", n_frames > 1 and worth >= WORTH * n_frames),
-        ("echoes above the noise", usable, bool(np.isfinite(usable_mm[0]))),
-        ("speckle fully developed", f"Nakagami {speckle.nakagami_m:.2f}, {speckle.phantom_m:.2f}", speckle.developed),
+        ("phantom's echoes above the noise", usable, bool(np.isfinite(usable_mm[0]))),
+        ("speckle fully developed", nakagami, speckle.developed),
     ]
     table = pd.DataFrame(rows, columns=["asked", "found", "holds"])
     return table.assign(holds=table["holds"].map({True: "yes", False: "**no**"}))

@@ -64,8 +64,8 @@ def made_with(runs: pd.DataFrame) -> str:
     commits = list(runs["commit"].unique())
     minutes = counted(round(runs["seconds"].sum() / 60), "processor minute")
     return (
-        f"{' and '.join(runs['device'].unique())} ({minutes} of training; "
-        f"torch {', '.join(torch)}, {'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)})"
+        f"{' and '.join(runs['device'].unique())}: {minutes} of training; "
+        f"torch {', '.join(torch)}, {'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     )
 
 
@@ -216,7 +216,7 @@ def differing(told: Mapping[str, Any], settings: Settings) -> list[str]:
 def all_runs(judged: pd.DataFrame, part: str) -> pd.DataFrame:
     """Return a part's AUCs on test / on new patients as text, a row per cohort, a column per model."""
     rows = of(judged, part)
-    cell = [f"{test:.2f} / {new:.2f}" for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)]
+    cell = [f"{test:.2f}\u00a0/\u00a0{new:.2f}" for test, new in zip(rows["test_auc"], rows["new_auc"], strict=True)]
     rows = rows.assign(cell=cell, title=rows["model"].map(TITLES))
     wide = rows.pivot(index="cohort", columns="title", values="cell")
     return wide[[title for title in TITLES.values() if title in wide]]

@@ -69,7 +69,8 @@ def test_aucs(predictions: pd.DataFrame, level: float) -> str:
         return why
     rows = [(spec.title, test[test["model"] == slug]) for slug, spec in MODELS.items()]
     intervals = [(title, *auc_interval(~part.responder, part.probability, level)) for title, part in rows]
-    return "; ".join(f"{title} {auc:.2f} ({low:.2f} to {high:.2f})" for title, auc, low, high in intervals)
+    told = "; ".join(f"{title} {auc:.2f} ({low:.2f} to {high:.2f})" for title, auc, low, high in intervals)
+    return f"{told}; intervals of {level:.0%}"
 
 
 def link_to(chapter: Path) -> str:
