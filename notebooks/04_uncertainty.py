@@ -290,10 +290,9 @@ means["holds the truth"] = np.where(holds, "yes", "no")
 named = {"standard_error": "standard error"}
 seen = speckle.speckle(rf, reference, box)
 flag = "developed" if seen.developed else "**more uneven than the phantom's**"
-flag += (
-    ". Scatterers are many in this simulation: what is uneven is the tissue"
-    * (not seen.developed)
-)
+if not seen.developed:
+    flag += ". Scatterers are many in this simulation: what is uneven is the "
+    flag += "tissue"
 Markdown(
     means.rename(index=parametric.LABELS, columns=named).to_markdown(
         floatfmt=".2f"
@@ -519,10 +518,12 @@ Markdown(
     f"patients the {better} "
     "is the better guess. "
     f"{covered} of {len(estimates)} intervals hold the truth"
-    + "; a size of scatterers that changes with depth they would not know."
-    * (covered == len(estimates))
-    + ": they know speckle, not a size of scatterers that changes with depth."
-    * (covered < len(estimates))
+    + (
+        "; a size of scatterers that changes with depth they would not know."
+        if covered == len(estimates)
+        else ": they know speckle, not a size of scatterers that changes with "
+        "depth."
+    )
 )
 
 # %% [markdown]

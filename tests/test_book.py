@@ -281,15 +281,18 @@ def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
     metadata = {"papermill": papermill, "run": {"commit": "abc1234", "device": "a card", "python": "3.11.9"}}
     (run / "01_study.ipynb").write_text(json.dumps({"metadata": metadata, "cells": []}))
     page = provenance.page(run, [run / "01_study.ipynb"], {})
-    told = ["`laptop`", "`cohort_seed` 2022", "`seed` 1", "`abc1234`", "a card", "61.2 s", "2026-01-02 03:04:05 UTC"]
+    told = ["`laptop`", "`cohort_seed` 2022", "`seed` 1", "`abc1234`", "a card", "61.2 s", "| 2026-01-02 03:04 UTC |"]
     assert [word for word in told if word not in page] == []
     assert "All patients in this book are simulated" in page
     assert "| `search_storage` | (empty) |" in page
     finished = json.loads((ROOT / "results" / "experiment.json").read_text())["provenance"]["finished"]
-    assert f"| `experiment.json` | {finished} |" in page
+    assert f"| `experiment.json` | {finished[:10]} {finished[11:16]} UTC |" in page
+    assert "`seeds/laptop.json`" in page
     runs = [{"commit": "b", "device": "a card"}, {"commit": "a", "device": "a card"}]
-    told = provenance.row_of_results("new.json", {"provenance": {"finished": "today"}, "runs": runs})
-    assert told == ["`new.json`", "today", "`a`, `b`", "a card"]
+    told = provenance.row_of_results(
+        "new.json", {"provenance": {"finished": "2026-01-02T03:04:05+00:00"}, "runs": runs}
+    )
+    assert told == ["`new.json`", "2026-01-02 03:04 UTC", "`a`, `b`", "a card"]
     recorded = {"n_patients": "24", "n_planes": "48", "cohort_key": "0123456789ab"}
     told = provenance.whose({"cohort": "my/cohort"}, recorded)
     assert "24 patients and 48 planes" in told
