@@ -417,7 +417,8 @@ Markdown(
 # for effect in ("base", "half"):
 #     further = study.draw_patients(5000, 4, effect)
 #     score = oracle_score(further, tuple(study.TRAITS), effect)
-#     print(effect, auc_interval(~further["responder"], score, level=0.95))
+#     lost = ~further["responder"]
+#     print(effect, auc_interval(lost, score, level=0.95))
 # ```
 # The loadings are halved; of the lead over 0.5 more than a half is left, because an AUC flattens towards 1.
 # ````

@@ -734,7 +734,8 @@ for name, (label, other) in gains.items():
 #
 # ```python
 # positive = np.repeat([True, False], [10, 40])
-# auc_interval(positive, positive.astype(float)), proportion_interval(10, 10)
+# perfect = positive.astype(float)
+# auc_interval(positive, perfect), proportion_interval(10, 10)
 # ```
 #
 # The AUC's interval ends at 1 and begins where ten independent pairs would all be won with a probability of 2.5 %, at

@@ -445,7 +445,8 @@ Markdown(
 # ```python
 # from helpers.judgement import auc_difference
 #
-# wide = test.pivot(index="patient", columns="model", values="probability")
+# columns = {"columns": "model", "values": "probability"}
+# wide = test.pivot(index="patient", **columns)
 # positive = ~test.groupby("patient").responder.first().loc[wide.index]
 # mean = wide.mean(axis=1)
 # {

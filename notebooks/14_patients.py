@@ -733,7 +733,8 @@ for signal, of_truth in leads.items():
 #
 # ```python
 # rows = patients.of(judged, "mean", "ran_core_margin")
-# rows[["test_auc", "new_auc"]].std(), (rows["test_high"] - rows["test_low"]) / 4
+# within = (rows["test_high"] - rows["test_low"]) / 4
+# rows[["test_auc", "new_auc"]].std(), within
 # ```
 # On the new patients, the same for all, only the learning differs. On the test patients learning and test set differ:
 # the variances add up, and the second is about the square of DeLong's standard error.

@@ -6,8 +6,8 @@ from typing import Any
 from sphinx.application import Sphinx
 
 TABLE, ROW = re.compile(r"<table\b.*?</table>", re.DOTALL), re.compile(r"<tr\b.*?</tr>", re.DOTALL)
-RANGE = re.compile(r"\([−+]?\d[\d.,]*(?:\s?%)?(?:–| to )[−+]?\d[\d.,]*(?:\s?%)?\)|\d[\d.]* ± \d[\d.]*")
-FEW = 6  # columns; of more the cells are so narrow that the page is left no room
+RANGE = re.compile(r"\([−+]?\d[\d.,]*(?:\s?%)?–[−+]?\d[\d.,]*(?:\s?%)?\)|\d[\d.]* ± \d[\d.]*")
+FEW = 5  # columns; of more the cells are so narrow that the page is left no room
 
 
 def keep_whole(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
