@@ -200,7 +200,7 @@ for name, spec in ({} if why_not else MODELS).items():
     label = f"{spec.title}: {average:.2f}"
     look = {"color": figures.COLOUR[name], "label": label}
     best = pd.Series(precision, recall).groupby(level=0).max()
-    best = best[best.index > 0]  # at a recall of 0 nobody need be called
+    best[0] = best[best.index > 0].iloc[0]  # nobody need be called there
     ax.step(best.index, best, where="pre", **look)
 ax.set(xlabel="recall (non-responders found)", ylabel="precision")
 ax.set(xlim=(0, 1), ylim=(0, 1.03))
@@ -218,7 +218,7 @@ plt.show()
 # their *level* is not. Weighting non-responders $C : 1$ in the loss does exactly that, it lifts all
 # probabilities. If $p$ is the probability without weights, a perfectly trained weighted model says
 #
-# $$ q = \frac{C p}{C p + 1 - p} , \qquad p = \frac{q}{q + C (1 - q)} , $$ (eq-weighted)
+# $$ \begin{aligned} q &= \frac{C p}{C p + 1 - p} , \\ p &= \frac{q}{q + C (1 - q)} , \end{aligned} $$ (eq-weighted)
 #
 # so calling non-responders at $q \ge 0.5$ means calling them at $p \ge 1 / (1 + C)$. `calibration.unweighted` turns $q$
 # into $p$.
@@ -323,9 +323,10 @@ Markdown(
 # offered, it helps. Whoever acts from a probability of $t$ on says that one right offer is worth $(1 - t) / t$ wrong
 # ones. In that currency the **{term}`net benefit`** per patient is
 #
-# $$ \frac{\text{rightly called}}{n} - \frac{\text{wrongly called}}{n} \cdot \frac{t}{1 - t} $$ (eq-net-benefit)
+# $$ \frac{1}{n} \left( n_\text{right} - n_\text{wrong} \, \frac{t}{1 - t} \right) $$ (eq-net-benefit)
 #
-# {cite:p}`vickers2006`. Two rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A
+# with $n_\text{right}$ and $n_\text{wrong}$ of the $n$ patients called rightly and wrongly {cite:p}`vickers2006`. Two
+# rules need no ultrasound: offer it to nobody (benefit 0), or to everybody. A
 # {term}`decision curve` ({numref}`fig-decision`) draws {eq}`eq-net-benefit` over the thresholds; a model is useful at
 # those where it lies above both. The threshold is a true probability, so the models' are taken with the class weight
 # undone.
