@@ -147,6 +147,13 @@ def test_a_cluster_profile_limits_memory_and_time_of_each_kind_of_job(untouched,
         assert 10 <= minutes <= 720, rule
 
 
+def test_graphics_cards_are_asked_for_as_a_resource():
+    """The plugin refuses a job whose ``slurm_extra`` holds ``--gres``, and asks SLURM for ``gpu`` itself."""
+    asked = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["set-resources"]
+    assert {rule for rule, of_rule in asked.items() if of_rule.get("gpu") == 1} == {"model", "trials"}
+    assert not any("slurm_extra" in of_rule for of_rule in asked.values())
+
+
 @pytest.mark.slow
 def test_what_one_machine_has_made_is_not_made_again_as_jobs_nor_the_other_way_round(parameters):
     """As after ``make book`` and the line of the README: either finds what the other has left."""
