@@ -3,9 +3,10 @@
 From this page come the PDF (``paper``) and the EPUB (``epub``): both show what was published, and nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
@@ -26,7 +27,7 @@ DOCUMENT = """<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>
 {styles}<style>{style}</style>{mathjax}</head>
 <body><header class="cover"><h1>{title}</h1><p>{edition}</p></header>
-<nav class="contents"><h2>Contents</h2><ol>{listed}</ol></nav><main class="bd-content">{leaves}</main></body></html>
+<nav class="bound-contents"><h2>Contents</h2>{listed}</nav><main class="bd-content">{leaves}</main></body></html>
 """
 MOVES = "div.output"  # where an output has scripts, they know its ids
 
@@ -116,9 +117,18 @@ def document(folder: Path, bound: list[Leaf]) -> str:
         styles="".join(styles),
         style=stylesheet(),
         mathjax=formulas(folder, bound),
-        listed="".join(f'<li><a href="#{one.key}">{escape(one.title)}</a></li>' for one in bound),
+        listed="".join(listed(bound)),
         leaves="".join(f'<section class="leaf" id="{one.key}">{one.article}</section>' for one in bound),
     )
+
+
+def listed(bound: list[Leaf]) -> Iterator[str]:
+    """Yield links to the pages that are bound, under the parts of the table of contents."""
+    parts = yaml.safe_load(project_path("book/_toc.yml").read_text())["parts"]
+    part_of = {one["file"]: part["caption"] for part in parts for one in part["chapters"]}
+    for caption, pages in groupby(bound, lambda one: part_of.get(one.name, "")):
+        links = (f'<li><a href="#{one.key}">{escape(one.title)}</a></li>' for one in pages)
+        yield f"<h3>{escape(caption)}</h3>" * bool(caption) + f"<ul>{''.join(links)}</ul>"
 
 
 def formulas(folder: Path, bound: list[Leaf]) -> str:

@@ -182,7 +182,7 @@ fields = {
     "eac_db": "EAC / dB",
     "attenuation_db_cm_mhz": "attenuation / dB/cm/MHz",
 }
-fig, axes = figures.subplots(3, row_in=2.7)
+fig, axes = figures.panels(3, 2, 3.0)
 for ax, (name, label) in zip(axes, fields.items(), strict=True):
     figures.show_map(ax, getattr(truth, name), extent, label)
 

@@ -526,6 +526,7 @@ for ax, name, label, nothing in [
     names = [f"{spec.number}  {spec.title}" for spec in MODELS.values()]
     ax.set(xlabel=label, xlim=(0, 1.02))
     ax.set(yticks=table.index, yticklabels=names, ylim=(4.5, 0.5))
+axes[0].tick_params(labelbottom=True)
 handles = axes[1].get_legend_handles_labels()
 figure.legend(*handles, loc="outside lower center", ncol=2)
 plt.show()

@@ -27,7 +27,8 @@ def overview(explained: tuple[Any, ...], calls: pd.DataFrame, part: str, level: 
     judgement.draw_roc(roc, ~calls.responder, calls.probability, figures.COLOUR["test"], part, level, with_band=True)
     roc.plot([0, 1], [0, 1], **figures.CHANCE)
     roc.set(xlabel="1 − specificity", ylabel="sensitivity", aspect="equal", xlim=(0, 1), ylim=(0, 1))
-    roc.set_title(f"{part} patients\n" + str(roc.get_lines()[0].get_label()).removeprefix(f"{part}: "))
+    told = str(roc.get_lines()[0].get_label()).removeprefix(f"{part}: ")
+    roc.set_title(f"{part} patients\n" + told.replace(" (", "\n("))
     draw_survival(curves, calls, level)
     return figure
 
