@@ -244,7 +244,7 @@ Markdown(audit.shown(checked["auc"]))
 paper = printed.printed_table2()
 aucs, widths = paper.test_auc, paper.test_auc_half_width
 hanley = np.array([audit.hanley_mcneil(auc, 10, 40) for auc in aucs])
-ratio = np.mean(norm.ppf(0.975) * hanley / widths)
+wider = np.mean(norm.ppf(0.975) * hanley / widths)
 covered = [chance.coverage_as_proportion(auc) for auc in aucs]
 logit = [chance.coverage(auc, 10, 40) for auc in aucs]
 
@@ -252,7 +252,7 @@ logit = [chance.coverage(auc, 10, 40) for auc in aucs]
 Markdown(
     "The printed half-widths are those of a proportion. Hanley and McNeil's "
     "are "
-    f"{ratio:.2f} times as wide. In 4,000 simulated studies for each printed "
+    f"{wider:.2f} times as wide. In 4,000 simulated studies for each printed "
     "AUC, an interval of "
     f"the printed kind holds the truth in {min(covered):.1%} to "
     f"{max(covered):.1%}, not in 95 %; "
@@ -458,7 +458,7 @@ verdicts = {"at": "all-verdicts", "form": ".0f"}
 keep("audited", "printed figures computed anew", len(everything), **verdicts)
 keep("reproduced", "of them come out as printed", n_right, **verdicts)
 told = "width of an AUC's interval that holds, by the printed one's"
-keep("width", told, ratio, at="table-2-the-interval-of-the-auc")
+keep("width", told, wider, at="table-2-the-interval-of-the-auc")
 told = "p of the paper's model 4 against naming the larger class", right.p[4]
 at = "does-the-accuracy-beat-knowing-nothing"
 keep("p_accuracy", *told, form="p", at=at)
