@@ -1,7 +1,7 @@
 """How the book draws: arrays in, axes out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from string import ascii_uppercase
 from typing import Any
@@ -217,7 +217,7 @@ def as_png(figure: Figure) -> str | None:
 FORMATS = {"image/svg+xml": as_svg, "image/png": as_png}  # each figure in one of them
 
 
-def look_closer(axes: Sequence[Axes], plane: Any, rim_mm: float = 3.0) -> None:
+def look_closer(axes: Iterable[Axes], plane: Any, rim_mm: float = 3.0) -> None:
     """Show of a mapped plane's B-mode the region and what is next to it, as far as there is an image."""
     inside = plane.core | plane.margin
     across, down = plane.maps.lateral_mm[inside.any(0)], plane.maps.depth_mm[inside.any(1)]
