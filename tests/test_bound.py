@@ -52,6 +52,15 @@ def test_pages_are_bound_in_the_order_of_the_contents():
     assert chapters == [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("[0-9]*.py"))]
 
 
+def test_the_contents_stand_under_the_parts_of_the_book(html, monkeypatch):
+    toc = html / "_toc.yml"
+    toc.write_text("{root: index, parts: [{caption: Maps & more, chapters: [{file: n/maps}]}]}")
+    monkeypatch.setattr(bound, "project_path", lambda _: toc)
+    told = "".join(bound.listed(bound.leaves(html, ["index", "n/maps"])))
+    assert told.index('"#index"') < told.index("<h3>Maps &amp; more</h3>") < told.index('"#n-maps"')
+    assert told.count("<h3>") == 1
+
+
 def test_every_link_of_the_bound_book_leads_to_a_place_in_it(page):
     ids = {tag["id"] for tag in page.find_all(id=True)}
     inside = [link["href"] for link in page.select("a[href]") if link["href"].startswith("#")]

@@ -155,6 +155,8 @@ def test_the_page_holds_both_runs_and_no_patient(page):
     text = path.read_text()
     assert [text.count(f"<h2>{part}") for part in ("Changed", "Table 2", "ROC", "Differences", "Survival")] == [1] * 5
     assert text.count("<img") == 3
+    assert text.count("data:image/svg+xml;base64,") == 1  # curves are lines
+    assert text.count(f"data:image/png;base64,{PICTURE}") == 2
     assert "margin_mm" in text
     assert not re.search(r"BR-\d\d|%[A-Z]+%|nan", re.sub(r"data:image[^\"]+", "", text))
 

@@ -75,6 +75,8 @@ def test_an_interval_in_a_table_of_few_columns_does_not_break():
     assert context["body"].endswith(many)
     kept = '(56–81)</span>, 0.78 <span class="range">(0.59–0.90)</span>'
     assert context["body"].count(kept) == ranges.FEW
+    half_width = ranges.wrapped("<table><tr><td>0.77 ± 0.12</td></tr></table>")
+    assert '<span class="range">0.77 ± 0.12</span>' in half_width
 
 
 def test_numbers_are_looked_up_on_pages_that_are_read_once():

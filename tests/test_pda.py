@@ -574,6 +574,8 @@ def test_values_stand_beside_the_range_of_random_networks():
     text = beside_random(own, [pd.DataFrame({"a": [value, 1.0]}, ["x", "y"]) for value in (0.5, 0.25, 2)])
     assert text["a"].tolist() == ["1.00 (0.25 to 2.00)", "– (1.00 to 1.00)"]
     assert beside_random(own, [])["a"].tolist() == ["1.00", "–"]
+    same = pd.DataFrame({"a": [1.0, 0.5]}, ["x", "y"])  # of a method with itself there is no range
+    assert beside_random(same, [same, same])["a"].tolist() == ["1.00", "0.50"]
 
 
 def test_attributions_on_one_grid_keep_their_places():
