@@ -168,7 +168,7 @@ rule stage:
     params:
         content=content,
     threads: SETTINGS.computing.processes
-    priority: 2  # most chapters wait for it; those that do not fill the cores that are left at the end
+    priority: 2  # most chapters wait for it
     shell:
         "{COMMAND} stage {wildcards.stage} --parameters {input.parameters:q} --output {output:q}"
 
