@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.draw import polygon2mask
 
 from helpers.data.regions import core_from_mask, core_from_polygon, margin_of
 from pages.echoes import elliptic_outline
@@ -25,6 +26,27 @@ def test_an_elliptic_outline_has_its_width_height_and_centre():
     np.testing.assert_allclose(outline_mm.mean(axis=0), (30, 20))
     core = core_from_polygon(outline_mm, DEPTH_MM, LATERAL_MM)
     assert core.sum() * 0.1 * 0.25 == pytest.approx(np.pi * 9 * 7, rel=0.01)
+
+
+OUTLINES = {  # corners and edges on pixels, between them, concave, with edges along the axes
+    "circle": circle(10, (30.03, 20.01)),
+    "rectangle on pixels": np.array([[10.0, 8.0], [10.0, 20.0], [30.0, 20.0], [30.0, 8.0]]),
+    "concave": np.array([[10.0, 8.0], [30.0, 12.0], [50.0, 8.0], [40.0, 30.0], [30.5, 14.0], [20.0, 30.0]]),
+    "thin": np.array([[10.01, 8.01], [40.02, 8.03], [40.0, 8.02]]),
+}
+
+
+@pytest.mark.parametrize("outline_mm", OUTLINES.values(), ids=OUTLINES)
+def test_pixels_of_an_outline_are_those_of_scikit_image(outline_mm):
+    """Pixels on the border are inside for both. Corners on quarters of a millimetre have no rounding error."""
+    depth_mm, lateral_mm = np.arange(0, 40, 0.125), np.arange(0, 60, 0.25)
+    corners = outline_mm[:, ::-1] / [0.125, 0.25]
+    expected = polygon2mask((len(depth_mm), len(lateral_mm)), corners)
+    if not expected.any():
+        with pytest.raises(ValueError, match="covers no pixel"):
+            core_from_polygon(outline_mm, depth_mm, lateral_mm)
+        return
+    np.testing.assert_array_equal(core_from_polygon(outline_mm, depth_mm, lateral_mm), expected)
 
 
 def test_margin_is_5_mm_in_both_directions_although_pixels_are_not_square():

@@ -28,9 +28,8 @@ class Acquisition:
         """Core and margin on the plane's pixels, two masks (n_samples, n_lines)."""
         rows = self.plane.depth_mm[::5]  # 0.1 mm; every sample would be finer than any outline
         core = core_of(self.outline_mm, rows, self.plane.lateral_mm)
-        others = np.zeros_like(core)
-        for outline_mm in self.other_outlines_mm:
-            others |= core_of(outline_mm, rows, self.plane.lateral_mm)
+        of_others = (core_of(outline_mm, rows, self.plane.lateral_mm) for outline_mm in self.other_outlines_mm)
+        others = np.logical_or.reduce([np.zeros_like(core), *of_others])
         margin = margin_of(core, rows, self.plane.lateral_mm, margin_mm, others)
         n_samples = self.plane.samples.shape[0]
         return np.repeat(core, 5, axis=0)[:n_samples], np.repeat(margin, 5, axis=0)[:n_samples]

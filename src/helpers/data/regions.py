@@ -4,9 +4,8 @@ import warnings
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
-from shapely import Polygon, box
+from shapely import Polygon, box, intersects_xy, prepare
 from shapely.validation import explain_validity
-from skimage.draw import polygon2mask
 
 from ground.errors import InputError
 
@@ -15,7 +14,7 @@ DOUBTFUL = 0.1  # share above which that is told; tumours are drawn over the edg
 
 
 def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.ndarray) -> np.ndarray:
-    """Mask (n_z, n_x) of the pixels inside a polygon (n_points, 2) of lateral and depth positions, mm.
+    """Mask (n_z, n_x) of the pixels inside or on a polygon (n_points, 2) of lateral and depth positions, mm.
 
     Raises ``InputError`` for a polygon that cannot be a tumour in these pixels, or that covers none of them.
     """
@@ -23,10 +22,9 @@ def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: 
     remark = check_polygon(polygon_mm, extent_of(depth_mm, lateral_mm))
     if remark:
         warnings.warn(remark, stacklevel=2)
-    lateral, depth = polygon_mm.T
-    rows = (depth - depth_mm[0]) / (depth_mm[1] - depth_mm[0])
-    columns = (lateral - lateral_mm[0]) / (lateral_mm[1] - lateral_mm[0])
-    core = polygon2mask((len(depth_mm), len(lateral_mm)), np.column_stack([rows, columns]))
+    outline = Polygon(polygon_mm)
+    prepare(outline)  # it will be asked about many pixels
+    core = intersects_xy(outline, lateral_mm, depth_mm[:, None])
     if not core.any():
         raise InputError(f"core polygon around {polygon_mm.mean(axis=0).round(1)} mm covers no pixel of the plane")
     return core
