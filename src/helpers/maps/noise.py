@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 from helpers.maps.windows import Depths, Spectra, decibel, line_power, mean_of_frames
 
@@ -47,9 +48,9 @@ def without_noise_db(power_db: Spectra, noise_db: Depths) -> Spectra:
     """
     place = np.linspace(-1, 1, power_db.shape[1])
     parabola = np.vander(place, 3) @ np.linalg.pinv(np.vander(place, 3))
-    above_db = parabola.astype(power_db.dtype) @ power_db - noise_db[:, None, None].astype(power_db.dtype)
-    share = 10 ** (-np.maximum(above_db, with_noise_db(0.0)) / 10)  # of the noise in the power
-    return power_db + 10 * np.log10(1 - np.nan_to_num(share))
+    known_db = np.where(np.isnan(noise_db), -np.inf, noise_db)[:, None, None].astype(power_db.dtype)
+    above_db = np.maximum(parabola.astype(power_db.dtype) @ power_db - known_db, with_noise_db(0.0))
+    return power_db + decibel(1 - np.exp(above_db / -DB))  # less the share of the noise
 
 
 def with_noise_db(snr_db: float) -> float:
