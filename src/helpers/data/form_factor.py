@@ -35,6 +35,12 @@ def gaussian_bsc_db(
     band_mhz: np.ndarray, esd_um: np.ndarray | float, eac_db: np.ndarray | float, sound_speed_m_s: float
 ) -> np.ndarray:
     """10 log10 of the backscatter coefficient in 1/(cm sr), shapes broadcast: the model that ``scatterers`` inverts."""
-    k2 = (2 * np.pi * 1e6 * np.asarray(band_mhz) / (sound_speed_m_s * 100)) ** 2  # 1/cm^2
+    level_db, fall_db_cm2 = gaussian_in_size(band_mhz, sound_speed_m_s)
     a2 = (np.asarray(esd_um) * 0.5e-4) ** 2  # cm^2
-    return (10 * np.log10(4 / 9 * k2**2) - DB * GAUSSIAN * k2 * a2) + (30 * np.log10(a2) + eac_db)
+    return (level_db - fall_db_cm2 * a2) + (30 * np.log10(a2) + eac_db)
+
+
+def gaussian_in_size(band_mhz: np.ndarray, sound_speed_m_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """What the logarithm of that model takes from the frequency: a level, dB, and its fall with a^2, dB/cm^2."""
+    k2 = (2 * np.pi * 1e6 * np.asarray(band_mhz) / (sound_speed_m_s * 100)) ** 2  # 1/cm^2
+    return 10 * np.log10(4 / 9 * k2**2), DB * GAUSSIAN * k2

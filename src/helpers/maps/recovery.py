@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 from jaxtyping import Bool, Float
 
-from helpers.data.form_factor import gaussian_bsc_db
+from helpers.data.form_factor import gaussian_in_size
 from helpers.data.phantom import bead_bsc_db
 from helpers.maps.grid import BAND_MHZ, N_BINS
 from helpers.maps.normalisation import line_fit
@@ -57,10 +57,14 @@ def true_maps(
 ) -> ParametricMaps:
     """The five maps (n_z, n_x) that a perfect measurement would give at these window centres.
 
-    Expected normalised spectrum: 10 log10(BSC_tissue / BSC_phantom); its line fit gives MBF, SS and SI.
+    Expected normalised spectrum: 10 log10(BSC_tissue / BSC_phantom); its line fit gives MBF, SS and SI. The spectrum
+    is a sum, in which size and concentration are factors of three curves: the fits of these are enough.
     """
     band = np.linspace(*band_mhz, N_BINS)
     esd_um, eac_db, _ = tissue.at(depth_mm, lateral_mm)
-    spectrum_db = gaussian_bsc_db(band, esd_um[..., None], eac_db[..., None], 1540.0) - bead_bsc_db(tuple(band))
-    mbf, ss, si = np.moveaxis(spectrum_db @ line_fit(band).T, -1, 0)
+    level_db, fall_db_cm2 = gaussian_in_size(band, 1540.0)
+    curves = np.stack([level_db - bead_bsc_db(tuple(band)), -fall_db_cm2, np.ones_like(band)])
+    a2 = (0.5e-4 * esd_um) ** 2  # cm^2
+    factors = np.stack([a2**0, a2, 30 * np.log10(a2) + eac_db])
+    mbf, ss, si = np.tensordot(line_fit(band) @ curves.T, factors, 1)
     return ParametricMaps(mbf, ss, si, esd_um, eac_db, depth_mm, lateral_mm)
