@@ -201,9 +201,5 @@ def explain_patient(
 ) -> Float32[np.ndarray, "P C n n"]:
     """Return the prediction differences of all planes of a patient: (P, C, n, n) float32, as ``planes``."""
     planes = torch.as_tensor(planes, dtype=torch.float32).to(model.device)
-    vectors = plane_vectors(model, planes)
-    maps = [
-        prediction_difference(beside(model, vectors, index), plane, patch, stride, batch_size)
-        for index, plane in enumerate(planes)
-    ]
-    return np.stack(maps)
+    vectors, size = plane_vectors(model, planes), (patch, stride, batch_size)
+    return np.stack([prediction_difference(beside(model, vectors, at), one, *size) for at, one in enumerate(planes)])

@@ -37,14 +37,15 @@ def train_runs(
 ) -> None:
     """Train models of several settings, several seeds for one, each in its folder, in parallel processes.
 
-    On a CPU ``processes`` at a time, one thread each, on a GPU ``models_per_gpu``.
+    On a CPU ``processes`` at a time, one thread each, on a GPU ``models_per_gpu``; the last of ``MODELS``, which take
+    longest, are begun first, so that none of them is waited for alone.
     """
     for settings in runs.values():
         check_inputs(images, patients, settings.images.image_px)
     jobs = [
         (slug, settings, folder)
+        for slug in sorted(slugs, key=list(MODELS).index, reverse=True)
         for folder, settings in runs.items()
-        for slug in slugs
         if not is_finished(folder / slug, model_key(images, patients, slug, settings))
     ]
     n_processes = min(max(map(at_a_time, runs.values()), default=1), max(len(jobs), 1))
@@ -89,10 +90,8 @@ def learning_planes(
     """Return the planes of training and of validation patients, and the scaling that the former gave."""
     split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
     scaling = fit_scaling(images, split == "train", region, clip_percentile)
-    told = patients, scaling, region, device
-    training, validation = (
-        plane_samples(images, np.flatnonzero(split == name), *told) for name in ("train", "validation")
-    )
+    told, parts = (patients, scaling, region, device), (np.flatnonzero(split == one) for one in ("train", "validation"))
+    training, validation = (plane_samples(images, part, *told) for part in parts)
     return training, validation, scaling
 
 
