@@ -167,7 +167,7 @@ rule stage:
         update(f"{RUN}/stages/{{stage}}.json"),
     params:
         content=content,
-    threads: SETTINGS.computing.processes
+    threads: lambda wildcards: 1 if wildcards.stage == "images" else SETTINGS.computing.processes
     priority: 2  # most chapters wait for it
     shell:
         "{COMMAND} stage {wildcards.stage} --parameters {input.parameters:q} --output {output:q}"
