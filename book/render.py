@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import addresses
@@ -57,34 +59,36 @@ def stage(run: Path, target: Path, private: publish.Private) -> None:
     (target / "teaching.md").write_text(lessons.page((target / "teaching.md").read_text(), executed(run), told))
 
 
-def add_material(run: Path, source: Path, html: Path) -> None:
-    """Put the students' notebooks and the slides beside the pages that lead to them."""
+def add_material(run: Path, source: Path, folder: Path) -> None:
+    """Write what stands beside the pages that lead to it: students' notebooks, slides, downloads."""
     import students  # loads what answers are computed with
 
     told = words.words_of(*jobs.read(run / "parameters" / "stages.yml"))
-    students.write(html, told, {}, ("students",))
+    students.write(folder, told, {}, ("students",))
     staged = sorted((source / "notebooks").glob("*.ipynb"))
-    (html / "slides.html").write_text(lessons.slides(staged, told["Whose"]))
+    (folder / "slides.html").write_text(lessons.slides(staged, told["Whose"]))
+    downloads.write(source, folder, run)
 
 
-def build(source: Path, aside: Path) -> Path:
-    """Run Jupyter Book, every warning an error, and return the folder of the pages.
+@contextmanager
+def building(source: Path, aside: Path) -> Iterator[Path]:
+    """Run Jupyter Book, every warning an error, beside what is done meanwhile; yield where its pages will be.
 
     Raises ``RuntimeError`` with the last lines of what Sphinx said.
     """
     shutil.rmtree(aside, ignore_errors=True)
-    config = source.with_name("config.yml")
+    config, html = source.with_name("config.yml"), aside / "_build" / "html"
     config.write_text(yaml.dump(addresses.configured(), allow_unicode=True))
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--config", str(config)]
     command += ["--path-output", str(aside), "-W", "--keep-going"]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said = COLOUR.sub("", answer.stdout)
-    (BUILD / "render.log").write_text(said)
-    html = aside / "_build" / "html"
-    if answer.returncode or not (html / "index.html").exists():
+    with open(BUILD / "render.log", "w+") as log:
+        with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as sphinx:
+            yield html
+        log.seek(0)
+        said = COLOUR.sub("", log.read())
+    if sphinx.returncode or not (html / "index.html").exists():
         complaints = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
         raise RuntimeError("\n".join(complaints or said.splitlines()[-20:]))
-    return html
 
 
 def put_in_place(html: Path, target: Path) -> None:
@@ -103,17 +107,21 @@ def render(run: Path, name: str = "") -> None:
 
     Raises ``RuntimeError`` that names the faults.
     """
-    source, aside, target = BUILD / "source", BUILD / "aside", BUILD / runs.place(name) / "html"
+    source, aside, material = (BUILD / folder for folder in ("source", "aside", "material"))
+    target = BUILD / runs.place(name) / "html"
     BUILD.mkdir(exist_ok=True)
+    shutil.rmtree(material, ignore_errors=True)
     private = publish.private_of(run)
     stage(run, source, private)
-    html = build(source, aside)
-    add_material(run, source, html)
-    downloads.write(source, html, run)
-    problems = check_html.problems(html) + check_html.failed_cells(executed(run))
-    problems += check_html.missing_figures(html, source) + publish.problems(html, private)
+    with building(source, aside) as html:
+        add_material(run, source, material)
+        problems = publish.problems(material, private)
+    problems += publish.problems(html, private)
+    shutil.copytree(material, html, dirs_exist_ok=True)
+    problems += check_html.problems(html) + check_html.failed_cells(executed(run))
+    problems += check_html.missing_figures(html, source)
     if problems:
         raise RuntimeError("\n".join([*problems, f"rendering failed; {target} is as it was"]))
     put_in_place(html, target)
-    shutil.rmtree(aside)
-    shutil.rmtree(source)
+    for folder in (source, aside, material):
+        shutil.rmtree(folder)
