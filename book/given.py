@@ -3,14 +3,15 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ground.artifacts import project_path
 from ground.errors import InputError
 from ground.judged import CALL
 from helpers.settings import Settings
+
+if TYPE_CHECKING:  # a job of the book needs no table to judge what it was given
+    import pandas as pd
 
 PAIR = ("sample_rf", "reference_rf")
 SIZES = {"n_test": "test", "n_validation": "validation"}
@@ -30,7 +31,7 @@ def checked(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     return settings if settings.study.simulated else with_own_sizes(settings, patients, changes)
 
 
-def patients_of(settings: Settings) -> pd.DataFrame:
+def patients_of(settings: Settings) -> "pd.DataFrame":
     """Return the patients with their split; nothing is written."""
     from helpers import stages
     from helpers.data import study
@@ -47,7 +48,7 @@ def patients_of(settings: Settings) -> pd.DataFrame:
         raise InputError(f"{sizes}: {error}") from None
 
 
-def with_own_sizes(settings: Settings, patients: pd.DataFrame, changes: Mapping[str, Any]) -> Settings:
+def with_own_sizes(settings: Settings, patients: "pd.DataFrame", changes: Mapping[str, Any]) -> Settings:
     """Return the settings with the sizes of a recorded cohort; one that was asked for must be that."""
     sizes = {name: int((patients["split"] == part).sum()) for name, part in SIZES.items()}
     for name, size in sizes.items():
@@ -62,7 +63,7 @@ def with_own_sizes(settings: Settings, patients: pd.DataFrame, changes: Mapping[
         raise InputError(f"{settings.study.cohort}: {str(error).removeprefix(f'{CALL}: ')}") from None
 
 
-def check_patient(patients: pd.DataFrame, changes: Mapping[str, Any]) -> None:
+def check_patient(patients: "pd.DataFrame", changes: Mapping[str, Any]) -> None:
     """Raise ``InputError`` for a patient or a plane that the cohort does not have."""
     name, plane = changes.get("patient", ""), changes.get("plane", 0)
     if name and name not in patients.index:

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel
 
 # whose source counts; the lock file pins all else
@@ -36,7 +35,7 @@ def plain(part: Any) -> Any:
     """Return a part of a key as JSON can hold it; a table by its text, which names columns and rows."""
     if isinstance(part, BaseModel):
         return part.model_dump()
-    if isinstance(part, pd.DataFrame | pd.Series):
+    if hasattr(part, "to_csv"):  # pandas itself is not needed here, and takes half a second to load
         return part.to_csv()
     return part
 
