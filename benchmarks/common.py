@@ -105,7 +105,10 @@ def show(options: argparse.Namespace, measure: Callable[[], dict], text: Callabl
 
 
 def record_path(found: dict) -> Path:
-    """Where this benchmark's record of this kind of processor, or of graphics card, is kept."""
+    """Where this benchmark's record of this kind of processor, or of graphics card, is kept.
+
+    One name stands for several kinds, so the widest of a processor's vector instructions is named with it.
+    """
     device = found.get("device", "cpu")
-    kind = found["processor"] if "cpu" in device.lower() else device
+    kind = " ".join([found["processor"], *found["simd"][-1:]]) if "cpu" in device.lower() else device
     return RECORDS / re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-") / f"{Path(sys.argv[0]).stem}.json"

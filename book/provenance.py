@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,36 @@ GRAPH = f"""```{{figure}} {NEEDS}
 What is made from what. A chapter without a line to maps, images or models computes what it shows from the parameters,
 from a recorded cohort's tables or from files of its own.
 ```"""
+QUOTED: dict[str, tuple[str, str, Callable[[dict], float]]] = {  # what the page quotes of a benchmark, how, and where
+    "a lean loop over windows / our maps": ("maps", "{:.0f}", lambda of: of["loop_to_maps"]),
+    "our maps / the bare transform": ("maps", "{:.1f}", lambda of: of["maps_to_bare"]),
+    "our simulation / one transform there and back": ("simulation", "{:.1f}", lambda of: of["ratio_to_bare"]),
+    "captum, the whole patient for every image / our PDA": (
+        "pda",
+        "{:.0f}",
+        lambda of: of["times_faster_than_captum"]["whole patient"],
+    ),
+    "our PDA / the forward passes that matter": (
+        "pda",
+        "{:.2f}",
+        lambda of: of["times_the_forward_passes_that_matter"],
+    ),
+    "our ResNet-101 / torchvision's, planes trained in a second": (
+        "networks",
+        "{:.2f}",
+        lambda of: of["networks"]["ResNet-101"]["training, against torchvision's"],
+    ),
+    "memory of making images, 2,000 / 200 patients": (
+        "memory",
+        "{:.2f}",
+        lambda of: of["images, 2,000 patients"] / of["images, 200 patients"],
+    ),
+    "memory of training, 2,000 / 200 patients": (
+        "memory",
+        "{:.2f}",
+        lambda of: of["training, 2,000 patients"] / of["training, 200 patients"],
+    ),
+}
 TOOLS = ["papermill", "jupytext", "snakemake", "jupyter-book", "sphinx"]
 
 
@@ -51,6 +81,11 @@ def page(run: Path, chapters: list[Path], told: Mapping[str, str]) -> str:
             "## Results computed beforehand",
             "Runs too long for a build. The chapters that read them compute every figure from their predictions.",
             table(["file", "finished", "commit", "device"], beforehand(project_path("results"))),
+            "## How near to the machine's limit",
+            "Ratios from `benchmarks/`, each measured within one run on one core, on every kind of processor that was "
+            "at hand: what holds on one kind need not hold on another. Between our own code and what no code can do "
+            "without, a ratio of 1 is the limit.",
+            table(*ratios(project_path("results/benchmarks"))),
             "## The parameters",
             "What each parameter means stands beside it in `notebooks/profiles/laptop.yml`.",
             table(["parameter", "value"], parameters),
@@ -145,6 +180,25 @@ def row_of_results(name: str, found: dict) -> list[str]:
     )
     finished = f"{datetime.fromisoformat(head['finished']):%Y-%m-%d %H:%M} UTC"
     return [code(name), finished, ", ".join(map(code, commits)), "; ".join(map(words.literal, devices))]
+
+
+def ratios(folder: Path) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the table of ratios: a column for each kind of processor that has a record."""
+    kinds = [
+        {one.stem: json.loads(one.read_text()) for one in path.glob("*.json")} for path in sorted(folder.iterdir())
+    ]
+    rows = [
+        [what, *(form.format(of(records[name])) if name in records else "" for records in kinds)]
+        for what, (name, form, of) in QUOTED.items()
+    ]
+    return ["", *map(kind_of, kinds)], rows
+
+
+def kind_of(records: Mapping[str, dict]) -> str:
+    """Return what records of one kind were measured on: a graphics card, or a processor and its vector instructions."""
+    one = next(iter(records.values()))
+    on_card = "cpu" not in one.get("device", "cpu").lower()
+    return words.literal(one["device"] if on_card else f"{one['processor']}, {one['simd'][-1]}")
 
 
 def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:

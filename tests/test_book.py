@@ -288,6 +288,9 @@ def test_provenance_tells_profile_seeds_commit_device_and_durations(tmp_path):
     finished = json.loads((ROOT / "results" / "experiment.json").read_text())["provenance"]["finished"]
     assert f"| `experiment.json` | {finished[:10]} {finished[11:16]} UTC |" in page
     assert "`seeds/laptop.json`" in page
+    of_kinds = sorted((ROOT / "results" / "benchmarks").glob("*/maps.json"))
+    limits = " | ".join(f"{json.loads(path.read_text())['loop_to_maps']:.0f}" for path in of_kinds)
+    assert f"| a lean loop over windows / our maps | {limits} |" in page
     runs = [{"commit": "b", "device": "a card"}, {"commit": "a", "device": "a card"}]
     told = provenance.row_of_results(
         "new.json", {"provenance": {"finished": "2026-01-02T03:04:05+00:00"}, "runs": runs}
