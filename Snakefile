@@ -167,8 +167,8 @@ rule stage:
         update(f"{RUN}/stages/{{stage}}.json"),
     params:
         content=content,
-    threads: lambda wildcards: 1 if wildcards.stage == "images" else SETTINGS.computing.processes
-    priority: 2  # most chapters wait for it
+    threads: lambda wildcards: SETTINGS.computing.processes if wildcards.stage == "maps" else 1
+    priority: 2  # most chapters wait for it, the longest for models: these begin beside a chapter, on one core
     shell:
         "{COMMAND} stage {wildcards.stage} --parameters {input.parameters:q} --output {output:q}"
 

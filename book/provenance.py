@@ -26,8 +26,8 @@ from a recorded cohort's tables or from files of its own.
 ```"""
 QUOTED: dict[str, tuple[str, str, Callable[[dict], float]]] = {  # what the page quotes of a benchmark, how, and where
     "a lean loop over windows / our maps": ("maps", "{:.0f}", lambda of: of["loop_to_maps"]),
-    "our maps / the bare transform": ("maps", "{:.1f}", lambda of: of["maps_to_bare"]),
-    "our simulation / one transform there and back": ("simulation", "{:.1f}", lambda of: of["ratio_to_bare"]),
+    "our maps / the bare transform": ("maps", "{:.2f}", lambda of: of["maps_to_bare"]),
+    "our simulation / one transform there and back": ("simulation", "{:.2f}", lambda of: of["ratio_to_bare"]),
     "captum, the whole patient for every image / our PDA": (
         "pda",
         "{:.0f}",
