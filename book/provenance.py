@@ -188,7 +188,7 @@ def ratios(folder: Path) -> tuple[list[str], list[list[str]]]:
         {one.stem: json.loads(one.read_text()) for one in path.glob("*.json")} for path in sorted(folder.iterdir())
     ]
     rows = [
-        [what, *(form.format(of(records[name])) if name in records else "" for records in kinds)]
+        [what, *(form.format(of(records[name])) if name in records else "–" for records in kinds)]
         for what, (name, form, of) in QUOTED.items()
     ]
     return ["", *map(kind_of, kinds)], rows

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -362,20 +363,50 @@ def test_error_in_a_notebook_is_found(tmp_path):
 # --- rendering
 
 
-def test_fault_in_rendering_keeps_the_last_good_pages(tmp_path, monkeypatch):
+@pytest.fixture
+def rendered(tmp_path, monkeypatch):
+    """Return a function that renders a page and a text beside it, where a good page is already."""
     monkeypatch.setattr(render, "BUILD", tmp_path)
-    monkeypatch.setattr(render, "stage", lambda run, source, private: None)
-    monkeypatch.setattr(render, "add_material", lambda run, source, html: None)
+    monkeypatch.setattr(render, "stage", lambda run, source, private: source.mkdir())
     monkeypatch.setattr(render.publish, "private_of", lambda run: render.publish.Private())
     monkeypatch.setattr(render, "executed", lambda run: [])
-    (tmp_path / "html").mkdir()
+    monkeypatch.setattr(render.check_html, "missing_figures", lambda html, source: [])
+    monkeypatch.setattr(render, "building", lambda source, aside: nullcontext(aside / "pages"))
+    for folder in ("html", "aside/pages"):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "html" / "index.html").write_text("good")
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "index.html").write_text("<pre>Traceback (most recent call last)</pre>")
-    monkeypatch.setattr(render, "build", lambda source, aside: tmp_path / "new")
-    with pytest.raises(RuntimeError, match="a traceback"):
+
+    def work(page, text):
+        def add_material(run, source, folder):
+            folder.mkdir()
+            (folder / "beside.py").write_text(text)
+
+        monkeypatch.setattr(render, "add_material", add_material)
+        (tmp_path / "aside" / "pages" / "index.html").write_text(page)
         render.render(tmp_path)
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "told"),
+    [
+        ("<pre>Traceback (most recent call last)</pre>", "", "a traceback"),
+        ("", 'storage = "mysql://me:secret@there/db"', r"beside\.py: a password in an address"),
+    ],
+    ids=["a page", "what lies beside the pages"],
+)
+def test_fault_in_rendering_keeps_the_last_good_pages(rendered, tmp_path, page, text, told):
+    with pytest.raises(RuntimeError, match=told):
+        rendered(page, text)
     assert (tmp_path / "html" / "index.html").read_text() == "good"
+
+
+def test_what_is_made_beside_the_pages_is_put_in_place_with_them(rendered, tmp_path):
+    rendered("<title>new</title><h1>new</h1>", "x = 1")
+    assert "new" in (tmp_path / "html" / "index.html").read_text()
+    assert (tmp_path / "html" / "beside.py").read_text() == "x = 1"
+    assert [path.name for path in tmp_path.iterdir()] == ["html"]
 
 
 def test_new_pages_take_the_place_of_old_ones(tmp_path):
