@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18, resnet101
 
-from helpers.learning.attention import Attention, Hourglass, ResidualAttentionNetwork, Unit
+from helpers.learning.attention import Attention, Hourglass, Projection, ResidualAttentionNetwork, Unit
 from helpers.learning.images import Scaling
 from helpers.learning.networks import (
     FeatureNetwork,
@@ -278,3 +279,39 @@ def test_a_patient_model_predicts_without_dropout_and_without_gradients(patient_
     means = torch.rand(7, 256)
     each = torch.stack([patient_model.probability(mean[None]) for mean in means])
     torch.testing.assert_close(patient_model.probability_of_means(means), each)
+
+
+@pytest.mark.parametrize("n_in", [1, 2, 4, 6, 12, 16, 40])
+def test_a_projection_is_the_strided_convolution(n_in):
+    """Against torch's own in float64; in float32 that one ruins the heap where channels are few and lie last."""
+    torch.manual_seed(0)
+    projection = Projection(n_in, 8, 1, 2, bias=False).to(memory_format=torch.channels_last)
+    images = torch.rand(3, n_in, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weight, exact = projection.weight.detach().double().requires_grad_(), images.detach().double().requires_grad_()
+    found, expected = projection(images), torch.nn.functional.conv2d(exact, weight, stride=2)
+    direction = torch.rand(found.shape)
+    torch.testing.assert_close(found, expected.float())
+    own = torch.autograd.grad(found, (images, projection.weight), direction)
+    for one, other in zip(own, torch.autograd.grad(expected, (exact, weight), direction.double()), strict=True):
+        torch.testing.assert_close(one, other.float())
+
+
+@pytest.mark.parametrize("slug", ["resnet_core", "ran_core"])
+@pytest.mark.parametrize("width", [1, 3, 4, 6, 12])
+def test_networks_of_any_width_learn_without_a_crash(slug, width):
+    """In a process of its own, whose heap is checked where glibc can: writing beyond it may go unnoticed for long."""
+    checker = Path("/lib/x86_64-linux-gnu/libc_malloc_debug.so.0")
+    checked = {"LD_PRELOAD": str(checker), "GLIBC_TUNABLES": "glibc.malloc.check=3"} if checker.exists() else {}
+    code = f"""
+import torch
+from helpers.data.study import MODELS
+from helpers.learning.training import untrained_feature_network
+from helpers.settings import load_settings
+settings = load_settings("smoke", image_px=32, resnet_width={width}, ran_width={width})
+network = untrained_feature_network(settings, MODELS["{slug}"], "cpu", 2)
+for _ in range(5):
+    images = torch.rand(3, 2, 32, 32).contiguous(memory_format=torch.channels_last)
+    network(images).sum().backward()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], env=os.environ | checked, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-500:]

@@ -133,8 +133,7 @@ def recorded_plane(
     echo: np.ndarray, system: System, rng: np.random.Generator, sound_speed_m_s: float, source: str
 ) -> RFPlane:
     """What the scanner stores of an echo (n_samples, n_lines)."""
-    counts = digitise(echo, system, rng)
-    settings = counts, system.sampling_rate_hz, system.line_pitch_mm, sound_speed_m_s, source
+    settings = digitise(echo, system, rng), system.sampling_rate_hz, system.line_pitch_mm, sound_speed_m_s, source
     return RFPlane(*settings, focus_mm=system.focus_mm)
 
 

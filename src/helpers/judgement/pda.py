@@ -137,8 +137,7 @@ def between_centres(
 
     A patch's centre is pixel ``start + patch // 2``; outside the outermost centres the nearest value holds.
     """
-    centres = starts + patch // 2
-    pixels = np.arange(length)
+    pixels, centres = np.arange(length), starts + patch // 2
     return np.stack([np.interp(pixels, centres, one_patch) for one_patch in np.eye(len(starts))], axis=1)
 
 

@@ -6,11 +6,26 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+LANES = 16  # float32 numbers in a processor's widest vector, that of AVX-512
+
 
 def activated(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Sequential:
     """Return BN, ReLU and a convolution without bias: the order of pre-activation networks."""
     convolution = nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, bias=False)
     return nn.Sequential(nn.BatchNorm2d(n_in), nn.ReLU(inplace=True), convolution)
+
+
+class Projection(nn.Conv2d):
+    """1 x 1 convolution of every ``stride``-th pixel, (B, n_in, n, n) to (B, n_out, n / stride, n / stride).
+
+    Where channels are no whole vectors of any processor the pixels are picked first: told to stride there, oneDNN
+    (of torch 2.14, for AVX2) writes beyond the end of its memory, and sooner or later the process crashes.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.in_channels % LANES == 0:
+            return super().forward(x)
+        return F.conv2d(x[..., :: self.stride[0], :: self.stride[1]], self.weight, self.bias)
 
 
 class Unit(nn.Module):
@@ -26,7 +41,7 @@ class Unit(nn.Module):
         self.first = nn.Conv2d(n_in, inside, 1, bias=False)
         self.rest = nn.Sequential(activated(inside, inside, 3, stride), activated(inside, n_out, 1))
         changes = stride > 1 or n_in != n_out
-        self.project = nn.Conv2d(n_in, n_out, 1, stride, bias=False) if changes else None
+        self.project = Projection(n_in, n_out, 1, stride, bias=False) if changes else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         active = self.activate(x)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.learning.attention import ResidualAttentionNetwork, initialise
+from helpers.learning.attention import Projection, ResidualAttentionNetwork, initialise
 from helpers.learning.images import Scaling
 from helpers.maps.parametric import FOUR
 from helpers.settings import STRIDE, VECTOR, Networks, Settings
@@ -41,7 +41,7 @@ class ResNet(nn.Module):
         """Return one stage of residual units; the first changes size and channels."""
         out, project = planes * unit.expansion, None
         if stride > 1 or self.channels != out:
-            project = nn.Sequential(nn.Conv2d(self.channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            project = nn.Sequential(Projection(self.channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
         units = [unit(self.channels, planes, stride, project)]
         units += [unit(out, planes) for _ in range(n_units - 1)]
         self.channels = out
@@ -145,8 +145,7 @@ class PatientModel:
     def vectors(self, images: torch.Tensor, batch_size: int = 128) -> torch.Tensor:
         """Return the feature vectors (N, 256) of scaled images (N, C, n, n), in true float32."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            batches = [self.feature_network.vectors(batch.to(self.device)) for batch in images.split(batch_size)]
-        return torch.cat(batches)
+            return torch.cat([self.feature_network.vectors(part.to(self.device)) for part in images.split(batch_size)])
 
     @torch.no_grad()
     def probability_of_means(self, means: torch.Tensor) -> torch.Tensor:

@@ -40,9 +40,8 @@ def spectral_difference(
     slope = normalised(plane, reference, grid, first_guess, slope_of)[:, 0]
     inside, slope = grid.inside & np.isfinite(slope), np.nan_to_num(slope)
     depth_cm = np.broadcast_to(grid.depth_mm[:, None] / 10, inside.shape)
-    within = np.zeros_like(inside)
-    if core is not None:
-        within = core[np.ix_(*centre_pixels(plane, grid.depth_mm, grid.lateral_mm))]
+    at = np.ix_(*centre_pixels(plane, grid.depth_mm, grid.lateral_mm))
+    within = np.zeros_like(inside) if core is None else core[at]
     centred_cm = centred(depth_cm, inside & within) + centred(depth_cm, inside & ~within)
     deep_mm = 10 * np.ptp(depth_cm[inside]) if centred_cm.any() else 0.0  # no column may have two windows of a kind
     if deep_mm < 2 * grid.window_mm:
