@@ -4,6 +4,7 @@ import json
 import os
 import re
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import chapters
@@ -319,8 +320,8 @@ def test_a_page_that_tells_something_private_is_not_put_in_place(tmp_path, monke
     monkeypatch.setattr(render, "BUILD", tmp_path)
     monkeypatch.setattr(render, "executed", lambda run: [])
     monkeypatch.setattr(render, "stage", lambda run, source, private: None)
-    monkeypatch.setattr(render, "add_material", lambda run, source, html: None)
-    monkeypatch.setattr(render, "build", lambda source, aside: tmp_path / "new")
+    monkeypatch.setattr(render, "add_material", lambda run, source, folder: folder.mkdir())
+    monkeypatch.setattr(render, "building", lambda source, aside: nullcontext(tmp_path / "new"))
     monkeypatch.setattr(publish, "private_of", lambda run: NAMED)
     with pytest.raises(RuntimeError, match=r"index.html: a patient's id \(B\*\*\*\)"):
         render.render(tmp_path)
