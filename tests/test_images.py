@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from helpers import stages
 from helpers.learning.augmentation import augment, flip_and_shift
@@ -89,6 +90,18 @@ def test_a_set_holds_each_plane_as_it_is_resampled_alone():
         together = images.maps[one], images.core[one], images.region[one], images.extent_mm[one]
         for found, expected in zip(together, alone, strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_images_do_not_follow_the_number_of_threads(threads):
+    """A stage of the book has one core, a process of a reader's own as many as there are."""
+    rng = np.random.default_rng(1)
+    large = [("P1", number, MappedPlane(*small_plane(rng, 260, 410, 0.1))) for number in range(3)]
+    digests = []
+    for limit in (1, threads):
+        with threadpool_limits(limit, "blas"):
+            digests.append(collect(large, 64, 60.0).digest)
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.parametrize("image_px", [8, 64, 96])

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ground.artifacts import on_disk
 from ground.errors import InputError
@@ -87,6 +88,7 @@ class ImageSet:
         return cls(**arrays, fields=tuple(planes["fields"][0].tolist()))
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # whose sums end otherwise where more threads share them
 def collect(
     planes: Iterable[tuple[str, int, MappedPlane]], image_px: int, field_of_view_mm: float, fields: Sequence[str] = FOUR
 ) -> ImageSet:
@@ -136,8 +138,7 @@ def resample_plane(
 
 def resample(layers: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Return ``down @ layer @ across.T`` (n, n) for each layer (n_z, n_x), as two large products."""
-    rows = np.tensordot(down, layers, (1, 1))  # (n, n_layers, n_x)
-    return np.tensordot(rows, across, (2, 1)).swapaxes(0, 1)
+    return np.tensordot(np.tensordot(down, layers, (1, 1)), across, (2, 1)).swapaxes(0, 1)  # from (n, n_layers, n_x)
 
 
 def resampling_weights(samples_mm: np.ndarray, centre_mm: float, n: int, width_mm: float) -> np.ndarray:
@@ -149,11 +150,8 @@ def resampling_weights(samples_mm: np.ndarray, centre_mm: float, n: int, width_m
     pixel, step = width_mm / n, samples_mm[1] - samples_mm[0]
     pixels_mm = centre_mm + (np.arange(n) + 0.5 - n / 2) * pixel
     distance = np.abs(pixels_mm[:, None] - samples_mm)
-    if pixel >= step:
-        weights = np.clip((pixel + step) / 2 - distance, 0, step) / pixel
-    else:
-        weights = np.clip(1 - distance / step, 0, None)
-    return weights.astype(np.float32)
+    shares = np.clip((pixel + step) / 2 - distance, 0, step) / pixel
+    return (shares if pixel >= step else np.clip(1 - distance / step, 0, None)).astype(np.float32)
 
 
 def half_covered(coverage: np.ndarray) -> np.ndarray:
@@ -208,8 +206,8 @@ def scale(
         share = np.where(hi > lo, np.clip((filled - lo) / width, 0, 1), np.float32(0.5))
         return np.where(mask[plane], TISSUE_FLOOR + (1 - TISSUE_FLOOR) * share, 0).transpose(1, 2, 0)
 
-    planes = range(len(images)) if chosen is None else chosen
-    stored = on_disk((scaled(plane).astype(np.float32) for plane in planes), np.float32, (*size, n_channels))
+    made = (scaled(plane).astype(np.float32) for plane in (range(len(images)) if chosen is None else chosen))
+    stored = on_disk(made, np.float32, (*size, n_channels))
     return stored.transpose(0, 3, 1, 2)
 
 
