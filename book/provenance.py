@@ -184,9 +184,8 @@ def row_of_results(name: str, found: dict) -> list[str]:
 
 def ratios(folder: Path) -> tuple[list[str], list[list[str]]]:
     """Return head and rows of the table of ratios: a column for each kind of processor that has a record."""
-    kinds = [
-        {one.stem: json.loads(one.read_text()) for one in path.glob("*.json")} for path in sorted(folder.iterdir())
-    ]
+    places = sorted({path.parent for path in folder.glob("*/*.json")})
+    kinds = [{path.stem: json.loads(path.read_text()) for path in place.glob("*.json")} for place in places]
     rows = [
         [what, *(form.format(of(records[name])) if name in records else "–" for records in kinds)]
         for what, (name, form, of) in QUOTED.items()
@@ -198,7 +197,7 @@ def kind_of(records: Mapping[str, dict]) -> str:
     """Return what records of one kind were measured on: a graphics card, or a processor and its vector instructions."""
     one = next(iter(records.values()))
     on_card = "cpu" not in one.get("device", "cpu").lower()
-    return words.literal(one["device"] if on_card else f"{one['processor']}, {one['simd'][-1]}")
+    return words.literal(one["device"] if on_card else ", ".join([one["processor"], *one["simd"][-1:]]))
 
 
 def summary(profile: str, settings: dict, records: list[dict]) -> list[list[str]]:

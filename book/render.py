@@ -83,7 +83,11 @@ def building(source: Path, aside: Path) -> Iterator[Path]:
     command += ["--path-output", str(aside), "-W", "--keep-going"]
     with open(BUILD / "render.log", "w+") as log:
         with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as sphinx:
-            yield html
+            try:
+                yield html
+            except BaseException:
+                sphinx.kill()  # else it would be waited for, or go on alone
+                raise
         log.seek(0)
         said = COLOUR.sub("", log.read())
     if sphinx.returncode or not (html / "index.html").exists():

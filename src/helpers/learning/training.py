@@ -90,7 +90,8 @@ def learning_planes(
     """Return the planes of training and of validation patients, and the scaling that the former gave."""
     split = patients.loc[images.patient, "split"].to_numpy()  # (N,) of each plane
     scaling = fit_scaling(images, split == "train", region, clip_percentile)
-    told, parts = (patients, scaling, region, device), (np.flatnonzero(split == one) for one in ("train", "validation"))
+    told = patients, scaling, region, device
+    parts = (np.flatnonzero(split == name) for name in ("train", "validation"))
     training, validation = (plane_samples(images, part, *told) for part in parts)
     return training, validation, scaling
 

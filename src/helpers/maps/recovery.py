@@ -65,6 +65,6 @@ def true_maps(
     level_db, fall_db_cm2 = gaussian_in_size(band, 1540.0)
     curves = np.stack([level_db - bead_bsc_db(tuple(band)), -fall_db_cm2, np.ones_like(band)])
     a2 = (0.5e-4 * esd_um) ** 2  # cm^2
-    factors = np.stack([a2**0, a2, 30 * np.log10(a2) + eac_db])
+    factors = np.stack([np.ones_like(a2), a2, 30 * np.log10(a2) + eac_db])
     mbf, ss, si = np.tensordot(line_fit(band) @ curves.T, factors, 1)
     return ParametricMaps(mbf, ss, si, esd_um, eac_db, depth_mm, lateral_mm)
