@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 from tiny import study
 
 from ground.artifacts import on_disk
@@ -207,3 +208,15 @@ def test_a_stage_reads_its_tables_once_and_no_worker_or_job_of_a_patient_does(tm
         assert found.max() == 3
     assert len(list((tmp_path / "cohort-artifacts" / "records").iterdir())) == n_patients
     assert opened(tmp_path, tmp_path / "cohort", ["patients"])[0].empty
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_work_has_one_blas_thread_in_however_many_processes(processes):
+    """A sum that threads share is rounded otherwise, so that results would follow the number of processes."""
+
+    def threads(_):
+        np.ones((2, 2)) @ np.ones((2, 2))
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, "blas"):
+        assert in_processes(threads, range(2), processes, "work") == [{1}, {1}]
