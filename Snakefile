@@ -24,6 +24,7 @@ from helpers.settings import load_settings
 RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written
 PLACE = Path(str(config.get("place", "")))  # of the pages of a run that has a name: `runs.place`
 SETTINGS = load_settings(RUN / "settings.yml")
+HOLD = "MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456"  # memory is kept for the next step's tensors
 COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
@@ -50,6 +51,7 @@ wildcard_constraints:
     patient="[^/]+",
 
 
+@cache
 def code_of(stage):
     """The source files that a stage's results depend on."""
     return sorted(source_path(name) for name in {"helpers.stages"} | closure(*stages.CODE[stage]))
@@ -84,14 +86,20 @@ def needed_stages(wildcards):
     return [made(stage) for stage in stages_read(Path("notebooks") / f"{wildcards.chapter}.py")]
 
 
-def begun_early(wildcards):
-    """A chapter that says it takes minutes is begun before those that take seconds, which then fill the other cores."""
+def minutes_to_run(wildcards):
+    """How long a chapter says that it takes: the longest begin first, those that take seconds fill the other cores."""
     text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
-    return int(re.search(r"(?<!half a )minutes? (or two )?to run", text) is not None)
+    found = re.search(r"(?<!half )\b(\w+) minutes? (or two )?to run", text)
+    return {"a": 1, "two": 2, "three": 3}.get(found[1], 4) if found else 0
 
 
-def own_parameters(wildcards):
-    return read_parameters(RUN / "parameters" / f"{wildcards.chapter}.yml")
+def code_of_chapter(wildcards):
+    notebook = Path("notebooks") / f"{wildcards.chapter}.py"
+    return [notebook, *used_modules(notebook)]
+
+
+def recordings_of(wildcards):
+    return recordings_in(read_parameters(RUN / "parameters" / f"{wildcards.chapter}.yml"))
 
 
 def data_of(wildcards):
@@ -103,10 +111,19 @@ def data_of(wildcards):
     return [*(path for path in own if path.parts[1] != "reading" or "from reading " in text), *committed]
 
 
-def content(wildcards, input):
-    """Digest of what a job reads, so that a file edited while the job ran is noticed the next time."""
-    digests = [digest(Path(path)) for path in input if not path.endswith(".json")]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def content(*of_rule):
+    """Return the function that digests the files that a job reads and that no rule makes, by ``of_rule``.
+
+    They count by content, whatever their times; as input, Snakemake would ask for the size of every one again and
+    again. Its function takes the wildcards alone: of what depends on more, Snakemake keeps no record. A file edited
+    while the job ran is noticed the next time.
+    """
+
+    def digest_of(wildcards):
+        named = sorted({str(path) for files in of_rule for path in files(wildcards)})
+        return hashlib.sha256("".join(digest(Path(path)) for path in named).encode()).hexdigest()
+
+    return digest_of
 
 
 def digest(path):
@@ -140,18 +157,14 @@ rule chapter:
         notebook=ancient("notebooks/{chapter}.py"),  # by its code: see `digest`
         parameters=f"{RUN}/parameters/{{chapter}}.yml",
         settings=f"{RUN}/settings.yml",
-        modules=lambda wildcards: used_modules(Path("notebooks") / f"{wildcards.chapter}.py"),
         stages=needed_stages,
-        data=data_of,
-        cohort=cohort_of,
-        rf=lambda wildcards: recordings_in(own_parameters(wildcards)),
     output:
         update(f"{RUN}/chapters/{{chapter}}.ipynb"),
-    priority: begun_early
+    priority: minutes_to_run
     params:
-        content=content,
+        content=content(code_of_chapter, data_of, cohort_of, recordings_of),
     shell:
-        "OMP_NUM_THREADS=1 {COMMAND} run {input.notebook:q}"
+        "OMP_NUM_THREADS=1 {HOLD} {COMMAND} run {input.notebook:q}"
         " --parameters {input.parameters:q} --output {output:q}"
 
 
@@ -159,16 +172,14 @@ rule stage:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=lambda wildcards: code_of(wildcards.stage),
-        cohort=cohort_of,
         before=lambda wildcards: [made(STAGES[wildcards.stage])] if STAGES[wildcards.stage] else [],
         pieces=lambda wildcards: pieces(wildcards.stage),
     output:
         update(f"{RUN}/stages/{{stage}}.json"),
     params:
-        content=content,
+        content=content(lambda wildcards: code_of(wildcards.stage), cohort_of),
     threads: lambda wildcards: SETTINGS.computing.processes if wildcards.stage == "maps" else 1
-    priority: 2  # most chapters wait for it, the longest for models: these begin beside a chapter, on one core
+    priority: 100  # most chapters wait for it, the longest for models: these begin beside a chapter, on one core
     shell:
         "{COMMAND} stage {wildcards.stage} --parameters {input.parameters:q} --output {output:q}"
 
@@ -177,12 +188,10 @@ rule records:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=code_of("maps"),
-        cohort=cohort_of,
     output:
         update(f"{RUN}/stages/records.json"),
     params:
-        content=content,
+        content=content(lambda wildcards: code_of("maps"), cohort_of),
     shell:
         "{COMMAND} records {RECORDS:q} --parameters {input.parameters:q} --output {output:q}"
 
@@ -191,12 +200,11 @@ rule patient:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=code_of("maps"),
         records=made("records"),
     output:
         update(f"{RUN}/stages/maps/{{patient}}.json"),
     params:
-        content=content,
+        content=content(lambda wildcards: code_of("maps")),
     group:
         "patients"  # several in one job: `group-components` of a profile says how many
     shell:
@@ -208,13 +216,11 @@ rule model:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=code_of("models"),
-        cohort=cohort_of,
         images=made("images"),
     output:
         update(f"{RUN}/stages/models/{{model}}-{{seed}}.json"),
     params:
-        content=content,
+        content=content(lambda wildcards: code_of("models"), cohort_of),
     retries: 3  # a job that was stopped goes on from its last whole epoch
     shell:
         "{COMMAND} model {wildcards.model} --seed {wildcards.seed}"
@@ -225,12 +231,11 @@ rule trials:
     input:
         parameters=PARAMETERS,
         settings=f"{RUN}/settings.yml",
-        modules=used_modules(Path("book/jobs.py")),
         models=made("models"),
     output:
         update(f"{RUN}/stages/trials/{{model}}-{{worker}}.json"),
     params:
-        content=content,
+        content=content(lambda wildcards: used_modules(Path("book/jobs.py"))),
     shell:
         "OMP_NUM_THREADS=1 {COMMAND} trials {wildcards.model} --worker {wildcards.worker}"
         " --parameters {input.parameters:q} --output {output:q}"
