@@ -10,8 +10,10 @@ if __name__ == "__main__":
     environment.enter()  # before anything of a reader's own is imported
 
 import argparse
+import atexit
 import builtins
 import fcntl
+import gc
 import hashlib
 import os
 import re
@@ -135,14 +137,15 @@ def stop(number: int, frame: Any) -> NoReturn:
 
 def is_built(run: Path, state: str, home: Path = BUILD) -> bool:
     """Tell whether a rendered book is that of this run and of its sources, in a second where Snakemake needs five."""
-    import render
+    told = home / runs.BUILT
+    if not told.exists() or told.read_text() != state:
+        return False
+    import render  # a second, for a book that may be built
 
     from helpers import stages
 
     made = [run / "stages" / f"{door}.json" for door in stages.DOORS] + render.executed(run)
-    told = home / runs.BUILT
-    there = all(path.exists() for path in [*made, home / "html" / "index.html", told])
-    return there and told.read_text() == state
+    return all(path.exists() for path in [*made, home / "html" / "index.html"])
 
 
 def look_old(page: Path) -> None:
@@ -433,4 +436,5 @@ def told_faults(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)  # a process that ends need not look for garbage first
     sys.exit(main())
