@@ -47,10 +47,12 @@ def test_pooling_against_plain_loops(n_regions):
     torch.manual_seed(0)
     network = statistics.StatisticsNetwork(4, n_regions).eval()
     masks = (torch.rand(3, n_regions, N_PX, N_PX) > 0.6).float()
+    masks[:, :, : N_PX // 2] = 0  # pixels that count in no region
     images = torch.randn(3, 4, N_PX, N_PX)
     with torch.no_grad():
         found = network(images, masks)
-        maps, cover = network.trunk(torch.cat([images, masks], 1)), F.avg_pool2d(masks, 4)
+        maps = network.last(network.trunk(torch.cat([images, masks], 1)))  # of all pixels
+        cover = F.avg_pool2d(masks, 4)
     assert found.shape == (3, 256)
     half = 256 // (2 * n_regions)
     for plane in range(3):
@@ -63,6 +65,22 @@ def test_pooling_against_plain_loops(n_regions):
         expected = torch.cat([*means, *spreads])
         assert means[0].shape == (half,)
         torch.testing.assert_close(found[plane].double(), expected, atol=1e-2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0], ids=["nowhere", "at some pixels", "everywhere"])
+def test_a_convolution_at_some_pixels_is_torch_s_at_all_of_them(share):
+    """Values and gradients, corners among the pixels."""
+    torch.manual_seed(0)
+    layer, inputs = torch.nn.Conv2d(5, 7, 3, padding=1), torch.randn(4, 5, 6, 9, requires_grad=True)
+    where = torch.rand(4, 6, 9) < share
+    where[0, [0, 0, -1, -1], [0, -1, 0, -1]] = share > 0
+    some = statistics.convolved_at(layer, inputs, where)
+    every = layer(inputs).movedim(1, 3)[where]
+    torch.testing.assert_close(some, every)
+    learned = [layer.weight, layer.bias, inputs]
+    pairs = zip(*(torch.autograd.grad((made**2).sum(), learned) for made in (some, every)), strict=True)
+    for found, expected in pairs:
+        torch.testing.assert_close(found, expected)
 
 
 def test_what_lies_outside_the_region_is_never_seen(patients):
@@ -158,7 +176,7 @@ def test_what_a_recipe_leaves_out_is_not_there(patients, recipe):
     model = statistics.fit(images, patients, "core_margin", SHORT, statistics.Recipe(**recipe))
     assert len(model.members) == recipe.get("members", statistics.FOLDS)
     for one in model.members:
-        assert one.caller.trunk[-1].out_channels * (1 + one.caller.spread) * 2 == 256
+        assert one.caller.last.out_channels * (1 + one.caller.spread) * 2 == 256
         assert one.caller.spread == recipe.get("spread", True)
         steps = int(one.reader.trunk[1].num_batches_tracked)  # in training: none of a network that reads nothing
         assert steps == recipe.get("reading", True) * SHORT.training.epochs * statistics.READING

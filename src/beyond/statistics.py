@@ -63,18 +63,34 @@ class StatisticsNetwork(nn.Module):
         widths = n_channels + n_regions, *WIDTHS
         layers: list[nn.Module] = []
         for inside, outside, stride in zip(widths, widths[1:], (2, 1, 2), strict=False):
-            layers += [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
-        self.trunk = nn.Sequential(*layers, nn.Conv2d(WIDTHS[-1], n_maps, 3, padding=1))
+            layers += [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(True)]
+        self.trunk, self.last = nn.Sequential(*layers), nn.Conv2d(WIDTHS[-1], n_maps, 3, padding=1)
         self.caller = nn.Sequential(nn.BatchNorm1d(VECTOR, affine=False), nn.Dropout(DROPOUT), nn.Linear(VECTOR, 1))
 
     def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        maps = self.trunk(torch.cat([images, masks], 1))
-        weights = F.adaptive_avg_pool2d(masks, maps.shape[-1]).flatten(2)  # (B, R, pixels)
-        weights = weights / weights.sum(2, keepdim=True).clamp_min(1e-3)
-        maps = maps.flatten(2)
-        mean, square = (torch.einsum("bcp,brp->brc", values, weights) for values in (maps, maps**2))
+        inputs = self.trunk(torch.cat([images, masks], 1))
+        weights = F.adaptive_avg_pool2d(masks, inputs.shape[-1])  # (B, R, rows, columns)
+        weights = weights / weights.sum((2, 3), keepdim=True).clamp_min(1e-3)
+        counts = weights.amax(1) > 0  # a map of the last layer is needed nowhere else
+        maps = convolved_at(self.last, inputs, counts)
+        of_plane = F.one_hot(counts.nonzero()[:, 0], len(masks)).to(weights)
+        pooling = torch.einsum("pb,pr->brp", of_plane, weights.movedim(1, 3)[counts])
+        mean, square = pooling @ maps, pooling @ maps**2
         spread = [(square - mean**2).clamp_min(1e-4).sqrt()] if self.spread else []
         return torch.cat([mean, *spread], 1).flatten(1)
+
+
+def convolved_at(layer: nn.Conv2d, inputs: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Return what a 3 x 3 convolution makes of inputs (B, C, n, n) at the pixels that are True in ``where`` (B, n, n).
+
+    (pixels, out), in the order of ``where.nonzero()``; where these are few, it is less work than all of them.
+    """
+    padded = F.pad(inputs, (1, 1, 1, 1)).movedim(1, 3)
+    place = torch.arange(padded[..., 0].numel(), device=inputs.device).view_as(padded[..., 0])
+    nine = place.unfold(1, 3, 1).unfold(2, 3, 1)[where].flatten(1)  # pixels around each
+    return F.linear(
+        F.embedding(nine, padded.flatten(0, 2)).flatten(1), layer.weight.movedim(1, 3).flatten(1), layer.bias
+    )
 
 
 @dataclass(frozen=True)
@@ -168,15 +184,14 @@ def untrained(trained: StatisticsModel, seed: int) -> StatisticsModel:
     torch.manual_seed(seed)
     like = trained.members[0].caller
     network = StatisticsNetwork(like.n_channels, like.n_regions).to(next(like.parameters()).device)
-    weighed = deepcopy(trained.weighed)
+    member, weighed = Member(network, trained.members[0].ridge, network), deepcopy(trained.weighed)
     weighed.coef_, weighed.intercept_ = np.ones((1, 1)), np.zeros(1)
-    member = Member(network, trained.members[0].ridge, network)
     return StatisticsModel([member], trained.standard, np.array([0.0, 1.0]), weighed)
 
 
 @torch.no_grad()
 def planes_by(
-    network: StatisticsNetwork, maps: torch.Tensor, masks: torch.Tensor, batch: int = 256
+    network: StatisticsNetwork, maps: torch.Tensor, masks: torch.Tensor, batch: int = 32
 ) -> Float32[np.ndarray, "N 256"]:
     """Return the vector of each plane, (N, 256), of standardised maps (N, C, n, n) and masks (N, R, n, n)."""
     network.eval()
@@ -285,7 +300,7 @@ class Planes:
 def learn(network: StatisticsNetwork, planes: Planes, n_steps: int, what: str) -> None:
     """Train in place for the "reading" of the features, to call the "response", or for "both"."""
     reading = nn.Linear(VECTOR, planes.features.shape[1]).to(planes.images.device)
-    optimizer = torch.optim.AdamW([*network.parameters(), *reading.parameters()], RATE, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW([*network.parameters(), *reading.parameters()], RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=n_steps)
     balance = (1 - planes.lost).sum() / planes.lost.sum()
     network.train()
