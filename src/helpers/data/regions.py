@@ -19,12 +19,13 @@ def core_from_polygon(polygon_mm: np.ndarray, depth_mm: np.ndarray, lateral_mm: 
     Raises ``InputError`` for a polygon that cannot be a tumour in these pixels, or that covers none of them.
     """
     polygon_mm = np.asarray(polygon_mm, float)
-    remark = check_polygon(polygon_mm, extent_of(depth_mm, lateral_mm))
-    if remark:
+    if remark := check_polygon(polygon_mm, extent_of(depth_mm, lateral_mm)):
         warnings.warn(remark, stacklevel=2)
-    outline = Polygon(polygon_mm)
+    outline, core = Polygon(polygon_mm), np.zeros((len(depth_mm), len(lateral_mm)), bool)
     prepare(outline)  # it will be asked about many pixels
-    core = intersects_xy(outline, lateral_mm, depth_mm[:, None])
+    axes = zip((depth_mm, lateral_mm), polygon_mm.T[::-1], strict=True)
+    near = np.ix_(*((axis >= corners.min()) & (axis <= corners.max()) for axis, corners in axes))
+    core[near] = intersects_xy(outline, lateral_mm[near[1]], depth_mm[near[0]])
     if not core.any():
         raise InputError(f"core polygon around {polygon_mm.mean(axis=0).round(1)} mm covers no pixel of the plane")
     return core

@@ -248,7 +248,7 @@ def spread(spectra: np.ndarray, beams: np.ndarray, mixed: np.ndarray) -> None:
         np.matmul(beams[:, lines, near], given[:, near], out=found[:, lines])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def beam(system: System) -> np.ndarray:
     """Gaussian two-way beam of unit energy at every block's depth, (n_blocks, n_lines, n_lines)."""
     off_focus = (system.depth_of_mm(system.block_samples) - system.focus_mm) / system.focal_zone_mm

@@ -133,7 +133,7 @@ def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame)
             group.attrs["attenuation_db_cm_mhz"] = plane.attenuation_db_cm_mhz
             images = {name: getattr(plane.maps, name).astype(np.float16) for name in FIELDS}
             for name, values in (images | {"core": plane.core, "margin": plane.margin}).items():
-                group.create_dataset(name, data=values, **PACKED)
+                group.create_dataset(name, data=values, chunks=values.shape, **PACKED)
             for name in ("depth_mm", "lateral_mm"):
                 group[name] = getattr(plane.maps, name)
     path.write_bytes(whole.getbuffer())

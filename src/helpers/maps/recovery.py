@@ -30,15 +30,15 @@ def summarise(
     truth = true_maps(tissue, maps.depth_mm, maps.lateral_mm, maps.band_mhz) if tissue is not None else None
     rows = []
     for region, whole in regions.items():
-        mask = whole & heard
-        row: dict[str, str | int | float] = {"region": region, "windows": int(mask.sum())}
-        row["empty"] = float(1 - mask.sum() / max(whole.sum(), 1))
-        row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean()) if fitted and mask.any() else np.nan
+        mask = np.nonzero(whole & heard)
+        row: dict[str, str | int | float] = {"region": region, "windows": mask[0].size}
+        row["empty"] = float(1 - mask[0].size / max(whole.sum(), 1))
+        row["unphysical"] = float(np.isnan(maps.esd_um[mask]).mean()) if fitted and mask[0].size else np.nan
         for name in FIELDS:
             missing = np.inf if name == "eac_db" else -np.inf
             row[name] = median(getattr(maps, name)[mask], missing)
             row[f"true_{name}"] = median(getattr(truth, name)[mask]) if truth else np.nan
-        row["sd_mbf"] = float(np.std(maps.mbf[mask])) if mask.any() else np.nan
+        row["sd_mbf"] = float(np.std(maps.mbf[mask])) if mask[0].size else np.nan
         rows.append(row)
     return rows
 
