@@ -25,7 +25,7 @@
 # - how a trained model gets from the planes of one tumour to one probability
 # - how to train at the paper's size, on other machines and with other seeds
 #
-# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read, minutes to run the first time, when
+# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read, two minutes to run the first time, when
 # the models are trained.
 
 # %% tags=["parameters"]

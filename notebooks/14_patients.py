@@ -30,7 +30,7 @@
 # - how the {term}`AUC <area under the curve (AUC)>` grows with the number of patients learned from
 # - under which truths a network finds what hand-made features cannot, and under which it has nothing to add
 #
-# **You need**: {doc}`08_training`, {doc}`10_evaluation`. **Time**: 25 minutes to read, four minutes to run. The
+# **You need**: {doc}`08_training`, {doc}`10_evaluation`. **Time**: 25 minutes to read, two to five minutes to run. The
 # runs of the experiment took between two and three hours once; the page reads what they predicted.
 
 # %% tags=["parameters"]
