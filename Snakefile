@@ -15,7 +15,7 @@ from chapters import CHAPTERS, code_digest, recordings_in, stages_read, used_mod
 from runs import BUILD
 
 from helpers import stages
-from ground.artifacts import file_digest
+from ground.artifacts import file_digest, project_path, recall_digests
 from helpers.data.study import MODELS
 from ground.keys import closure, source_path
 from ground.profiles import read_parameters
@@ -64,6 +64,9 @@ def made(stage):
 @cache
 def cohort_files():
     """Every file of a recorded cohort; a job of one patient asks for none of them, and reads no table."""
+    from jobs import read
+
+    recall_digests(project_path(read(PARAMETERS)[1]) / "digests.json")  # who has read them once need not again
     return stages.recorded_files(SETTINGS)
 
 
