@@ -20,7 +20,7 @@ from helpers.maps.parametric import FIELDS, ParametricMaps, centre_mask, map_win
 from helpers.maps.recovery import summarise
 from helpers.settings import ALL_COUNT_DB, Maps
 
-PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}  # any reader of HDF5 has these
+PACKED = {"compression": "lzf", "shuffle": True}  # h5py has these; twice as fast as gzip, and a tenth larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ def summary_of(
 
 
 def write_maps(path: Path, mapped: Sequence[MappedPlane], summary: pd.DataFrame) -> None:
-    """Write the planes of one patient; maps in half precision (0.1 um, 0.02 dB) take half the space, packed a sixth.
+    """Write the planes of one patient; maps in half precision (0.1 um, 0.02 dB) take half the space, packed a quarter.
 
     The file is made in memory, since HDF5 crashes where a disk is full.
     """
