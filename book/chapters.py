@@ -26,8 +26,9 @@ from ground.provenance import circumstances
 from helpers.settings import TYPES, Settings, published, read_settings
 
 CHAPTERS = "[0-9][0-9]_*.py"  # chapters are read in the order of their numbers
-FIRST = (  # before any cell: what complains of a reader's matplotlibrc; and what saves a search for garbage at the end
-    "--IPKernelApp.exec_lines=import matplotlib; __import__('atexit').register(__import__('gc').freeze)"
+FIRST = (  # before any cell: what complains of a reader's matplotlibrc; garbage is looked for seldom, at the end never
+    "--IPKernelApp.exec_lines=import matplotlib, gc, atexit;"
+    " gc.set_threshold(10_000); atexit.register(gc.freeze); del gc, atexit"
 )
 GIVEN = {"profile"}  # declared by every chapter, chosen by whoever runs it
 

@@ -3,6 +3,7 @@
 Nothing is imported but the standard library, so that it can be put right before anything else is.
 """
 
+import gc
 import os
 import sys
 import sysconfig
@@ -44,6 +45,7 @@ def enter() -> None:
     own = own_variables()
     if own != dict(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], own)
+    gc.set_threshold(10_000)  # of what is imported next, nothing is garbage
 
 
 @contextmanager
