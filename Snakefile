@@ -92,8 +92,8 @@ def needed_stages(wildcards):
 def minutes_to_run(wildcards):
     """How long a chapter says that it takes: the longest begin first, those that take seconds fill the other cores."""
     text = (Path("notebooks") / f"{wildcards.chapter}.py").read_text()
-    found = re.search(r"(?<!half )\b(\w+) minutes? (or two )?to run", text)
-    return {"a": 1, "two": 2, "three": 3}.get(found[1], 4) if found else 0
+    found = re.search(r"\b(half a|\w+) minutes?( or two)?[\s#]+to run", text)
+    return {"half a": 1, "a": 2, "two": 3, "three": 4}.get(found[1], 5) if found else 0
 
 
 def code_of_chapter(wildcards):

@@ -25,8 +25,8 @@
 # - how a trained model gets from the planes of one tumour to one probability
 # - how to train at the paper's size, on other machines and with other seeds
 #
-# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read, two minutes to run the first time, when
-# the models are trained.
+# **You need**: {doc}`06_images`, {doc}`07_networks`. **Time**: 12 minutes to read, a minute or two to run the first
+# time, when the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file

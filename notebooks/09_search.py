@@ -24,7 +24,7 @@
 # - how much of the best validation figure is luck, and how to measure that without touching a test patient
 #
 # **You need**: {doc}`08_training`; {term}`AUC <area under the curve (AUC)>` and its interval are explained in
-# {doc}`10_evaluation`. **Time**: 12 minutes to read, two minutes to run after the models are trained.
+# {doc}`10_evaluation`. **Time**: 12 minutes to read, one to three minutes to run after the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file

@@ -33,8 +33,8 @@
 #   {term}`test patients <test set>` and with intervals;
 # - how to test such a map: against other methods, against random weights, and against what separates the classes.
 #
-# **You need**: {doc}`06_images`, {doc}`07_networks`, {doc}`10_evaluation`. **Time**: 30 minutes to read, about a minute to run
-# once the models are trained.
+# **You need**: {doc}`06_images`, {doc}`07_networks`, {doc}`10_evaluation`. **Time**: 30 minutes to read, one to two minutes
+# to run once the models are trained.
 
 # %% tags=["parameters"]
 profile: str = "laptop"  # a name in notebooks/profiles, or a .yml file
