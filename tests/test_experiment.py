@@ -242,7 +242,7 @@ def test_poisoned_test_and_new_patients_change_no_model(bench, monkeypatch):
         spoilt = np.where(np.isin(images.patient, judged)[:, None, None, None], -images.maps, images.maps)
         return replace(images, maps=spoilt)
 
-    monkeypatch.setattr(experiment, "images_of", poisoned)
+    monkeypatch.setattr(experiment.design, "images_of", poisoned)
     monkeypatch.setattr(experiment, "key_of", lambda *_: "again")
     after = experiment.predict(run, table, bench)
     learning = table.index[table["split"].isin(["train", "validation"])]
@@ -306,7 +306,7 @@ def test_other_models_say_something_of_every_patient(bench, model):
 def test_runs_end_in_one_file_and_are_not_made_twice(bench, tmp_path, monkeypatch):
     bench = replace(bench, seeds=(FIRST,), n_new=12)
     wanted = ("resnet_core", "regression_core", "oracle_core")
-    monkeypatch.setattr(experiment, "planned", lambda part, bench: [run_of(part, model) for model in wanted])
+    monkeypatch.setattr(experiment.design, "planned", lambda part, bench: [run_of(part, model) for model in wanted])
     output = experiment.conduct(bench, ["mean"], tmp_path / "result.json")
     head, runs = patients.read(output)
     assert head["n_new"] == 12
@@ -330,7 +330,7 @@ def test_every_run_tells_its_own_commit_and_the_file_claims_none(bench, tmp_path
     """A run made at another commit keeps it, whatever commit writes the file."""
     earlier = replace(bench, began=bench.began | {"commit": "earlier"})
     experiment.execute(ORACLE, earlier)
-    monkeypatch.setattr(experiment, "planned", lambda part, bench: [ORACLE, OTHER])
+    monkeypatch.setattr(experiment.design, "planned", lambda part, bench: [ORACLE, OTHER])
     now = replace(bench, began=bench.began | {"commit": "now"})
     head, runs = patients.read(experiment.conduct(now, ["mean"], tmp_path / "result.json"))
     assert not {"commit", "device", "time", "processor"} & set(head)

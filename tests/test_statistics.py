@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 from tiny import SMOKE as TINY
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from beyond import statistics
 from helpers.learning.images import ImageSet
@@ -71,16 +72,82 @@ def test_pooling_against_plain_loops(n_regions):
 def test_a_convolution_at_some_pixels_is_torch_s_at_all_of_them(share):
     """Values and gradients, corners among the pixels."""
     torch.manual_seed(0)
-    layer, inputs = torch.nn.Conv2d(5, 7, 3, padding=1), torch.randn(4, 5, 6, 9, requires_grad=True)
-    where = torch.rand(4, 6, 9) < share
+    layer, inputs = torch.nn.Conv2d(5, 7, 3, padding=1), torch.randn(4, 5, 9, 9, requires_grad=True)
+    where = torch.rand(4, 9, 9) < share
     where[0, [0, 0, -1, -1], [0, -1, 0, -1]] = share > 0
-    some = statistics.convolved_at(layer, inputs, where)
+    nine = statistics.around(statistics.places(4, inputs), where)
+    some = statistics.convolved_at(layer, statistics.laid_out(inputs), nine)
     every = layer(inputs).movedim(1, 3)[where]
     torch.testing.assert_close(some, every)
     learned = [layer.weight, layer.bias, inputs]
     pairs = zip(*(torch.autograd.grad((made**2).sum(), learned) for made in (some, every)), strict=True)
     for found, expected in pairs:
         torch.testing.assert_close(found, expected)
+
+
+@pytest.fixture(params=[(1, True), (2, False)], ids=["core", "core and margin, no SD"])
+def network(request):
+    """With running means and SDs of its own, as after training, and maps of the order of 1."""
+    torch.manual_seed(0)
+    network = statistics.StatisticsNetwork(4, *request.param)
+    with torch.no_grad():
+        network.last[0].weight *= 30
+        for _ in range(3):
+            network(torch.randn(8, 4, N_PX, N_PX), (torch.rand(8, request.param[0], N_PX, N_PX) > 0.5).float())
+    return network.eval()
+
+
+def changed_in(network, boxes, n_px=N_PX):
+    """A plane, its masks, and images that differ from it in a box (channel, top, left, height, width) each."""
+    plane, masks = torch.randn(4, n_px, n_px), (torch.rand(network.n_regions, n_px, n_px) > 0.7).float()
+    changed = plane.repeat(len(boxes), 1, 1, 1)
+    for one, (channel, top, left, height, width) in zip(changed, boxes, strict=True):
+        one[channel, top : top + height, left : left + width] = 0.0
+    return plane, masks, changed
+
+
+def from_near(network, plane, masks, changed):
+    return network.near(statistics.Changed.of(plane, masks, changed))
+
+
+RNG = np.random.default_rng(0)
+PLACES = {
+    "patches of the analysis": [(c, top, left, 8, 8) for c in (0, 3) for top in (0, 4, 24) for left in range(0, 25, 4)],
+    "single pixels": [(1, *RNG.integers(0, N_PX, 2), 1, 1) for _ in range(20)],
+    "boxes of any size": [(2, *RNG.integers(0, N_PX, 2), *RNG.integers(1, N_PX, 2)) for _ in range(20)],
+    "whole, and nothing": [(0, 0, 0, N_PX, N_PX), (0, 5, 5, 0, 0)],
+    "nothing": [(0, 5, 5, 0, 0)],
+}
+
+
+@pytest.mark.parametrize("boxes", PLACES.values(), ids=PLACES)
+def test_images_that_differ_at_a_few_pixels_are_answered_as_whole_ones(network, boxes):
+    plane, masks, changed = changed_in(network, boxes)
+    found = from_near(network, plane, masks, changed)
+    with torch.no_grad():
+        expected = network(changed, masks.expand(len(changed), -1, -1, -1))
+        unchanged = network(plane[None], masks[None])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert boxes == PLACES["nothing"] or (expected - unchanged).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("n_px", [30, 33, 41])
+def test_images_of_any_size_too(network, n_px):
+    boxes = [(1, top, left, 8, 8) for top in (0, 7, n_px - 8) for left in (0, 5, n_px - 8)]
+    plane, masks, changed = changed_in(network, boxes, n_px)
+    with torch.no_grad():
+        expected = network(changed, masks.expand(len(changed), -1, -1, -1))
+    torch.testing.assert_close(from_near(network, plane, masks, changed), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_little_is_computed_where_little_is_changed(network):
+    """Less than a third of the multiplications that the same images take whole, at the size of the study."""
+    plane, masks, changed = changed_in(network, [(0, 24, 24, 8, 8)] * 50, 64)
+    with FlopCounterMode(display=False) as near:
+        from_near(network, plane, masks, changed)
+    with FlopCounterMode(display=False) as whole, torch.no_grad():
+        network(changed, masks.expand(len(changed), -1, -1, -1))
+    assert near.get_total_flops() < whole.get_total_flops() / 3
 
 
 def test_what_lies_outside_the_region_is_never_seen(patients):
@@ -176,9 +243,9 @@ def test_what_a_recipe_leaves_out_is_not_there(patients, recipe):
     model = statistics.fit(images, patients, "core_margin", SHORT, statistics.Recipe(**recipe))
     assert len(model.members) == recipe.get("members", statistics.FOLDS)
     for one in model.members:
-        assert one.caller.last.out_channels * (1 + one.caller.spread) * 2 == 256
+        assert one.caller.last[0].out_channels * (1 + one.caller.spread) * 2 == 256
         assert one.caller.spread == recipe.get("spread", True)
-        steps = int(one.reader.trunk[1].num_batches_tracked)  # in training: none of a network that reads nothing
+        steps = int(one.reader.trunk[0][1].num_batches_tracked)  # in training: none of a network that reads nothing
         assert steps == recipe.get("reading", True) * SHORT.training.epochs * statistics.READING
     assert model.probability(images).notna().all()
 

@@ -10,16 +10,8 @@ from jaxtyping import Bool, Float, Float32
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
-from helpers.judgement.pda import (
-    Image,
-    Predict,
-    TumourModel,
-    checked,
-    full_precision,
-    one_each,
-    plane_predictor,
-    prediction_difference,
-)
+from helpers.judgement import pda
+from helpers.judgement.pda import Image, Predict
 from helpers.learning.images import ImageSet, Scaling, scale
 from helpers.maps.parametric import FOUR, NAMES
 
@@ -36,13 +28,14 @@ def region_differences(
 
     ``image`` (C, H, W), ``regions`` (R, H, W) masks, ``fill`` (C, R) the values put in.
     """
-    image = checked(image)
+    image = pda.checked(image)
     masks = torch.as_tensor(regions, device=image.device)
     batch = image.repeat(np.size(fill), 1, 1, 1)
     for one, ((channel, region), value) in zip(batch, np.ndenumerate(fill), strict=True):
         one[channel, masks[region]] = float(value)
-    with full_precision():
-        return (one_each(predict(image[None]), 1) - one_each(predict(batch), len(batch))).reshape(np.shape(fill))
+    with pda.full_precision():
+        moved = pda.one_each(predict(image[None]), 1) - pda.one_each(predict(batch), len(batch))
+    return moved.reshape(np.shape(fill))
 
 
 def even_map(tissue: Bool[np.ndarray, "H W"], patch: int = 8, stride: int = 4) -> Float32[np.ndarray, "H W"]:
@@ -50,7 +43,7 @@ def even_map(tissue: Bool[np.ndarray, "H W"], patch: int = 8, stride: int = 4) -
 
     A patch in a thin margin reaches beyond the tumour and blanks less tissue than one inside the core.
     """
-    return prediction_difference(lambda images: images.flatten(1).sum(1), tissue[None], patch, stride)[0]
+    return pda.prediction_difference(lambda images: images.flatten(1).sum(1), tissue[None], patch, stride)[0]
 
 
 def contribution(
@@ -104,17 +97,17 @@ def central_plane(images: ImageSet, patient: str, scaling: Scaling, region: str)
     return CentralPlane(scale(images.select(own), scaling, region), place, int(own[place]))
 
 
-def central_predictor(model: TumourModel, central: CentralPlane) -> tuple[Predict, Float[torch.Tensor, "C n n"]]:
+def central_predictor(model: pda.TumourModel, central: CentralPlane) -> tuple[Predict, Float[torch.Tensor, "C n n"]]:
     """Return ``predict`` for the central plane, see ``beside``, and that plane on the model's device."""
     image = torch.from_numpy(central.planes[central.place]).to(model.device)
-    return plane_predictor(model, central.planes, central.place), image
+    return pda.plane_predictor(model, central.planes, central.place), image
 
 
 def explain_central(
-    model: TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 128
+    model: pda.TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 128
 ) -> Float32[np.ndarray, "C n n"]:
     """Return the prediction differences of a patient's central plane."""
-    return prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
+    return pda.prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
 
 
 def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
@@ -140,7 +133,7 @@ def survey(
     for patient in patients:
         predict, plane, index = ask(images, patient)
         core, margin = core_and_margin(images, index)
-        maps[patient] = prediction_difference(predict, plane, patch, stride, batch_size)
+        maps[patient] = pda.prediction_difference(predict, plane, patch, stride, batch_size)
         even = even_map(core | margin, patch, stride)
         tables[patient] = contribution(maps[patient], core, margin, even, images.fields)
     table = pd.concat(tables, names=["patient"])

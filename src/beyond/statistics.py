@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from itertools import chain, islice
+from math import prod
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ from helpers.learning.fitting import reproducible, resolve_device
 from helpers.learning.images import ImageSet, fill_holes
 from helpers.settings import VECTOR, Settings
 
-WIDTHS = 16, 32, 48  # channels of the layers
+WIDTHS, STRIDES = (16, 32, 48), (2, 1, 2)  # channels and steps of the layers before the last
 BATCH, RATE, DECAY, DROPOUT = 32, 3e-3, 1e-2, 0.5
 READING, CALLING = 12, 8  # steps of training without and with the response, per epoch of the settings
 FOLDS = 3  # and networks, one a fold
@@ -61,36 +63,105 @@ class StatisticsNetwork(nn.Module):
         self.n_channels, self.n_regions, self.spread = n_channels, n_regions, spread
         n_maps = VECTOR // ((1 + spread) * n_regions)
         widths = n_channels + n_regions, *WIDTHS
-        layers: list[nn.Module] = []
-        for inside, outside, stride in zip(widths, widths[1:], (2, 1, 2), strict=False):
-            layers += [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(True)]
-        self.trunk, self.last = nn.Sequential(*layers), nn.Conv2d(WIDTHS[-1], n_maps, 3, padding=1)
+        blocks = [
+            nn.Sequential(nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(True))
+            for inside, outside, stride in zip(widths, widths[1:], STRIDES, strict=False)
+        ]
+        self.trunk, self.last = nn.Sequential(*blocks), nn.Sequential(nn.Conv2d(WIDTHS[-1], n_maps, 3, padding=1))
         self.caller = nn.Sequential(nn.BatchNorm1d(VECTOR, affine=False), nn.Dropout(DROPOUT), nn.Linear(VECTOR, 1))
 
     def forward(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         inputs = self.trunk(torch.cat([images, masks], 1))
-        weights = F.adaptive_avg_pool2d(masks, inputs.shape[-1])  # (B, R, rows, columns)
-        weights = weights / weights.sum((2, 3), keepdim=True).clamp_min(1e-3)
+        weights = in_means(masks, inputs.shape[-1])
         counts = weights.amax(1) > 0  # a map of the last layer is needed nowhere else
-        maps = convolved_at(self.last, inputs, counts)
-        of_plane = F.one_hot(counts.nonzero()[:, 0], len(masks)).to(weights)
-        pooling = torch.einsum("pb,pr->brp", of_plane, weights.movedim(1, 3)[counts])
-        mean, square = pooling @ maps, pooling @ maps**2
+        maps = convolved_at(self.last[0], laid_out(inputs), around(places(len(inputs), inputs), counts))
+        pooling = pooling_of(weights, counts)
+        return self.joined(pooling @ maps, pooling @ maps**2)
+
+    def joined(self, mean: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (B, 256) of the maps' mean and mean square in each region, (B, R, maps)."""
         spread = [(square - mean**2).clamp_min(1e-4).sqrt()] if self.spread else []
         return torch.cat([mean, *spread], 1).flatten(1)
 
+    @torch.no_grad()
+    def near(self, changed: "Changed") -> torch.Tensor:
+        """Return the vectors (B, 256) of images that differ from one plane at a few pixels, in evaluation.
 
-def convolved_at(layer: nn.Conv2d, inputs: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-    """Return what a 3 x 3 convolution makes of inputs (B, C, n, n) at the pixels that are True in ``where`` (B, n, n).
+        To rounding those of ``forward``; but only what the pixels reach is computed of each image, a fifth where they
+        are a patch of 8 in 64, the rest of the plane alone.
+        """
+        self.eval()
+        whole, pixels = changed.whole, changed.pixels
+        for block, nine in zip((*self.trunk, self.last), changed.nines, strict=True):
+            made = convolved_at(block[0], torch.cat([laid_out(whole), pixels]), nine)
+            pixels, whole = block[1:](made[..., None, None])[..., 0, 0], block(whole)
+        maps = whole[0].flatten(1).T
+        before, weights = maps[changed.place], changed.weights.flatten(2)
+        return self.joined(*(weights @ maps**k + changed.pooling @ (pixels**k - before**k) for k in (1, 2)))
 
-    (pixels, out), in the order of ``where.nonzero()``; where these are few, it is less work than all of them.
+
+def in_means(masks: torch.Tensor, n_px: int) -> torch.Tensor:
+    """Return what each of n_px x n_px pixels counts in the mean of each region, (B, R, n_px, n_px), of masks."""
+    weights = F.adaptive_avg_pool2d(masks, n_px)
+    return weights / weights.sum((2, 3), keepdim=True).clamp_min(1e-3)
+
+
+def pooling_of(weights: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Return what each pixel ``where`` (B, n, n) is True counts, (B, R, P), of weights (B, R, n, n)."""
+    of_plane = F.one_hot(where.nonzero()[:, 0], len(where)).to(weights)
+    return torch.einsum("pb,pr->brp", of_plane, weights.movedim(1, 3)[where])
+
+
+def laid_out(inputs: torch.Tensor) -> torch.Tensor:
+    """Return all pixels (P, C) of inputs (B, C, n, n), and a border of zeros around each."""
+    return F.pad(inputs, (1, 1, 1, 1)).movedim(1, 3).flatten(0, 2)
+
+
+def places(n_images: int, like: torch.Tensor) -> torch.Tensor:
+    """Return where in ``laid_out`` pixels are those of images like these (..., n, n): (n_images, n + 2, n + 2)."""
+    edge = like.shape[-1] + 2
+    return torch.arange(n_images * edge**2, device=like.device).view(n_images, edge, edge)
+
+
+def around(place: torch.Tensor, where: torch.Tensor, step: int = 1) -> torch.Tensor:
+    """Return which pixels (P, 9) a 3 x 3 convolution needs for those ``where`` (B, n, n) is True."""
+    return place.unfold(1, 3, step).unfold(2, 3, step)[where].flatten(1)
+
+
+def convolved_at(layer: Any, pixels: torch.Tensor, nine: torch.Tensor) -> torch.Tensor:
+    """Return what a 3 x 3 convolution makes (P, out) of nine pixels each, (P, 9) of those that are ``laid_out``.
+
+    Where these are few of an image's, it is less work than all of them.
     """
-    padded = F.pad(inputs, (1, 1, 1, 1)).movedim(1, 3)
-    place = torch.arange(padded[..., 0].numel(), device=inputs.device).view_as(padded[..., 0])
-    nine = place.unfold(1, 3, 1).unfold(2, 3, 1)[where].flatten(1)  # pixels around each
-    return F.linear(
-        F.embedding(nine, padded.flatten(0, 2)).flatten(1), layer.weight.movedim(1, 3).flatten(1), layer.bias
-    )
+    return F.linear(F.embedding(nine, pixels).flatten(1), layer.weight.movedim(1, 3).flatten(1), layer.bias)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Images that differ from one plane at a few pixels, and what these reach in the maps of each layer."""
+
+    whole: torch.Tensor  # the plane and its masks, (1, C + R, n, n)
+    pixels: torch.Tensor  # those that differ, (P, C + R)
+    nines: list[torch.Tensor]  # what each layer needs (P, 9), of the plane's pixels and then of those that differ
+    place: torch.Tensor  # in the last maps, of those that differ and count, (P,)
+    weights: torch.Tensor  # ``in_means`` of the plane
+    pooling: torch.Tensor  # ``pooling_of`` what differs
+
+    @classmethod
+    def of(cls, plane: torch.Tensor, masks: torch.Tensor, images: torch.Tensor) -> "Changed":
+        """Return how images (B, C, n, n) differ from a plane (C, n, n), all with its masks (R, n, n)."""
+        where, nines = (images != plane).any(1), []
+        _, row, column = where.nonzero().T
+        pixels = torch.cat([images.movedim(1, 3)[where], masks[:, row, column].T], 1)
+        weights = in_means(masks[None], -(-plane.shape[-1] // prod(STRIDES)))
+        counts = [torch.ones_like(where[:1, :1, :1])] * len(STRIDES) + [weights.amax(1) > 0]
+        for step, counting in zip((*STRIDES, 1), counts, strict=True):
+            place = places(1, where).repeat(len(where), 1, 1)
+            place[:, 1:-1, 1:-1][where] = torch.arange(int(where.sum()), device=place.device) + place[0].numel()
+            where = (F.max_pool2d(where.float(), 3, step, 1) > 0) & counting
+            nines.append(around(place, where, step))
+        pooling = pooling_of(weights.expand(len(where), -1, -1, -1), where)
+        return cls(torch.cat([plane, masks])[None], pixels, nines, where.flatten(1).nonzero()[:, 1], weights, pooling)
 
 
 @dataclass(frozen=True)
@@ -170,10 +241,11 @@ class StatisticsModel:
         networks = [net for one in self.members for net in one.networks]
         others = [planes_by(net, maps, masks) for net in networks]
         others = [of_planes.sum(0) - of_planes[place] for of_planes in others]
+        plane, mask = (tensor[place].to(next(networks[0].parameters()).device) for tensor in (maps, masks))
 
         def predict(changed: torch.Tensor) -> np.ndarray:
-            same = masks[place].expand(len(changed), -1, -1, -1)
-            now = {net: planes_by(net, changed, same) for net in set(networks)}  # one may read and call
+            near = Changed.of(plane, mask, changed.to(plane))
+            now = {net: net.near(near).cpu().numpy() for net in set(networks)}  # one may read and call
             return self.said_of([(rest + now[net]) / len(own) for net, rest in zip(networks, others, strict=True)])
 
         return predict, maps[place], int(own[place])
@@ -190,13 +262,11 @@ def untrained(trained: StatisticsModel, seed: int) -> StatisticsModel:
 
 
 @torch.no_grad()
-def planes_by(
-    network: StatisticsNetwork, maps: torch.Tensor, masks: torch.Tensor, batch: int = 32
-) -> Float32[np.ndarray, "N 256"]:
+def planes_by(network: StatisticsNetwork, maps: torch.Tensor, masks: torch.Tensor) -> Float32[np.ndarray, "N 256"]:
     """Return the vector of each plane, (N, 256), of standardised maps (N, C, n, n) and masks (N, R, n, n)."""
     network.eval()
     device = next(network.parameters()).device
-    parts = zip(maps.split(batch), masks.split(batch), strict=True)
+    parts = zip(maps.split(BATCH), masks.split(BATCH), strict=True)
     return torch.cat([network(*(tensor.to(device) for tensor in part)) for part in parts]).cpu().numpy()
 
 

@@ -6,18 +6,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from helpers.data.study import (
-    ATTENUATION_DB_CM_MHZ,
-    ATTENUATION_SPREAD,
-    BACKGROUND,
-    CORRELATION_MM,
-    GRADE,
-    HISTOLOGY,
-    PARTS,
-    SPICULATED,
-    TRAITS,
-    TREATMENT,
-)
+from helpers.data import study
 from helpers.data.tissue import EDGE_MM, FIELD_SD, MARGIN_MM, PLANE_SD, SPICULES
 
 # parameter of tissue: what it is, where its values are from, and how they were had from there
@@ -29,7 +18,7 @@ MEASURED = (
     ("Initial tumour size", "initial_size_cm", "cm"),
     ("Residual tumour size", "residual_size_cm", "cm"),
 )
-LEVELS = {"histology": tuple(HISTOLOGY), "grade": tuple(GRADE), "treatment": tuple(TREATMENT)}
+LEVELS = {"histology": tuple(study.HISTOLOGY), "grade": tuple(study.GRADE), "treatment": tuple(study.TREATMENT)}
 RECEPTORS = {  # positive, negative
     "ER+": (["er"], []),
     "PR+": (["pr"], []),
@@ -56,7 +45,7 @@ def subgroups(patients: pd.DataFrame) -> dict[str, pd.Series]:
     """Return who has had which treatment and whose tumour has which receptors, of what is on record: flags by name."""
     words = patients["treatment"] if "treatment" in patients else pd.Series(dtype=str)
     own = levels_of(words, LEVELS["treatment"])
-    groups = {f"treatment: {word if word in TREATMENT else plain(word)}": words == word for word in own}
+    groups = {f"treatment: {word if word in study.TREATMENT else plain(word)}": words == word for word in own}
     if {"er", "pr", "her2"} <= set(patients):
         er, pr, her2 = (patients[name].astype("boolean") for name in ("er", "pr", "her2"))
         kinds = {"HER2+": her2, "ER+ or PR+, HER2−": (er | pr) & ~her2, "triple negative": ~(er | pr | her2)}
@@ -117,18 +106,18 @@ def by_split(patients: pd.DataFrame) -> pd.DataFrame:
     classes = patients["responder"].astype(bool).map({True: "responders", False: "non-responders"})
     counts = pd.crosstab(patients["split"], classes).reindex(columns=["non-responders", "responders"])
     counts["planes"] = patients.groupby("split")["n_planes"].sum()
-    return counts.reindex(PARTS).fillna(0).astype(int).rename_axis(columns=None)
+    return counts.reindex(study.PARTS).fillna(0).astype(int).rename_axis(columns=None)
 
 
-def parameter_table(attenuation_spread: float = ATTENUATION_SPREAD) -> pd.DataFrame:
+def parameter_table(attenuation_spread: float = study.ATTENUATION_SPREAD) -> pd.DataFrame:
     """What simulated tissue is drawn from: value (mean ± SD, or a range), source, and how it was had from there."""
-    means = {name: (trait.mean, trait.sd) for name, trait in TRAITS.items()} | BACKGROUND
-    means |= {region: (value, value * attenuation_spread) for region, value in ATTENUATION_DB_CM_MHZ.items()}
+    means = {name: (trait.mean, trait.sd) for name, trait in study.TRAITS.items()} | study.BACKGROUND
+    means |= {region: (value, value * attenuation_spread) for region, value in study.ATTENUATION_DB_CM_MHZ.items()}
     values: dict[object, str | float] = {name: f"{mean:g} ± {sd:g}" for name, (mean, sd) in means.items()}
     for prefix, spread in (("plane", PLANE_SD), ("field", FIELD_SD)):
         values |= {f"{prefix}_{name}": f"± {sd:g}" for name, sd in spread.items()}
-    values |= {"correlation_mm": CORRELATION_MM, "margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}
+    values |= {"correlation_mm": study.CORRELATION_MM, "margin_mm": MARGIN_MM, "edge_mm": EDGE_MM}
     values |= {name: f"{low:g} to {high:g}" for name, (low, high) in SPICULES.items()}
-    values["spiculated"] = f"{100 * SPICULATED:.0f}"
+    values["spiculated"] = f"{100 * study.SPICULATED:.0f}"
     table = SOURCES.assign(value=[str(values[name]) for name in SOURCES.index])
     return table[["parameter", "value", "source", "mark"]].reset_index(drop=True)

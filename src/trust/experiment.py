@@ -31,24 +31,8 @@ from helpers.learning.fitting import resolve_device
 from helpers.learning.trained import read_table
 from helpers.learning.training import load_model, train_model
 from helpers.settings import SIMULATED, Settings, load_settings
-from trust.design import (
-    NEW_SEEDS,
-    OTHER_NEW_SEED,
-    OTHER_SEED,
-    OTHERS,
-    PARTS,
-    RECIPES,
-    SPLITS,
-    STATISTICS_RECIPES,
-    Bench,
-    Run,
-    bench_of,
-    cohorts_of,
-    images_of,
-    patients_of,
-    people,
-    planned,
-)
+from trust import design
+from trust.design import Bench, Run
 from trust.runs import write_file
 
 IMAGES = (*stages.SIMULATED, "helpers.learning.images")
@@ -72,7 +56,7 @@ def file_of(run: Run, bench: Bench) -> Path:
 
 def features_file(seed: int, bench: Bench, signal: str = "mean") -> Path:
     """Return where the hand-made features of one cohort are kept."""
-    made = made_by("regression", bench.cohort(seed, signal if signal == "mean" else OTHERS[0]))
+    made = made_by("regression", bench.cohort(seed, signal if signal == "mean" else design.OTHERS[0]))
     return bench.folder / f"features-{seed}-{made}.csv"
 
 
@@ -101,7 +85,7 @@ def sections(kind: str, settings: Settings) -> tuple[Any, ...]:
 
 def settings_of(run: Run, bench: Bench) -> Settings:
     """Return the settings that a run's model is trained under."""
-    return bench.settings.replace(seed=run.seed, signal=run.signal, **RECIPES.get(run.part, {}))
+    return bench.settings.replace(seed=run.seed, signal=run.signal, **design.RECIPES.get(run.part, {}))
 
 
 # What runs share: features of a cohort
@@ -117,7 +101,7 @@ def features_of(cohort: tuple[int, str], bench: Bench) -> pd.DataFrame:
 def write_features(seed: int, signal: str, bench: Bench, path: Path) -> None:
     """Write the hand-made features of one cohort as a table."""
     mid_band_mhz = handmade.centre_mhz(bench.settings.maps)
-    images = images_of(people(seed, bench, signal), bench, signal)
+    images = design.images_of(design.people(seed, bench, signal), bench, signal)
     handmade.map_features(images, mid_band_mhz=mid_band_mhz).to_csv(path)
 
 
@@ -143,11 +127,11 @@ def tells(path: Path, run: Run, bench: Bench) -> bool:
 
 def write_run(run: Run, bench: Bench, path: Path) -> None:
     """Train and judge one model, and write its scores, its key and its circumstances."""
-    start, patients = time.perf_counter(), patients_of(run, bench)
+    start, patients = time.perf_counter(), design.patients_of(run, bench)
     probability = predict(run, patients, bench)
     record = asdict(run) | {"seconds": round(time.perf_counter() - start, 1), "key": key_of(run, bench)}
     record |= bench.began | {"time": now()} | probability.attrs
-    for split in SPLITS:
+    for split in design.SPLITS:
         of_split = patients[patients["split"] == split]
         record[f"{split}_non_responder"] = "".join("01"[not flag] for flag in of_split["responder"])
         record[split] = [round(float(value), 4) for value in probability[of_split.index]]
@@ -161,9 +145,9 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
         return oracle.oracle_score(patients, traits, bench.settings.study.effect, run.signal)
     if run.kind in ("regression", "forest"):
         return of_features(run, patients, bench)
-    images, settings = images_of(patients, bench, run.signal), settings_of(run, bench)
+    images, settings = design.images_of(patients, bench, run.signal), settings_of(run, bench)
     if run.kind == "statistics":
-        recipe = statistics.Recipe(**STATISTICS_RECIPES.get(run.part, {}))
+        recipe = statistics.Recipe(**design.STATISTICS_RECIPES.get(run.part, {}))
         model = statistics.fit(images, patients, run.region, settings, recipe)
         said, ask = model.probability(images), model.central
     else:
@@ -188,7 +172,7 @@ def of_features(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
 
 def prepare(part: str, bench: Bench) -> None:
     """Make maps, images and features that the runs of a part share."""
-    cohorts = cohorts_of(part, bench)
+    cohorts = design.cohorts_of(part, bench)
     for seed, signal in cohorts:
         stages.images(bench.cohort(seed, signal), bench.artifacts)
     processes = bench.settings.computing.processes
@@ -200,14 +184,15 @@ def conduct(bench: Bench, parts: Iterable[str], output: Path) -> Path:
     processes, runs = bench.settings.computing.processes, []
     for part in parts:
         prepare(part, bench)
-        runs += in_processes(partial(execute, bench=bench), planned(part, bench), processes, f"runs of {part!r}")
+        wanted = design.planned(part, bench)
+        runs += in_processes(partial(execute, bench=bench), wanted, processes, f"runs of {part!r}")
         write_file(output, head(bench), runs=[with_aucs(json.loads(path.read_text())) for path in runs])
     return output
 
 
 def with_aucs(record: dict[str, Any]) -> dict[str, Any]:
     """Return a run with its AUCs on its validation and test patients, if it has some, and on the new ones."""
-    for split in SPLITS:
+    for split in design.SPLITS:
         if record[split]:
             truth = np.array(list(record[f"{split}_non_responder"])) == "1"
             record[f"{split}_auc"] = round(auc_if_known(truth, record[split])[0], 4)
@@ -221,8 +206,8 @@ def head(bench: Bench) -> dict[str, Any]:
         f"--new {bench.n_new}",
         "finished": now(),
         "cohort_seeds": bench.seeds,
-        "new_seeds": NEW_SEEDS,
-        "other_seeds": (OTHER_SEED, OTHER_NEW_SEED),
+        "new_seeds": design.NEW_SEEDS,
+        "other_seeds": (design.OTHER_SEED, design.OTHER_NEW_SEED),
         "n_new": bench.n_new,
         "settings": bench.settings.public(),
     }
@@ -235,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--artifacts", default="artifacts")
     parser.add_argument("--cohorts", type=int, default=5, help="cohorts, each with a seed of its own")
     parser.add_argument("--new", type=int, default=500, help="new patients in each set to judge on")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=design.PARTS, default=design.PARTS)
     parser.add_argument("--output", default="results/experiment.json")
     options = parser.parse_args(arguments)
     return run_command(lambda: conduct_all(options))
@@ -245,7 +230,7 @@ def conduct_all(options: argparse.Namespace) -> None:
     """Do what the command line asks for; what cannot be is refused before anything is made."""
     count_in_silence(SIMULATED)
     settings = load_settings(options.profile)
-    bench = bench_of(settings, options.artifacts, options.cohorts, options.new, options.profile)
+    bench = design.bench_of(settings, options.artifacts, options.cohorts, options.new, options.profile)
     resolve_device(bench.settings.computing.device)
     check_writable(options.output)
     print(conduct(bench, options.parts, project_path(options.output)))

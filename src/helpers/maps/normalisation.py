@@ -12,23 +12,10 @@ from ground.errors import InputError
 from helpers.data.form_factor import DB
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
+from helpers.maps import windows
 from helpers.maps.grid import Grid, window_centres
 from helpers.maps.noise import noise_db, with_noise_db, without_noise_db
-from helpers.maps.windows import (
-    Band,
-    Depths,
-    Spectra,
-    centre_pixels,
-    decibel,
-    in_blocks,
-    line_power,
-    line_weights,
-    mean_of_frames,
-    mean_of_lines,
-    median_of_heard,
-    tell_quiet,
-    without_echo,
-)
+from helpers.maps.windows import Band, Depths, Spectra
 
 Fits = Float[np.ndarray, "k n_bins"]
 Loss = Float[np.ndarray, " n_z #n_x"]  # on the paths to windows
@@ -60,7 +47,7 @@ def normalised(
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
     of_blur = (rows @ np.vander(band_mhz - band_mhz.mean(), 3)).astype(np.float32)
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
-    for at in in_blocks(len(grid.starts)):
+    for at in windows.in_blocks(len(grid.starts)):
         power_db, below_db = window_power_db(plane, grid, at), phantom_db[at]
         if grid.minimum_snr_db is not None:
             power_db, below_db = out_of_noise(power_db, below_db, noise_of(reference, grid)[at], grid.minimum_snr_db)
@@ -95,8 +82,8 @@ def loss_derivatives(losses: dict[float, Loss], centre_mhz: float) -> tuple[Loss
 
 def window_power_db(plane: RFPlane, grid: Grid, at: slice = slice(None)) -> Spectra:
     """Mean power of the lines of every window, (n_z, n_bins, n_x), dB; of the rows ``at``."""
-    power = line_power(plane, grid.starts[at], grid.n_window, grid.lines, grid.band_mhz)
-    return decibel(mean_of_lines(power, grid.weights))
+    power = windows.line_power(plane, grid.starts[at], grid.n_window, grid.lines, grid.band_mhz)
+    return windows.decibel(windows.mean_of_lines(power, grid.weights))
 
 
 def out_of_noise(
@@ -144,15 +131,17 @@ def expected_db(
     echo is NaN. Raises ``InputError`` if all are.
     """
     band, found = np.array(band_mhz), []
-    for at in in_blocks(len(starts)):
+    for at in windows.in_blocks(len(starts)):
         mean_db, deviation_db = phantom_windows(reference, starts[at], n_window, window_mm, band)
         level_and_slope = line_fit(band)[:2].astype(np.float32) @ deviation_db  # (n_z, 2, windows)
-        level_db, slope_db_mhz = median_of_heard(level_and_slope).T
+        level_db, slope_db_mhz = windows.median_of_heard(level_and_slope).T
         found.append(mean_db + level_db[:, None] + np.outer(slope_db_mhz, band - band.mean()))
     if not any(np.isfinite(expected).any() for expected in found):
         raise InputError(f"{reference.planes[0].source}: no window has an echo, expected those of a phantom")
-    quiet = [without_echo(plane.samples, starts, n_window) for plane in reference.planes]
-    tell_quiet(reference.planes[0].source, np.concatenate(quiet, axis=1), "the phantom's means are of the others")
+    quiet = [windows.without_echo(plane.samples, starts, n_window) for plane in reference.planes]
+    windows.tell_quiet(
+        reference.planes[0].source, np.concatenate(quiet, axis=1), "the phantom's means are of the others"
+    )
     return np.concatenate(found)
 
 
@@ -163,12 +152,15 @@ def phantom_windows(
 
     The deviations (n_z, n_bins, n_windows) are of windows that overlap by half, of all frames.
     """
-    powers = [line_power(plane, starts, n_window, slice(None), band_mhz) for plane in reference.planes]
-    mean_db = decibel(mean_of_frames(powers))
+    powers = [windows.line_power(plane, starts, n_window, slice(None), band_mhz) for plane in reference.planes]
+    mean_db = windows.decibel(windows.mean_of_frames(powers))
     plane = reference.planes[0]
     across_mm = window_centres(plane.extent_mm[1], window_mm, 0.5)
-    lines, weights = line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
-    deviation_db = [decibel(mean_of_lines(power[..., lines], weights, False)) - mean_db[..., None] for power in powers]
+    lines, weights = windows.line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
+    deviation_db = [
+        windows.decibel(windows.mean_of_lines(power[..., lines], weights, False)) - mean_db[..., None]
+        for power in powers
+    ]
     return mean_db, np.concatenate(deviation_db, axis=-1)
 
 
@@ -218,7 +210,7 @@ def path_attenuation(plane: RFPlane, attenuation_db_cm_mhz: Attenuation, grid: G
         raise ValueError(
             f"attenuation_db_cm_mhz of shape {given.shape}, expected one value or the plane's {plane.samples.shape}"
         )
-    local = given[: centre_pixels(plane, grid.depth_mm, grid.lateral_mm)[0][-1] + 2, grid.lines]
+    local = given[: windows.centre_pixels(plane, grid.depth_mm, grid.lateral_mm)[0][-1] + 2, grid.lines]
     along = np.cumsum(local, axis=0, dtype=np.float64) - (local + local[:1]) / 2  # the integral up to each sample
     position = grid.depth_mm / plane.sample_spacing_mm
     row = np.minimum(position.astype(int), len(along) - 2)
