@@ -94,7 +94,7 @@ def test_texture_against_haralick_by_a_plain_loop():
     values = rng.normal(20, 3, (9, 11))
     valid = rng.random((9, 11)) > 0.2
     valid[0, 0] = valid[-1, -1] = True  # the box is the picture
-    found = handmade.texture(values, valid, step=1.5, pixel_mm=10.0)  # 1, 2 and 3 mm are one pixel
+    found = handmade.textures(values[None], valid[None], pixel_mm=10.0)[0]  # 1, 2 and 3 mm are one pixel
     level = np.rint((values - np.median(values[valid])) / 1.5) + handmade.LEVELS // 2
     p = glcm_by_loop(np.where(valid, np.clip(level, 1, handmade.LEVELS), 0).astype(int), 1, handmade.LEVELS)
     i, j = np.indices(p.shape)
@@ -106,6 +106,21 @@ def test_texture_against_haralick_by_a_plain_loop():
         (p / (1 + (i - j) ** 2)).sum(),
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_maps_together_have_the_texture_that_each_has_alone():
+    """With pixels as far apart as they like, near ones alone, one pixel, and none."""
+    rng = np.random.default_rng(1)
+    maps, valid = rng.normal(20, 3, (5, 20, 20)), np.zeros((5, 20, 20), bool)
+    valid[0], valid[1, 3:5, 3:5], valid[2, 3, 3], valid[4, 2:17, 5:9] = True, True, True, rng.random((15, 4)) > 0.3
+    together = handmade.textures(maps, valid, pixel_mm=0.5)
+    alone = []
+    for place in range(5):
+        only = np.zeros_like(valid)
+        only[place] = valid[place]
+        alone.append(handmade.textures(maps, only, pixel_mm=0.5)[place])
+    np.testing.assert_array_equal(together, alone)
+    assert np.isnan(together).all(axis=1).tolist() == [False, False, True, True, False]
 
 
 @pytest.mark.parametrize(("band_mhz", "centre_mhz"), [([3.0, 8.0], 5.5), ([2.5, 6.5], 4.5), ([], 5.5)])

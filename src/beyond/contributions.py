@@ -140,11 +140,6 @@ def survey(
     return maps, table.assign(excess=table["margin"] - table["margin_even"])
 
 
-def asked_of(load: Callable[[], Any], images: ImageSet, patient: str) -> tuple[Predict, torch.Tensor, int]:
-    """Return what the model that is loaded for it is asked of a patient, see ``asked``."""
-    return asked(load(), images, patient)
-
-
 def mean_excess(ask: Ask, images: ImageSet, patients: Iterable[str], patch: int, batch_size: int) -> pd.Series:
     """Return by map the mean of the margin's share less the even one, see ``survey``, patches side by side."""
     excess = survey(ask, images, patients, patch, patch, batch_size)[1]["excess"]

@@ -69,31 +69,42 @@ def region_features(maps: np.ndarray, mask: np.ndarray, pixel_mm: float, region:
     NaN where too little is there.
     """
     features: dict[str, float] = {}
-    for name, values in zip(list(STEPS)[: len(maps)], maps, strict=True):
-        valid = mask & np.isfinite(values)
-        found = [float(values[valid].mean()), float(values[valid].std())] if valid.any() else [np.nan] * 2
-        found += texture(values, valid, STEPS[name], pixel_mm)
-        named = zip(("mean", "SD", *TEXTURE), found, strict=True)
+    valid = mask & np.isfinite(maps)
+    for name, values, own, found in zip(STEPS, maps, valid, textures(maps, valid, pixel_mm), strict=False):
+        first = [float(values[own].mean()), float(values[own].std())] if own.any() else [np.nan] * 2
+        named = zip(("mean", "SD", *TEXTURE), first + found, strict=True)
         features |= {f"{region} {name} {what}": value for what, value in named}
     return features
 
 
-def texture(values: np.ndarray, valid: np.ndarray, step: float, pixel_mm: float) -> list[float]:
-    """Return contrast, correlation, energy and homogeneity of the valid pixels of one map (n, n).
+def textures(maps: np.ndarray, valid: np.ndarray, pixel_mm: float) -> list[list[float]]:
+    """Return contrast, correlation, energy and homogeneity of each map's valid pixels, (5, n, n) or (3, n, n).
 
-    Grey-level co-occurrence (Haralick et al. 1973), four directions counted together, averaged over 1, 2 and
-    3 mm. Grey levels are ``step`` wide and start from the median: texture does not repeat what the mean says.
+    Of grey levels that meet at 1, 2 and 3 mm, and the mean of the three.
+    """
+    pairs = [pairs_of(*one, pixel_mm) for one in zip(maps, valid, STEPS.values(), strict=False)]
+    every, ends = np.concatenate(pairs, axis=2), np.cumsum([one.shape[2] for one in pairs])[:-1]
+    if not every.size:
+        return [[np.nan] * len(TEXTURE)] * len(pairs)
+    found = np.split(np.stack([graycoprops(every, what)[:, 0] for what in TEXTURE], axis=1), ends)
+    return [one.mean(0).tolist() if len(one) else [np.nan] * len(TEXTURE) for one in found]
+
+
+def pairs_of(values: np.ndarray, valid: np.ndarray, step: float, pixel_mm: float) -> np.ndarray:
+    """Return how often grey levels meet among the valid pixels of one map (n, n): (levels, levels, distances, 1).
+
+    Grey-level co-occurrence (Haralick et al. 1973), four directions counted together, at 1, 2 and 3 mm, or fewer of a
+    small region. Grey levels are ``step`` wide and start from the median: texture does not repeat what the mean says.
     """
     rows, columns = (np.flatnonzero(valid.any(axis)) for axis in (1, 0))
     if len(rows) < 2 or len(columns) < 2:
-        return [np.nan] * len(TEXTURE)
+        return np.zeros((LEVELS, LEVELS, 0, 1))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     level = np.rint((values[box] - np.median(values[valid])) / step) + LEVELS // 2
     grey = np.where(valid[box], np.clip(np.nan_to_num(level), 1, LEVELS), 0).astype(np.uint8)  # 0: not there
     distances = sorted({max(1, round(mm / pixel_mm)) for mm in DISTANCES_MM})
     pairs = graycomatrix(grey, distances, ANGLES, LEVELS + 1, symmetric=True)[1:, 1:].sum(-1, keepdims=True)
-    pairs = pairs[:, :, pairs.any((0, 1))[:, 0]]  # a small region may have no pair so far apart
-    return [float(graycoprops(pairs, what).mean()) if pairs.size else np.nan for what in TEXTURE]
+    return pairs[:, :, pairs.any((0, 1))[:, 0]]
 
 
 def against(core: dict[str, float], margin: dict[str, float]) -> dict[str, float]:

@@ -174,16 +174,11 @@ class Standard:
 
     def inputs(self, images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
         """Return standardised images (N, C, n, n), 0 outside the region and in no hole, and masks (N, R, n, n)."""
-        inside, regions = images.mask(self.region), [images.core]
-        if self.region != "core":
-            regions.append(images.region & ~images.core)
-        shape = (-1, 1, 1)
-        planes = zip(images.maps, inside, strict=True)
-        filled = np.stack([fill_holes(maps, mask, self.mean.reshape(shape)) for maps, mask in planes])
-        scaled = np.clip((filled - self.mean.reshape(shape)) / self.sd.reshape(shape), -FURTHEST, FURTHEST)
-        return torch.from_numpy((scaled * inside[:, None]).astype(np.float32)), torch.from_numpy(
-            np.stack(regions, 1).astype(np.float32)
-        )
+        inside, mean, sd = images.mask(self.region), self.mean.reshape(-1, 1, 1), self.sd.reshape(-1, 1, 1)
+        filled = np.stack([fill_holes(*one, mean) for one in zip(images.maps, inside, strict=True)])
+        scaled = np.clip((filled - mean) / sd, -FURTHEST, FURTHEST) * inside[:, None]
+        regions = np.stack([images.core, images.region & ~images.core][: 1 if self.region == "core" else 2], 1)
+        return torch.from_numpy(scaled.astype(np.float32)), torch.from_numpy(regions.astype(np.float32))
 
 
 def standard_of(images: ImageSet, region: str) -> Standard:

@@ -149,14 +149,15 @@ def predict(run: Run, patients: pd.DataFrame, bench: Bench) -> pd.Series:
     if run.kind == "statistics":
         recipe = statistics.Recipe(**design.STATISTICS_RECIPES.get(run.part, {}))
         model = statistics.fit(images, patients, run.region, settings, recipe)
-        said, ask = model.probability(images), model.central
+        said = model.probability(images)
     else:
         folder = bench.folder / "models" / f"{run.name}-{key_of(run, bench)}"
         train_model(images, patients, run.model, settings, folder)
         said = read_table(folder / run.model / "predictions.csv").set_index("patient")["probability"]
-        ask = partial(contributions.asked_of, partial(load_model, folder / run.model))
     if run.explained:
         names, judged = patients.index[patients["split"] == "test"], settings.judgement
+        network = run.kind == "network"
+        ask = partial(contributions.asked, load_model(folder / run.model)) if network else model.central
         excess = contributions.mean_excess(ask, images, names, judged.pda_patch_px, judged.pda_batch_size)
         said.attrs["margin"] = excess.round(4).to_dict()
     return said
