@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import command
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -152,6 +153,33 @@ def test_a_chapter_is_made_wherever_it_lies(odd, at_work):
     made = in_odd(odd, *snakemake, "--quiet", "all", "--", f"{run_}/chapters/15_audit.ipynb")
     assert made.returncode == 0, made.stderr
     assert (odd / run_ / "chapters" / "15_audit.ipynb").exists()
+
+
+AUDIT = "notebooks/15_audit.py"
+EDITS = [  # a file, what is added to it, and whether the chapter on the audit is made again for it
+    (AUDIT, "\n# %%\nfurther = 1\n", True),
+    (AUDIT, "\n# %% [markdown]\n# One more word.\n", False),
+    ("src/trust/audit.py", "\nFURTHER = 1\n", True),
+    ("src/pages/printed.csv", "\n", True),
+    ("src/trust/pitfalls.py", "\nFURTHER = 1\n", False),  # another chapter's
+    ("src/trust/audit.py", "", False),  # newer, and the same
+]
+
+
+def test_a_chapter_is_made_again_for_what_it_reads_and_for_no_clock(odd, at_work):
+    """Code and tables by what they hold; an edit of its prose only has its page rendered."""
+    run_, snakemake = at_work
+    words = [*snakemake, *command.TRIGGERS, "--", f"{run_}/chapters/15_audit.ipynb"]
+    assert in_odd(odd, *words).returncode == 0
+    again = []
+    for name, added, _ in EDITS:
+        good = (odd / name).read_text()
+        (odd / name).write_text(good + added)
+        planned = in_odd(odd, *words[:-2], "--dry-run", *words[-2:])
+        assert planned.returncode == 0, planned.stderr
+        again.append("rule chapter" in planned.stdout + planned.stderr)
+        (odd / name).write_text(good)
+    assert again == [expected for *_, expected in EDITS]
 
 
 def test_make_finds_its_environment_there(odd):
