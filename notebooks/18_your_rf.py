@@ -67,7 +67,6 @@ from helpers.maps import noise, parametric
 from helpers.maps.grid import Protocol, window_grid
 from helpers.maps.windows import step_mm
 from pages import figures
-from pages.echoes import files_or_example, two_parts
 from physics import laboratory
 from physics.attenuation import estimate_attenuation
 from physics.speckle import speckle
@@ -79,7 +78,7 @@ from recorded.readers import read_planes
 figures.use_book_style()
 warnings.filterwarnings("ignore", ".*(saturated|constant|noise)")  # in tables
 folder = project_path(artifacts) / "example_rf"
-whose, sample_rf, reference_rf = files_or_example(
+whose, sample_rf, reference_rf = laboratory.files_or_example(
     sample_rf, reference_rf, folder, line_pitch_mm
 )
 Markdown(f"The files are **{whose}**.")
@@ -158,7 +157,7 @@ if outline_file:
 
 # %%
 protocol = Protocol(window_mm, overlap, tuple(band_mhz) or None)
-one, other, how = two_parts(phantom_frames)
+one, other, how = laboratory.two_parts(phantom_frames)
 attenuation = reference_attenuation_db_cm_mhz
 first = ReferencePhantom([one], attenuation)
 own_grid = window_grid(other, first, None, protocol)

@@ -12,6 +12,7 @@ from helpers.data import study
 from helpers.data.rf import RFPlane, read_rf
 from helpers.settings import load_settings
 from pages import echoes
+from physics import laboratory
 
 COHORT = study.draw_patients(60, seed=1).assign(split=["test", "train", "train"] * 20)
 
@@ -113,30 +114,30 @@ def frames(*seeds):
 
 def test_a_phantom_is_held_against_its_own_other_frame():
     given = frames(1, 2, 3)
-    first, last, words = echoes.two_parts(given)
+    first, last, words = laboratory.two_parts(given)
     assert (first, last) == (given[0], given[2])
     assert words == "its last frame against its first"
 
 
 @pytest.mark.parametrize(("given", "words"), [(frames(1), "one frame"), (frames(1, 2, 1), "same speckle, r = 1.00")])
 def test_one_frame_is_never_its_own_other_frame(given, words):
-    left, right, told = echoes.two_parts(given)
+    left, right, told = laboratory.two_parts(given)
     np.testing.assert_array_equal(np.hstack([left.samples, right.samples]), given[0].samples)
     assert words in told
 
 
 def test_frames_without_an_echo_are_not_alike():
     silent = np.zeros((300, 41), np.int16)
-    assert echoes.correlation(silent, silent) == 0
-    assert echoes.correlation(frames(1)[0].samples, frames(2)[0].samples) == pytest.approx(0, abs=0.05)
+    assert laboratory.correlation(silent, silent) == 0
+    assert laboratory.correlation(frames(1)[0].samples, frames(2)[0].samples) == pytest.approx(0, abs=0.05)
 
 
 def test_a_file_without_its_phantom_is_refused_and_none_is_written(tmp_path):
-    assert echoes.files_or_example("a.rf", "b.rf", tmp_path, 0.3) == ("recorded", "a.rf", "b.rf")
+    assert laboratory.files_or_example("a.rf", "b.rf", tmp_path, 0.3) == ("recorded", "a.rf", "b.rf")
     for given, missing in ((("a.rf", ""), "reference_rf"), (("", "b.rf"), "sample_rf")):
         with pytest.raises(InputError, match=f"{missing} is missing"):
-            echoes.files_or_example(*given, tmp_path, 0.3)
+            laboratory.files_or_example(*given, tmp_path, 0.3)
     assert list(tmp_path.iterdir()) == []
-    whose, *paths = echoes.files_or_example("", "", tmp_path, 1.5)
+    whose, *paths = laboratory.files_or_example("", "", tmp_path, 1.5)
     assert whose == "simulated"
     assert all(read_rf(path, 1.5) for path in paths)

@@ -1,7 +1,5 @@
-"""Examples: the plane that is shown, patients of known tissue, even tissue, an elliptic tumour, files of echoes."""
+"""Examples: the plane that is shown, patients of known tissue, even tissue, an elliptic tumour."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +8,12 @@ import pandas as pd
 from ground.errors import InputError
 from helpers import stages
 from helpers.data.acquisition import Acquisition
-from helpers.data.rf import RFPlane, write_rf
-from helpers.data.simulation import simulated
 from helpers.data.study import TRAITS, draw_patients
 from helpers.data.tissue import WIDTH_MM, Tissue
 from helpers.settings import Settings
 
 # what makes a simulated patient typical: her tissue and her tumour
 KNOWN = (*TRAITS, "attenuation_factor", "width_mm", "height_mm", "centre_depth_mm", "spiculated")
-SAME_SPECKLE = 0.5  # correlation of two frames above which they are one measurement
 
 
 def example(patients: pd.DataFrame, patient: str = "", plane: int = -1) -> tuple[str, int]:
@@ -95,19 +90,6 @@ def elliptic_outline(centre_mm: tuple[float, float], width_mm: float, height_mm:
     return np.column_stack([centre_mm[0] + width_mm / 2 * np.cos(angle), centre_mm[1] + height_mm / 2 * np.sin(angle)])
 
 
-def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
-    """Write a simulated plane and its phantom as ``.rf`` files and return their paths.
-
-    The tumour is one of the simulated cohort's kind.
-    """
-    folder, n_lines = Path(folder), round(WIDTH_MM / line_pitch_mm)
-    patient = draw_patients(8, seed=0).iloc[0]
-    acquired = simulated(patient, 2, n_lines, depth_cm=5.0, n_frames=4, seed=0)
-    sample = write_rf(folder / "sample.rf", [acquired.plane])
-    reference = write_rf(folder / "reference.rf", list(acquired.reference.planes))
-    return str(sample), str(reference)
-
-
 def example_patient(patients: pd.DataFrame, atypical: bool = False) -> str:
     """The patient that pages show: of the training patients, or of all if there is none, a typical or the oddest.
 
@@ -121,39 +103,3 @@ def example_patient(patients: pd.DataFrame, atypical: bool = False) -> str:
     away = (((known - known.median()) / known.std().replace(0, np.nan)) ** 2).sum(axis=1)
     equal = training.index[np.isclose(away, away.max() if atypical else away.min())]
     return str(equal[len(equal) // 2])
-
-
-def files_or_example(
-    sample_rf: str, reference_rf: str, folder: str | Path, line_pitch_mm: float
-) -> tuple[str, str, str]:
-    """Whether two files are "recorded" or "simulated", and their paths: an example's, written here, if none is named.
-
-    Raises ``InputError`` if one of two is missing.
-    """
-    if sample_rf and reference_rf:
-        return "recorded", sample_rf, reference_rf
-    if sample_rf or reference_rf:
-        missing = "reference_rf" if sample_rf else "sample_rf"
-        raise InputError(f"{missing} is missing: a sample and its phantom are named together, or neither is")
-    return "simulated", *write_example(folder, line_pitch_mm)
-
-
-def two_parts(frames: Sequence[RFPlane]) -> tuple[RFPlane, RFPlane, str]:
-    """Two parts of a phantom that share no speckle, and what they are in words: its first frame and its last.
-
-    Of a single frame, and of frames that were recorded at the same place, they are the two halves of its lines.
-    """
-    first, last = frames[0], frames[-1]
-    alike = correlation(first.samples, last.samples)
-    if alike < SAME_SPECKLE:
-        return first, last, "its last frame against its first"
-    half = first.samples.shape[1] // 2
-    left, right = (replace(first, samples=first.samples[:, lines]) for lines in (slice(half), slice(half, None)))
-    why = f"(all frames hold the same speckle, r = {alike:.2f})" if len(frames) > 1 else "(there is one frame)"
-    return left, right, f"the right half of its lines against the left {why}"
-
-
-def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of two arrays of one shape, 0 where one of them is constant."""
-    a, b = (values.ravel().astype(float) - values.mean() for values in (one, other))
-    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), np.finfo(float).tiny))

@@ -1,7 +1,8 @@
-"""A recording of one's own: what is asked of it before its maps are believed, and how its results leave the book."""
+"""A recording of one's own: what is asked of it before its maps are believed, how its results leave, and an example."""
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from ground.artifacts import write_whole
-from helpers.data.rf import RFPlane
+from ground.errors import InputError
+from helpers.data.rf import RFPlane, write_rf
+from helpers.data.simulation import simulated
+from helpers.data.study import draw_patients
+from helpers.data.tissue import WIDTH_MM
 from helpers.maps.grid import different_fields
 from helpers.maps.noise import MINIMUM_DB, mean_power_db, noise_db
 from helpers.maps.parametric import ParametricMaps
@@ -19,7 +24,36 @@ from physics.speckle import Speckle
 from physics.uncertainty import Uncertainty
 
 UNEVEN = 0.1  # share of depths at which the phantom may lie beyond two standard errors: twice what chance makes
+SAME_SPECKLE = 0.5  # correlation of two frames above which they are one measurement
 WORTH = 0.75  # of the number of frames, from which on they count as independent
+
+
+def files_or_example(
+    sample_rf: str, reference_rf: str, folder: str | Path, line_pitch_mm: float
+) -> tuple[str, str, str]:
+    """Whether two files are "recorded" or "simulated", and their paths: an example's, written here, if none is named.
+
+    Raises ``InputError`` if one of two is missing.
+    """
+    if sample_rf and reference_rf:
+        return "recorded", sample_rf, reference_rf
+    if sample_rf or reference_rf:
+        missing = "reference_rf" if sample_rf else "sample_rf"
+        raise InputError(f"{missing} is missing: a sample and its phantom are named together, or neither is")
+    return "simulated", *write_example(folder, line_pitch_mm)
+
+
+def write_example(folder: str | Path, line_pitch_mm: float) -> tuple[str, str]:
+    """Write a simulated plane and its phantom as ``.rf`` files and return their paths.
+
+    The tumour is one of the simulated cohort's kind.
+    """
+    folder, n_lines = Path(folder), round(WIDTH_MM / line_pitch_mm)
+    patient = draw_patients(8, seed=0).iloc[0]
+    acquired = simulated(patient, 2, n_lines, depth_cm=5.0, n_frames=4, seed=0)
+    sample = write_rf(folder / "sample.rf", [acquired.plane])
+    reference = write_rf(folder / "reference.rf", list(acquired.reference.planes))
+    return str(sample), str(reference)
 
 
 def snr_db(
@@ -44,6 +78,27 @@ def usable_depths_mm(
     return float(depth_mm[first[longest]]), float(depth_mm[after[longest] - 1])
 
 
+def two_parts(frames: Sequence[RFPlane]) -> tuple[RFPlane, RFPlane, str]:
+    """Two parts of a phantom that share no speckle, and what they are in words: its first frame and its last.
+
+    Of a single frame, and of frames that were recorded at the same place, they are the two halves of its lines.
+    """
+    first, last = frames[0], frames[-1]
+    alike = correlation(first.samples, last.samples)
+    if alike < SAME_SPECKLE:
+        return first, last, "its last frame against its first"
+    half = first.samples.shape[1] // 2
+    left, right = (replace(first, samples=first.samples[:, lines]) for lines in (slice(half), slice(half, None)))
+    why = f"(all frames hold the same speckle, r = {alike:.2f})" if len(frames) > 1 else "(there is one frame)"
+    return left, right, f"the right half of its lines against the left {why}"
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two arrays of one shape, 0 where one of them is constant."""
+    a, b = (values.ravel().astype(float) - values.mean() for values in (one, other))
+    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), np.finfo(float).tiny))
+
+
 def effective_frames(planes: Sequence[RFPlane]) -> float:
     """How many independent frames are worth as much as these, 1 to their number.
 
@@ -53,9 +108,8 @@ def effective_frames(planes: Sequence[RFPlane]) -> float:
     if len(planes) < 2:
         return float(len(planes))
     flat = np.stack([plane.samples.astype(np.float32).ravel() for plane in planes])
-    correlation = np.atleast_2d(np.corrcoef(flat))
-    n = len(planes)
-    squared = float((correlation[~np.eye(n, dtype=bool)] ** 2).mean())
+    alike, n = np.atleast_2d(np.corrcoef(flat)), len(planes)
+    squared = float((alike[~np.eye(n, dtype=bool)] ** 2).mean())
     return n / (1 + (n - 1) * squared)
 
 
