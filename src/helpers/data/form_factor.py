@@ -26,7 +26,8 @@ def scatterers(
     """
     k_per_mhz = 2 * np.pi * 1e6 / (sound_speed_m_s * 100)  # 1/(cm MHz)
     a2 = -slope / np.float32(GAUSSIAN * DB * k_per_mhz**2)  # cm^2
-    a2 = np.where(a2 > 0, a2, np.float32(np.nan))
+    with np.errstate(invalid="ignore"):
+        a2 = a2 * np.divide(a2 > 0, a2 > 0, dtype=np.float32)  # times 1, or 0 / 0
     eac_db = intercept - np.float32(10 * np.log10(4 / 9 * k_per_mhz**4)) - 30 * np.log10(a2)
     return 2e4 * np.sqrt(a2), eac_db
 

@@ -95,7 +95,8 @@ def window_grid(
     lines, weights = line_weights(lateral_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
     inside = np.ones((len(depth_mm), len(lateral_mm)), bool)
     if region is not None:
-        inside = region[np.ix_(*centre_pixels(plane, depth_mm, lateral_mm))]
+        down, across = centre_pixels(plane, depth_mm, lateral_mm)
+        inside = region[down][:, across]
     band_mhz = band_of(reference, protocol, n_window)
     where = depth_mm, lateral_mm, inside, protocol.attenuation_exponent, protocol.minimum_snr_db
     return Grid(window_mm, band_mhz, all_starts, rows, n_window, lines, weights, *where)

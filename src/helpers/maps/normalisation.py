@@ -136,12 +136,11 @@ def expected_db(
         level_and_slope = line_fit(band)[:2].astype(np.float32) @ deviation_db  # (n_z, 2, windows)
         level_db, slope_db_mhz = windows.median_of_heard(level_and_slope).T
         found.append(mean_db + level_db[:, None] + np.outer(slope_db_mhz, band - band.mean()))
+    source = reference.planes[0].source
     if not any(np.isfinite(expected).any() for expected in found):
-        raise InputError(f"{reference.planes[0].source}: no window has an echo, expected those of a phantom")
+        raise InputError(f"{source}: no window has an echo, expected those of a phantom")
     quiet = [windows.without_echo(plane.samples, starts, n_window) for plane in reference.planes]
-    windows.tell_quiet(
-        reference.planes[0].source, np.concatenate(quiet, axis=1), "the phantom's means are of the others"
-    )
+    windows.tell_quiet(source, np.concatenate(quiet, axis=1), "the phantom's means are of the others")
     return np.concatenate(found)
 
 
@@ -157,11 +156,8 @@ def phantom_windows(
     plane = reference.planes[0]
     across_mm = window_centres(plane.extent_mm[1], window_mm, 0.5)
     lines, weights = windows.line_weights(across_mm, window_mm, plane.line_pitch_mm, plane.samples.shape[1])
-    deviation_db = [
-        windows.decibel(windows.mean_of_lines(power[..., lines], weights, False)) - mean_db[..., None]
-        for power in powers
-    ]
-    return mean_db, np.concatenate(deviation_db, axis=-1)
+    window_db = [windows.decibel(windows.mean_of_lines(power[..., lines], weights, False)) for power in powers]
+    return mean_db, np.concatenate(window_db, axis=-1) - mean_db[..., None]
 
 
 def gate_blur(

@@ -90,11 +90,13 @@ def map_windows(
 ) -> ParametricMaps:
     """The five maps on a grid that was laid over this plane and phantom; see ``parametric_maps``."""
     values = normalised(plane, reference, grid, attenuation_db_cm_mhz, five_fits(grid.band_mhz))
-    values += five_offsets(reference, grid.band_mhz).astype(np.float32)[:, None]
     mbf, ss, si, slope, intercept = np.moveaxis(values, 1, 0)
+    own_slope, own_intercept = five_offsets(reference, grid.band_mhz)[3:].astype(np.float32)  # there are no others
     check_echoes(plane, reference, grid, np.isnan(mbf) & grid.inside)
-    five = mbf, ss, si, *scatterers(slope, intercept, plane.sound_speed_m_s)
-    mapped = {name: np.where(grid.inside, of, np.float32(np.nan)) for name, of in zip(FIELDS, five, strict=True)}
+    five = mbf, ss, si, *scatterers(slope + own_slope, intercept + own_intercept, plane.sound_speed_m_s)
+    with np.errstate(invalid="ignore"):
+        shown = np.divide(grid.inside, grid.inside, dtype=np.float32)  # 1, and NaN outside
+    mapped = {name: of * shown for name, of in zip(FIELDS, five, strict=True)}
     band_mhz = grid.band_mhz[0], grid.band_mhz[-1]
     return ParametricMaps(**mapped, depth_mm=grid.depth_mm, lateral_mm=grid.lateral_mm, band_mhz=band_mhz)
 
@@ -102,7 +104,7 @@ def map_windows(
 def check_echoes(plane: RFPlane, reference: ReferencePhantom, grid: Grid, empty: Bool[np.ndarray, "n_z n_x"]) -> None:
     """Warn of lines and windows (n_z, n_x) without an echo, with counts. Raises ``InputError`` if no window has one."""
     least = "" if grid.minimum_snr_db is None else f" {grid.minimum_snr_db:g} dB above the noise"
-    n_empty, n_windows = int(empty.sum()), int(grid.inside.sum())
+    n_empty, n_windows = np.count_nonzero(empty), np.count_nonzero(grid.inside)
     if n_empty == n_windows:
         theirs = reference.planes[0].source
         raise InputError(
@@ -149,4 +151,5 @@ def centre_mask(
     mask: Bool[np.ndarray, "n_samples n_lines"], plane: RFPlane, maps: ParametricMaps
 ) -> Bool[np.ndarray, "n_z n_x"]:
     """A mask of the plane's pixels (n_samples, n_lines) taken at the window centres, (n_z, n_x)."""
-    return mask[np.ix_(*centre_pixels(plane, maps.depth_mm, maps.lateral_mm))]
+    down, across = centre_pixels(plane, maps.depth_mm, maps.lateral_mm)
+    return mask[down][:, across]

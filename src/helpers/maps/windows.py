@@ -15,6 +15,7 @@ from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 
 DEPTHS = 64  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
+TOGETHER = 16  # rows of them transformed before their power is taken
 STRIP = 32  # windows averaged at once: neighbours share most of their lines
 Band = Float[np.ndarray, " n_bins"]  # frequencies, MHz
 Depths = Float[np.ndarray, " n_z"]
@@ -66,11 +67,13 @@ def line_power(plane: RFPlane, starts: tuple[int, ...], n_window: int, lines: sl
     kernel = gated_fourier(n_window, plane.sampling_rate_hz, tuple(band_mhz))
     n_bins = len(band_mhz)
     power = np.empty((len(starts), n_bins, samples.shape[1]), np.float32)
-    parts = np.empty((2 * n_bins, samples.shape[1]), np.float32)  # real, then imaginary
-    for row, start in enumerate(starts):  # all windows of one depth in one product
-        np.matmul(kernel, samples[start : start + n_window], out=parts)
-        np.square(parts, out=parts)
-        np.add(parts[:n_bins], parts[n_bins:], out=power[row])
+    parts = np.empty((TOGETHER, 2 * n_bins, samples.shape[1]), np.float32)  # real, then imaginary
+    for row in range(0, len(starts), TOGETHER):
+        here = starts[row : row + TOGETHER]
+        for part, start in zip(parts, here, strict=False):  # all windows of one depth in one product
+            np.matmul(kernel, samples[start : start + n_window], out=part)
+        squares = np.square(parts[: len(here)], out=parts[: len(here)])
+        np.add(squares[:, :n_bins], squares[:, n_bins:], out=power[row : row + TOGETHER])
     quiet = without_echo(samples, starts, n_window)
     if quiet.any():
         power[np.broadcast_to(quiet[:, None], power.shape)] = np.nan
@@ -118,11 +121,11 @@ def mean_of_lines(power: Power, weights: Weights, in_strips: bool = True) -> Spe
 
 def sums_in_strips(power: Power, weights: Weights) -> Spectra:
     """Sum over the lines by weight, (n_z, n_bins, n_x), a strip of windows at a time."""
-    flat = power.reshape(-1, power.shape[-1])
+    flat, touched = power.reshape(-1, power.shape[-1]), weights > 0
     mean = np.empty((len(flat), len(weights)), power.dtype)
-    for start in range(0, len(weights), STRIP):
-        strip = slice(start, start + STRIP)
-        lines = slice(np.flatnonzero(weights[start])[0], np.flatnonzero(weights[strip][-1])[-1] + 1)
+    first, after = touched[::STRIP].argmax(axis=1), touched.shape[1] - touched[STRIP - 1 :: STRIP, ::-1].argmax(axis=1)
+    for number, lines in enumerate(map(slice, first, [*after, None])):
+        strip = slice(number * STRIP, (number + 1) * STRIP)
         np.matmul(flat[:, lines], weights[strip, lines].T, out=mean[:, strip])
     return mean.reshape(*power.shape[:2], -1)
 
@@ -156,7 +159,7 @@ def tell_quiet(source: str, quiet: Bool[np.ndarray, "n_z n_lines"], left_empty: 
 
 def decibel(power: Float[np.ndarray, " *shape"]) -> Float[np.ndarray, " *shape"]:
     """10 log10 of a power, in place; -inf becomes the smallest float."""
-    np.maximum(power, np.finfo(power.dtype).tiny, out=power)
+    power += np.finfo(power.dtype).tiny
     np.log(power, out=power)
     power *= DB
     return power
