@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from captum.attr import Occlusion
 
+from beyond import contributions
 from helpers.data import study, tissue
 from helpers.data.regions import core_from_polygon, margin_of
 from helpers.judgement import pda
@@ -135,7 +136,7 @@ def measure() -> dict:
     model = untrained_model(settings, study.MODELS["ran_core_margin"], scaling, device)
     planes = torch.from_numpy(median_patient(settings)).to(device)
     memory = {"before": peak_mb(device)}
-    ours = partial(pda.explain_patient, model, planes, *size, choices.pda_batch_size)
+    ours = partial(contributions.explain_patient, model, planes, *size, choices.pda_batch_size)
     ours()
     memory["ours"] = peak_mb(device)
     captum = {"whole patient": whole_patient, "others once per call": once_per_call}

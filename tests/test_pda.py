@@ -284,7 +284,7 @@ def test_empty_batch_is_refused():
 @pytest.mark.parametrize(
     ("predict", "message"),
     [
-        (lambda images: images.flatten(1)[:, :2], "expected \\(1,\\)"),
+        (lambda images: images.flatten(1)[:, :2], "for 2 images: expected \\(2,\\)"),
         (lambda images: images.flatten(1).sum(1) * np.nan, "NaN"),
     ],
 )
@@ -324,7 +324,7 @@ class SmallPatientModel:
 def test_a_patient_against_a_plain_loop_over_whole_patients(n_planes):
     model = SmallPatientModel()
     planes = np.stack([tissue((4, 17, 17), seed) for seed in range(n_planes)])
-    found = pda.explain_patient(model, planes, patch=5, stride=6, batch_size=16)
+    found = contributions.explain_patient(model, planes, patch=5, stride=6, batch_size=16)
     assert found.shape == planes.shape
 
     def whole_patient(index):
@@ -367,7 +367,7 @@ def test_vectors_of_the_planes_are_computed_once():
     predict(torch.rand(10, 4, 17, 17))
     assert model.feature_network.n_planes_seen == 15
     model.feature_network.n_planes_seen = 0
-    pda.explain_patient(model, torch.rand(5, 4, 17, 17), patch=17, stride=1)
+    contributions.explain_patient(model, torch.rand(5, 4, 17, 17), patch=17, stride=1)
     assert model.feature_network.n_planes_seen == 5 + 5 * (1 + 4)
 
 

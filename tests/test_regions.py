@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.draw import polygon2mask
 
-from helpers.data.regions import core_from_mask, core_from_polygon, margin_of
+from helpers.data.regions import core_from_mask, core_from_polygon, distance_outside_mm, margin_of
 from pages.echoes import elliptic_outline
 
 DEPTH_MM, LATERAL_MM = np.arange(0, 40, 0.1), np.arange(0, 60, 0.25)
@@ -57,6 +57,21 @@ def test_margin_is_5_mm_in_both_directions_although_pixels_are_not_square():
     assert across.sum() * 0.25 == pytest.approx(10, abs=0.6)
     assert not (core & margin).any()
     assert (core | margin).sum() * 0.1 * 0.25 == pytest.approx(np.pi * 225, rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("margin_mm", [0.05, 1.0, 5.0, 40.0])
+def test_margin_is_all_that_is_near_wherever_the_core_lies(seed, margin_mm):
+    """Against distances over the whole image; cores of several pieces, at its edges, of a single pixel."""
+    rng = np.random.default_rng(seed)
+    depth_mm, lateral_mm = np.arange(70) * 0.3 + 0.1, np.arange(50) * 0.7 + 0.35
+    core = np.zeros((70, 50), bool)
+    for _ in range(1 + seed // 2):
+        top, left, height, width = rng.integers(0, [70, 50, 1 + 9 * (seed % 3), 1 + 9 * (seed % 3)])
+        core[top : top + height + 1, left : left + width + 1] = True
+    distance_mm = distance_outside_mm(core, depth_mm, lateral_mm)
+    expected = (distance_mm > 0) & (distance_mm <= margin_mm)
+    np.testing.assert_array_equal(margin_of(core, depth_mm, lateral_mm, margin_mm), expected)
 
 
 def test_margin_is_clipped_by_the_image():

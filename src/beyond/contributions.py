@@ -110,6 +110,16 @@ def explain_central(
     return pda.prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
 
 
+def explain_patient(
+    model: pda.TumourModel, planes: Image, patch: int = 8, stride: int = 4, batch_size: int = 128
+) -> Float32[np.ndarray, "P C n n"]:
+    """Return the prediction differences of all planes of a patient: (P, C, n, n) float32, as ``planes``."""
+    planes = torch.as_tensor(planes, dtype=torch.float32).to(model.device)
+    vectors, size = pda.plane_vectors(model, planes), (patch, stride, batch_size)
+    asked = (pda.beside(model, vectors, at) for at in range(len(planes)))
+    return np.stack([pda.prediction_difference(*pair, *size) for pair in zip(asked, planes, strict=True)])
+
+
 def core_and_margin(images: ImageSet, index: int) -> Bool[np.ndarray, "2 n n"]:
     """Return the masks of core and margin of one plane."""
     return np.stack([images.core[index], images.region[index] & ~images.core[index]])

@@ -96,6 +96,12 @@ def distance_outside_mm(core: np.ndarray, depth_mm: np.ndarray, lateral_mm: np.n
     return distance_transform_edt(~core, sampling=(depth_mm[1] - depth_mm[0], lateral_mm[1] - lateral_mm[0]))
 
 
+def around(core: np.ndarray, axis: int, axis_mm: np.ndarray, reach_mm: float) -> slice:
+    """From the first to the last pixel of the core along an axis, and beyond by what ``reach_mm`` touches."""
+    places, n_more = np.flatnonzero(core.any(axis=1 - axis)), int(reach_mm / (axis_mm[1] - axis_mm[0])) + 1
+    return slice(max(places[0] - n_more, 0), places[-1] + n_more + 1)
+
+
 def margin_of(
     core: np.ndarray,
     depth_mm: np.ndarray,
@@ -109,8 +115,10 @@ def margin_of(
     Raises ``ValueError`` for an empty core, or masks that do not fit the pixels.
     """
     core = core_from_mask(core, depth_mm, lateral_mm)
-    distance_mm = distance_outside_mm(core, depth_mm, lateral_mm)
-    margin = (distance_mm > 0) & (distance_mm <= margin_mm)
+    near = around(core, 0, depth_mm, margin_mm), around(core, 1, lateral_mm, margin_mm)
+    distance_mm = distance_outside_mm(core[near], depth_mm, lateral_mm)
+    margin = np.zeros_like(core)
+    margin[near] = (distance_mm > 0) & (distance_mm <= margin_mm)
     if others is None:
         return margin
     if others.dtype != bool or others.shape != core.shape:

@@ -94,13 +94,15 @@ def patch_differences(
     work, tops, lefts = patches_that_matter(image, patch, stride)
     found = np.zeros((len(image), len(tops), len(lefts)), np.float32)
     parts = np.array_split(work, max(-(-len(work) // batch_size), 1))  # equal batches, none of them tiny
-    batch = image.repeat(len(parts[0]), 1, 1, 1).contiguous(memory_format=torch.channels_last)
+    batch = image.repeat(len(parts[0]) + 1, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+    answers: list[np.ndarray] = []
     with full_precision():
-        whole = one_each(predict(image[None]), 1)
-        for part in parts if len(work) else []:
+        for part in parts:
             places = np.column_stack([part[:, 0], tops[part[:, 1]], lefts[part[:, 2]]])
-            with blanked(batch[: len(part)], places, patch, fill) as without:
-                found[*part.T] = whole - one_each(predict(without), len(part))
+            n_images = len(part) + (not answers)  # the whole image takes long alone: it comes with the first of them
+            with blanked(batch[: len(part)], places, patch, fill):
+                answers.append(one_each(predict(batch[:n_images]), n_images))
+    found[*work.T] = answers[0][-1] - np.concatenate([answers[0][:-1], *answers[1:]])
     return found
 
 
@@ -193,12 +195,3 @@ def plane_predictor(model: TumourModel, planes: Image, index: int) -> Predict:
     ``planes`` is (P, C, n, n), the patient's scaled images; ``model`` a ``networks.PatientModel``.
     """
     return beside(model, plane_vectors(model, planes), index)
-
-
-def explain_patient(
-    model: TumourModel, planes: Image, patch: int = 8, stride: int = 4, batch_size: int = 128
-) -> Float32[np.ndarray, "P C n n"]:
-    """Return the prediction differences of all planes of a patient: (P, C, n, n) float32, as ``planes``."""
-    planes = torch.as_tensor(planes, dtype=torch.float32).to(model.device)
-    vectors, size = plane_vectors(model, planes), (patch, stride, batch_size)
-    return np.stack([prediction_difference(beside(model, vectors, at), one, *size) for at, one in enumerate(planes)])

@@ -125,9 +125,8 @@ def untrained_model(settings: Settings, spec: ModelSpec, scaling: Scaling, devic
     """Return both networks of a model with fresh weights, drawn from the seed."""
     feature_network = untrained_feature_network(settings, spec, device, len(scaling.lo))
     torch.manual_seed(plans_of(settings, spec)[1].seed(0))
-    predictive_network = PredictiveNetwork(
-        feature_network.vector_length, settings.networks.hidden, settings.networks.dropout
-    )
+    length, chosen = feature_network.vector_length, settings.networks
+    predictive_network = PredictiveNetwork(length, chosen.hidden, chosen.dropout)
     return PatientModel(feature_network, predictive_network.to(device), scaling, spec.region)
 
 

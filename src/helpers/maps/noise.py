@@ -4,6 +4,7 @@ Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -46,11 +47,17 @@ def without_noise_db(power_db: Spectra, noise_db: Depths) -> Spectra:
     Speckle has frequencies without an echo, so what is taken off follows from a parabola through the spectrum; where
     that sinks below twice the noise, half the power is taken.
     """
-    place = np.linspace(-1, 1, power_db.shape[1])
-    parabola = np.vander(place, 3) @ np.linalg.pinv(np.vander(place, 3))
     known_db = np.where(np.isnan(noise_db), -np.inf, noise_db)[:, None, None].astype(power_db.dtype)
-    above_db = np.maximum(parabola.astype(power_db.dtype) @ power_db - known_db, with_noise_db(0.0))
+    smooth_db = parabola(power_db.shape[1]).astype(power_db.dtype) @ power_db
+    above_db = np.clip(smooth_db - known_db, with_noise_db(0.0), np.inf)
     return power_db + decibel(1 - np.exp(above_db / -DB))  # less the share of the noise
+
+
+@lru_cache(maxsize=8)
+def parabola(n_bins: int) -> Float[np.ndarray, "n n"]:
+    """What makes of ``n_bins`` values the parabola through them, by least squares."""
+    powers = np.vander(np.linspace(-1, 1, n_bins), 3)
+    return powers @ np.linalg.pinv(powers)
 
 
 def with_noise_db(snr_db: float) -> float:
