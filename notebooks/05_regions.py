@@ -94,6 +94,7 @@ figures.show_map(
 for ax in axes:
     figures.show_outline(ax, core, rf.extent_mm)
     figures.show_outline(ax, core | margin, rf.extent_mm, style="-")
+    ax.set_anchor("E")  # one above the other, with a colour bar or without
 
 # %% tags=["hide-input"]
 pixel_mm2 = 5 * rf.sample_spacing_mm * rf.line_pitch_mm

@@ -28,7 +28,9 @@ def ax():
     plt.close(fig)
 
 
-@pytest.mark.parametrize(("n", "columns", "outer"), [(3, 3, [0, 1, 2]), (5, 3, [2, 3, 4]), (5, 2, [3, 4]), (1, 3, [0])])
+@pytest.mark.parametrize(
+    ("n", "columns", "outer"), [(3, 3, [0, 1, 2]), (5, 3, [1, 2, 3, 4]), (5, 2, [2, 3, 4]), (4, 2, [2, 3]), (1, 3, [0])]
+)
 def test_there_are_as_many_panels_as_there_are_maps_and_the_outer_ones_are_labelled(n, columns, outer):
     fig, axes = figures.panels(n, columns, 2.0, shared=True)
     assert fig.axes == axes

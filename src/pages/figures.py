@@ -103,10 +103,11 @@ def panels(n: int, columns: int, row_in: float, shared: bool = False) -> tuple[F
 
 
 def label_outer(axes: Sequence[Axes], columns: int) -> None:
-    """Take the labels off all axes of ``panels`` but those with nothing below them, or nothing to their left."""
+    """Take the labels off all axes of ``panels`` but those with none like them below, or nothing to their left."""
     columns = min(columns, len(axes))
+    alike = len(axes) - (len(axes) % columns > 0)  # the last of a row that is not full is wider
     for number, ax in enumerate(axes):
-        below, first = number + columns < len(axes), number % columns == 0
+        below, first = number + columns < alike, number % columns == 0
         ax.tick_params(labelbottom=not below, labelleft=first)
         ax.set(xlabel="" if below else ax.get_xlabel(), ylabel=ax.get_ylabel() if first else "")
 
