@@ -9,6 +9,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import argparse
+import ctypes
 import json
 import platform
 import re
@@ -32,6 +33,7 @@ RECORDS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
 
 def medians_s(steps: dict[str, Callable], repeats: int = 11) -> tuple[dict[str, float], dict[str, float]]:
     """Median seconds of every step on the clock and of the processor, all taken in turn: a busy machine slows all."""
+    keep_memory()
     times = {name: [] for name in steps}
     for _ in range(repeats + 1):  # the first round fills caches
         for name, step in steps.items():
@@ -40,6 +42,14 @@ def medians_s(steps: dict[str, Callable], repeats: int = 11) -> tuple[dict[str, 
             times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
     medians = {name: np.median(of[1:], axis=0).tolist() for name, of in times.items()}
     return {name: of[0] for name, of in medians.items()}, {name: of[1] for name, of in medians.items()}
+
+
+def keep_memory() -> None:
+    """Let glibc keep what is freed, as it does where one plane is mapped after the other: else a step may pay for pages
+    that another gave back to the system."""
+    if platform.libc_ver()[0] == "glibc":
+        for option, n_bytes in ((-1, 1 << 28), (-3, 1 << 26)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+            ctypes.CDLL(None).mallopt(option, n_bytes)
 
 
 def peak_mb(step: Callable) -> float:
