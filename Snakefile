@@ -24,7 +24,7 @@ from helpers.settings import load_settings
 RUN = Path(unquote(config["run"]))  # folder that `python book/command.py resolve` has written
 PLACE = Path(str(config.get("place", "")))  # of the pages of a run that has a name: `runs.place`
 SETTINGS = load_settings(RUN / "settings.yml")
-HOLD = "MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456"  # memory is kept for the next step's tensors
+HOLD = "MALLOC_MMAP_THRESHOLD_=16777216 MALLOC_TRIM_THRESHOLD_=134217728"  # memory is kept for the next step's tensors
 COMMAND = f"{shlex.quote(sys.executable)} book/command.py"
 NAMES = sorted(path.stem for path in Path("notebooks").glob(CHAPTERS))
 PARAMETERS = f"{RUN}/parameters/stages.yml"
