@@ -45,8 +45,10 @@ def medians_s(steps: dict[str, Callable], repeats: int = 11) -> tuple[dict[str, 
 
 
 def keep_memory() -> None:
-    """Let glibc keep what is freed, as it does where one plane is mapped after the other: else a step may pay for pages
-    that another gave back to the system."""
+    """Let glibc keep what is freed, as it does where one plane is mapped after the other.
+
+    Else a step may pay for pages that another one gave back to the system.
+    """
     if platform.libc_ver()[0] == "glibc":
         for option, n_bytes in ((-1, 1 << 28), (-3, 1 << 26)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
             ctypes.CDLL(None).mallopt(option, n_bytes)

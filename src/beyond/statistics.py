@@ -239,8 +239,8 @@ class StatisticsModel:
         plane, mask = (tensor[place].to(next(networks[0].parameters()).device) for tensor in (maps, masks))
 
         def predict(changed: torch.Tensor) -> np.ndarray:
-            near = Changed.of(plane, mask, changed.to(plane))
-            now = {net: net.near(near).cpu().numpy() for net in set(networks)}  # one may read and call
+            reached = Changed.of(plane, mask, changed.to(plane))  # the same for all networks
+            now = {net: net.near(reached).cpu().numpy() for net in set(networks)}  # one may read and call
             return self.said_of([(rest + now[net]) / len(own) for net, rest in zip(networks, others, strict=True)])
 
         return predict, maps[place], int(own[place])
