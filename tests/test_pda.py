@@ -293,6 +293,22 @@ def test_unusable_predictions_are_named(predict, message):
         pda.prediction_difference(predict, np.ones((1, 8, 8)))
 
 
+def test_the_whole_image_is_asked_once_and_not_alone():
+    """Alone it would take as long as many in a batch; an image of nothing but zeros has nobody to come with."""
+    asked = []
+
+    def predict(images):
+        asked.append(len(images))
+        return images.flatten(1).sum(1)
+
+    found = pda.patch_differences(predict, np.ones((2, 12, 12)), 4, 4, batch_size=5)  # 18 patches
+    np.testing.assert_array_equal(found, 16.0)
+    assert asked == [6, 5, 4, 4]
+    asked.clear()
+    np.testing.assert_array_equal(pda.patch_differences(predict, np.zeros((2, 12, 12)), 4, 4), 0.0)
+    assert asked == [1]
+
+
 class SmallFeatureNetwork(torch.nn.Module):
     """Stands in for ``networks.FeatureNetwork``; counts the planes it has seen."""
 
