@@ -96,7 +96,7 @@ def window_grid(
     inside = np.ones((len(depth_mm), len(lateral_mm)), bool)
     if region is not None:
         down, across = centre_pixels(plane, depth_mm, lateral_mm)
-        inside = region[down][:, across]
+        inside = region[down].take(across, axis=1)
     band_mhz = band_of(reference, protocol, n_window)
     where = depth_mm, lateral_mm, inside, protocol.attenuation_exponent, protocol.minimum_snr_db
     return Grid(window_mm, band_mhz, all_starts, rows, n_window, lines, weights, *where)

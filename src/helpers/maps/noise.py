@@ -4,12 +4,11 @@ Inside this module depth is in mm, frequency in MHz, power in dB (10 log10).
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
 
-from helpers.data.form_factor import DB
+from helpers.data.form_factor import DB, least_squares
 from helpers.data.rf import RFPlane
 from helpers.maps.windows import Depths, Spectra, decibel, line_power, mean_of_frames
 
@@ -48,16 +47,11 @@ def without_noise_db(power_db: Spectra, noise_db: Depths) -> Spectra:
     that sinks below twice the noise, half the power is taken.
     """
     known_db = np.where(np.isnan(noise_db), -np.inf, noise_db)[:, None, None].astype(power_db.dtype)
-    smooth_db = parabola(power_db.shape[1]).astype(power_db.dtype) @ power_db
+    x = np.linspace(-1, 1, power_db.shape[1])
+    parabola = np.vander(x, 3) @ least_squares(tuple(x), 2, 1, 0)
+    smooth_db = parabola.astype(power_db.dtype) @ power_db
     above_db = np.clip(smooth_db - known_db, with_noise_db(0.0), np.inf)
     return power_db + decibel(1 - np.exp(above_db / -DB))  # less the share of the noise
-
-
-@lru_cache(maxsize=8)
-def parabola(n_bins: int) -> Float[np.ndarray, "n n"]:
-    """What makes of ``n_bins`` values the parabola through them, by least squares."""
-    powers = np.vander(np.linspace(-1, 1, n_bins), 3)
-    return powers @ np.linalg.pinv(powers)
 
 
 def with_noise_db(snr_db: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ground.errors import InputError
-from helpers.data.form_factor import DB
+from helpers.data.form_factor import DB, least_squares
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.maps import windows
@@ -26,7 +26,7 @@ Attenuation = float | Float[np.ndarray, "..."]  # one value, or one for each of 
 def line_fit(band_mhz: Band) -> Float[np.ndarray, "3 n_bins"]:
     """Least squares of a straight line over the band, (3, n_bins): MBF, SS and SI = MBF - SS f_c (Lizzi 1983)."""
     centre = band_mhz.mean()
-    mbf, ss = np.linalg.pinv(np.stack([np.ones_like(band_mhz), band_mhz - centre], axis=1))
+    mbf, ss = least_squares(tuple(band_mhz - centre), 0, 1)
     return np.stack([mbf, ss, mbf - ss * centre])
 
 
@@ -41,7 +41,7 @@ def normalised(
     distance from the noise, those that stand less above it are NaN, too, and the others have its power taken off.
     """
     band_mhz, phantom_db = grid.band_mhz, reference_db(reference, grid)
-    found = np.empty((len(phantom_db), len(rows), len(grid.lateral_mm)), np.float32)
+    found = np.empty((len(rows), len(phantom_db), len(grid.lateral_mm)), np.float32).swapaxes(0, 1)  # each on its own
     losses = path_losses(plane, reference, grid, attenuation_db_cm_mhz)
     tilt, bend = loss_derivatives(losses, float(band_mhz.mean()))
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
@@ -178,14 +178,13 @@ def gate_blur(
     less the bend of the path's own loss where that is no straight line.
     """
     variance, centre_mhz = 1 / (3 * gate_us**2), float(band_mhz.mean())
-    parabola = np.polyfit(band_mhz - centre_mhz, phantom_db.T / DB, 2)  # of ln S_r
+    parabola = least_squares(tuple(band_mhz - centre_mhz), 2, 1, 0) @ phantom_db.T / DB  # of ln S_r
     half_bend, tilt, _ = parabola[:, :, None].astype(np.asarray(slope_db_mhz).dtype)  # (n_z, 1)
     bend = slope_db_mhz / (DB * centre_mhz) + (loss_db_mhz / centre_mhz - loss_bend_db_mhz2) / DB
     steep, tilted = 2 * half_bend + bend, tilt * bend
     slope = (slope_db_mhz / DB - variance * tilted) / (1 + variance * steep)
     blur = np.stack([bend * (steep - bend / 2), steep * slope + tilted, bend / 2 + (tilt + slope / 2) * slope])
-    blur *= DB * variance
-    return blur
+    return DB * variance * blur
 
 
 def phantom_path(plane: RFPlane, reference: ReferencePhantom, grid: Grid) -> Depths:

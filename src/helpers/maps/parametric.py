@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ground.errors import InputError
-from helpers.data.form_factor import form_factor_fit, scatterers
+from helpers.data.form_factor import form_factor_fit, one_or_nan, scatterers
 from helpers.data.phantom import ReferencePhantom
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import BAND_MHZ, N_BINS, Grid, Protocol, window_grid
@@ -90,15 +90,12 @@ def map_windows(
 ) -> ParametricMaps:
     """The five maps on a grid that was laid over this plane and phantom; see ``parametric_maps``."""
     values = normalised(plane, reference, grid, attenuation_db_cm_mhz, five_fits(grid.band_mhz))
-    mbf, ss, si, slope, intercept = np.moveaxis(values, 1, 0)
+    values *= one_or_nan(grid.inside)[:, None]
+    mbf, ss, si, slope, intercept = values.swapaxes(0, 1)
     own_slope, own_intercept = five_offsets(reference, grid.band_mhz)[3:].astype(np.float32)  # there are no others
     check_echoes(plane, reference, grid, np.isnan(mbf) & grid.inside)
     five = mbf, ss, si, *scatterers(slope + own_slope, intercept + own_intercept, plane.sound_speed_m_s)
-    with np.errstate(invalid="ignore"):
-        shown = np.divide(grid.inside, grid.inside, dtype=np.float32)  # 1, and NaN outside
-    mapped = {name: of * shown for name, of in zip(FIELDS, five, strict=True)}
-    band_mhz = grid.band_mhz[0], grid.band_mhz[-1]
-    return ParametricMaps(**mapped, depth_mm=grid.depth_mm, lateral_mm=grid.lateral_mm, band_mhz=band_mhz)
+    return ParametricMaps(*five, grid.depth_mm, grid.lateral_mm, (grid.band_mhz[0], grid.band_mhz[-1]))
 
 
 def check_echoes(plane: RFPlane, reference: ReferencePhantom, grid: Grid, empty: Bool[np.ndarray, "n_z n_x"]) -> None:
