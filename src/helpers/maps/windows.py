@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 
-DEPTHS = 64  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
+DEPTHS = 32  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
 TOGETHER = 16  # rows of them transformed before their power is taken
 STRIP = 32  # windows averaged at once: neighbours share most of their lines
 Band = Float[np.ndarray, " n_bins"]  # frequencies, MHz
@@ -37,7 +37,7 @@ def line_weights(
     left, right = lateral_mm[:, None] - window_mm / 2, lateral_mm[:, None] + window_mm / 2
     first, last = max(int(left[0, 0] / pitch_mm) - 1, 0), min(int(right[-1, 0] / pitch_mm) + 2, n_lines)  # and more
     edges = np.arange(first, last + 1) * pitch_mm
-    covered = np.clip(np.minimum(right, edges[1:]) - np.maximum(left, edges[:-1]), 0, None)
+    covered = np.clip(np.minimum(right, edges[1:]) - np.maximum(left, edges[:-1]), 0, np.inf)
     touched = np.flatnonzero(covered.sum(axis=0) > 1e-9)
     lines, covered = slice(first + touched[0], first + touched[-1] + 1), covered[:, touched[0] : touched[-1] + 1]
     return lines, (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -86,7 +86,8 @@ def without_echo(
     """Where a line (n_z, n_lines) has no echo: its window touches a run of equal samples a quarter as long as it is."""
     length = max(n_window // 4, CONSTANT)
     quiet = np.zeros((len(starts), samples.shape[1]), bool)
-    same = np.diff(samples[:: length // 4], axis=0) == 0  # a run holds three of these in a row
+    sparse = samples[:: length // 4]
+    same = sparse[1:] == sparse[:-1]  # a run holds three of these in a row
     lines = np.flatnonzero((same[2:] & same[1:-1] & same[:-2]).any(axis=0))
     if not len(lines):
         return quiet
@@ -121,10 +122,10 @@ def mean_of_lines(power: Power, weights: Weights, in_strips: bool = True) -> Spe
 
 def sums_in_strips(power: Power, weights: Weights) -> Spectra:
     """Sum over the lines by weight, (n_z, n_bins, n_x), a strip of windows at a time."""
-    flat, touched = power.reshape(-1, power.shape[-1]), weights > 0
+    flat = power.reshape(-1, power.shape[-1])
     mean = np.empty((len(flat), len(weights)), power.dtype)
-    first, after = touched[::STRIP].argmax(axis=1), touched.shape[1] - touched[STRIP - 1 :: STRIP, ::-1].argmax(axis=1)
-    for number, lines in enumerate(map(slice, first, [*after, None])):
+    first, beyond = ((rows > 0).argmax(axis=1) for rows in (weights[::STRIP], weights[STRIP - 1 :: STRIP, ::-1]))
+    for number, lines in enumerate(map(slice, first, [*(weights.shape[1] - beyond), None])):
         strip = slice(number * STRIP, (number + 1) * STRIP)
         np.matmul(flat[:, lines], weights[strip, lines].T, out=mean[:, strip])
     return mean.reshape(*power.shape[:2], -1)
