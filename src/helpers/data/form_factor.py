@@ -19,7 +19,7 @@ def least_squares(x: tuple[float, ...], *powers: int) -> np.ndarray:
 
 def form_factor_fit(band_mhz: np.ndarray) -> np.ndarray:
     """Least squares of y = I + M f^2 over the band, (2, n_bins): slope M and intercept I."""
-    return least_squares(tuple(band_mhz), 0, 2)[::-1]
+    return least_squares(tuple(band_mhz), 0, 2)[::-1].copy()
 
 
 def scatterers(
