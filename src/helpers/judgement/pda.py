@@ -94,7 +94,7 @@ def patch_differences(
     work, tops, lefts = patches_that_matter(image, patch, stride)
     found = np.zeros((len(image), len(tops), len(lefts)), np.float32)
     parts = np.array_split(work, max(-(-len(work) // batch_size), 1))  # equal batches, none of them tiny
-    batch = image.repeat(len(parts[0]) + 1, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+    batch = image.movedim(0, -1).contiguous().repeat(len(parts[0]) + 1, 1, 1, 1).movedim(-1, 1)  # channels last
     answers: list[np.ndarray] = []
     with full_precision():
         for part in parts:
