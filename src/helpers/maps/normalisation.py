@@ -47,7 +47,7 @@ def normalised(
     with_slope = np.vstack([rows, line_fit(band_mhz)[1]])
     of_blur = (rows @ np.vander(band_mhz - band_mhz.mean(), 3)).astype(np.float32)
     gate_us = grid.n_window / plane.sampling_rate_hz * 1e6
-    for at in windows.in_blocks(len(grid.starts)):
+    for at in windows.in_blocks(*grid.inside.shape):
         power_db, below_db = window_power_db(plane, grid, at), phantom_db[at]
         if grid.minimum_snr_db is not None:
             power_db, below_db = out_of_noise(power_db, below_db, noise_of(reference, grid)[at], grid.minimum_snr_db)

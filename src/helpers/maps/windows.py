@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from helpers.data.form_factor import DB
 from helpers.data.rf import RFPlane
 
-DEPTHS = 32  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
+DEPTHS = 64  # rows of windows taken from echo to map at once: what they need stays in the processor's cache
 TOGETHER = 16  # rows of them transformed before their power is taken
 STRIP = 32  # windows averaged at once: neighbours share most of their lines
 Band = Float[np.ndarray, " n_bins"]  # frequencies, MHz
@@ -43,9 +43,10 @@ def line_weights(
     return lines, (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def in_blocks(n_z: int) -> Iterator[slice]:
-    """Rows of a map, ``DEPTHS`` at a time."""
-    return (slice(first, min(first + DEPTHS, n_z)) for first in range(0, n_z, DEPTHS))
+def in_blocks(n_z: int, n_x: int = 1) -> Iterator[slice]:
+    """Rows of a map, ``DEPTHS`` at a time, or half as many of more than 256 windows each."""
+    depths = DEPTHS if n_x <= 256 else DEPTHS // 2
+    return (slice(first, min(first + depths, n_z)) for first in range(0, n_z, depths))
 
 
 @lru_cache(maxsize=8)
@@ -85,9 +86,8 @@ def without_echo(
 ) -> Bool[np.ndarray, "n_z n_lines"]:
     """Where a line (n_z, n_lines) has no echo: its window touches a run of equal samples a quarter as long as it is."""
     length = max(n_window // 4, CONSTANT)
-    quiet = np.zeros((len(starts), samples.shape[1]), bool)
-    sparse = samples[:: length // 4]
-    same = sparse[1:] == sparse[:-1]  # a run holds three of these in a row
+    quiet, every = np.zeros((len(starts), samples.shape[1]), bool), length // 4
+    same = samples[every::every] == samples[:-every:every]  # a run holds three of these in a row
     lines = np.flatnonzero((same[2:] & same[1:-1] & same[:-2]).any(axis=0))
     if not len(lines):
         return quiet
