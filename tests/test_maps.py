@@ -11,7 +11,7 @@ from helpers.data.phantom import ReferencePhantom, bead_backscatter
 from helpers.data.rf import RFPlane
 from helpers.maps.grid import Protocol, reference_band_mhz, window_grid
 from helpers.maps.parametric import normalised_spectra, parametric_maps
-from helpers.maps.windows import line_power, mean_of_lines
+from helpers.maps.windows import line_power, line_weights, mean_of_lines
 
 BAND = np.linspace(3, 8, 13)
 
@@ -195,6 +195,27 @@ def test_band_and_number_of_bins_are_parameters(random_scan):
     narrow = parametric_maps(plane, reference, overlap=0.5, band_mhz=(4.0, 7.0), n_bins=7)
     assert narrow.band_mhz == (4.0, 7.0)
     assert abs(narrow.mbf - parametric_maps(plane, reference, overlap=0.5).mbf).max() > 0.1
+
+
+def test_a_wide_map_is_that_of_its_narrow_parts(random_scan):
+    """Rows of more than 256 windows are taken in other blocks: each window says the same in a narrow map."""
+    plane, reference = random_scan
+    region = np.zeros(plane.samples.shape, bool)
+    region[:, :18] = True
+    whole, part = (parametric_maps(plane, reference, where, overlap=0.985) for where in (None, region))
+    n_z, n_x = part.mbf.shape
+    assert n_x <= 256 < whole.mbf.shape[1]
+    assert n_z == whole.mbf.shape[0] > 64
+    for name in ("mbf", "ss", "si"):
+        np.testing.assert_allclose(getattr(whole, name)[:, :n_x], getattr(part, name), atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("n_x", [1, 31, 32, 33, 64, 95])
+def test_means_in_strips_are_those_of_one_product(n_x):
+    """Every line counts, those at the edges of a strip of windows too: against all lines times all weights."""
+    lines, weights = line_weights(1.1 + 0.1 * np.arange(n_x), 2.0, 0.31, 60)
+    power = np.random.default_rng(3).exponential(1, (7, 13, lines.stop - lines.start)).astype(np.float32)
+    np.testing.assert_allclose(mean_of_lines(power, weights), power @ weights.T, rtol=1e-5)
 
 
 def test_normalised_spectra_have_the_maps_as_their_fits(random_scan):
