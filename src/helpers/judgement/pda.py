@@ -73,7 +73,8 @@ def patches_that_matter(
 ) -> tuple[Int[np.ndarray, "n 3"], Int[np.ndarray, " n_top"], Int[np.ndarray, " n_left"]]:
     """Return channel, row and column (n, 3) of all patches with a pixel that is not zero, and tops and lefts."""
     tops, lefts = (patch_starts(length, patch, stride) for length in image.shape[1:])
-    filled = torch.nn.functional.max_pool2d((image != 0).float(), patch, stride=1).cpu().numpy()
+    largest, there = torch.nn.functional.max_pool2d, (image != 0).float()
+    filled = largest(largest(there, (patch, 1), 1), (1, patch), 1).cpu().numpy()  # of columns, then of rows: of squares
     return np.argwhere(filled[:, tops][:, :, lefts] > 0), tops, lefts
 
 
@@ -139,8 +140,7 @@ def between_centres(
 
     A patch's centre is pixel ``start + patch // 2``; outside the outermost centres the nearest value holds.
     """
-    pixels, centres = np.arange(length), starts + patch // 2
-    return np.stack([np.interp(pixels, centres, one_patch) for one_patch in np.eye(len(starts))], axis=1)
+    return np.stack([np.interp(np.arange(length), starts + patch // 2, one) for one in np.eye(len(starts))], axis=1)
 
 
 def on_pixels(
@@ -151,7 +151,7 @@ def on_pixels(
     ``shape`` is the image's, (..., H, W).
     """
     rows, columns = (between_centres(patch_starts(n, patch, stride), n, patch) for n in shape[-2:])
-    return np.einsum("ht,ctl,wl->chw", rows, values, columns).astype(np.float32)
+    return (rows @ values @ columns.T).astype(np.float32)
 
 
 def prediction_difference(
