@@ -30,12 +30,12 @@ def region_differences(
     """
     image = pda.checked(image)
     masks = torch.as_tensor(regions, device=image.device)
-    batch = image.repeat(np.size(fill), 1, 1, 1)
-    for one, ((channel, region), value) in zip(batch, np.ndenumerate(fill), strict=True):
+    batch = image.repeat(np.size(fill) + 1, 1, 1, 1)  # the last is the image as it is
+    for one, ((channel, region), value) in zip(batch[:-1], np.ndenumerate(fill), strict=True):
         one[channel, masks[region]] = float(value)
     with pda.full_precision():
-        moved = pda.one_each(predict(image[None]), 1) - pda.one_each(predict(batch), len(batch))
-    return moved.reshape(np.shape(fill))
+        answers = pda.one_each(predict(batch), len(batch))
+    return (answers[-1] - answers[:-1]).reshape(np.shape(fill))
 
 
 def even_map(tissue: Bool[np.ndarray, "H W"], patch: int = 8, stride: int = 4) -> Float32[np.ndarray, "H W"]:
