@@ -122,7 +122,7 @@ def sampled_differences(
     n_draws: int = 10,
     patch: int = 8,
     stride: int = 4,
-    batch_size: int = 256,
+    batch_size: int = 128,
 ) -> Float[np.ndarray, "C n_top n_left"]:
     """Return p(image) - mean of p(image with a draw in the patch): (C, n_top, n_left), signed.
 

@@ -104,14 +104,14 @@ def central_predictor(model: pda.TumourModel, central: CentralPlane) -> tuple[Pr
 
 
 def explain_central(
-    model: pda.TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 256
+    model: pda.TumourModel, central: CentralPlane, patch: int = 8, stride: int = 4, batch_size: int = 128
 ) -> Float32[np.ndarray, "C n n"]:
     """Return the prediction differences of a patient's central plane."""
     return pda.prediction_difference(*central_predictor(model, central), patch, stride, batch_size)
 
 
 def explain_patient(
-    model: pda.TumourModel, planes: Image, patch: int = 8, stride: int = 4, batch_size: int = 256
+    model: pda.TumourModel, planes: Image, patch: int = 8, stride: int = 4, batch_size: int = 128
 ) -> Float32[np.ndarray, "P C n n"]:
     """Return the prediction differences of all planes of a patient: (P, C, n, n) float32, as ``planes``."""
     planes = torch.as_tensor(planes, dtype=torch.float32).to(model.device)

@@ -79,7 +79,7 @@ def patches_that_matter(
 
 
 def patch_differences(
-    predict: Predict, image: Image, patch: int = 8, stride: int = 4, batch_size: int = 256, fill: Fill | None = None
+    predict: Predict, image: Image, patch: int = 8, stride: int = 4, batch_size: int = 128, fill: Fill | None = None
 ) -> Float32[np.ndarray, "C n_top n_left"]:
     """Return p(image) - p(image without one patch of one channel): (C, n_top, n_left) float32, signed.
 
@@ -155,7 +155,7 @@ def on_pixels(
 
 
 def prediction_difference(
-    predict: Predict, image: Image, patch: int = 8, stride: int = 4, batch_size: int = 256, fill: Fill | None = None
+    predict: Predict, image: Image, patch: int = 8, stride: int = 4, batch_size: int = 128, fill: Fill | None = None
 ) -> Float32[np.ndarray, "C H W"]:
     """Return |p(image) - p(image without a patch of one channel)| of every pixel: (C, H, W) float32.
 
